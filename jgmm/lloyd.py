@@ -1,0 +1,59 @@
+r"""Streaming Lloyd (Algorithm 1 of the paper): each sample pulls its nearest centre towards itself.
+
+    j = argmin_i |x - mu_i|,      mu_j <- mu_j + eta (x - mu_j)
+
+This is a gradient step on half the squared distance to the nearest centre, so any `optax.GradientTransformation` can
+make it. A centre is held as origin + offset: with the origin near the place where the centre will settle, float32 moves
+of 1e-7 are not lost beside coordinates of 1e4. Every array may carry trailing run axes; a run never sees another.
+"""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import optax
+from jax import lax
+from jaxtyping import Array, Bool, Float, PyTree
+
+from jgmm.loops import add_up
+
+
+class LloydState(NamedTuple):
+    """All that the next step needs. The centres are origin + offset."""
+
+    origin: Float[Array, "k d *runs"]
+    offset: Float[Array, "k d *runs"]
+    optimizer: PyTree
+
+
+def init(
+    start: Float[Array, "k d *runs"], origin: Float[Array, "k d *runs"], optimizer: optax.GradientTransformation
+) -> LloydState:
+    """Centres at `start`, held relative to `origin` (the start itself will do where nothing better is known)."""
+    offset = start - origin
+    return LloydState(origin=origin, offset=offset, optimizer=optimizer.init(offset))
+
+
+def nearest(
+    origin: Float[Array, "k d *runs"], offset: Float[Array, "k d *runs"], x: Float[Array, "d *runs"]
+) -> Bool[Array, "k *runs"]:
+    """Which centre is closest to x; the lowest index wins a tie."""
+
+    def closer(i, best):
+        distance, winner = best
+        wins = distances[i] < distance
+        return jnp.where(wins, distances[i], distance), jnp.where(wins, i, winner)
+
+    # Distances by difference, never by expansion; sum and argmin as loops (DESIGN: 4 times faster on CPU).
+    distances = add_up(len(x), lambda j: ((x[None, j] - origin[:, j]) - offset[:, j]) ** 2, jnp.zeros_like(offset[:, 0]))
+    first = distances[0], jnp.zeros(distances[0].shape, jnp.int32)
+    _, winner = lax.fori_loop(1, len(offset), closer, first)
+    index = jnp.arange(len(offset), dtype=jnp.int32).reshape(-1, *[1] * winner.ndim)
+    return index == winner[None]
+
+
+def step(state: LloydState, x: Float[Array, "d *runs"], optimizer: optax.GradientTransformation) -> LloydState:
+    """Take in one sample."""
+    won = nearest(state.origin, state.offset, x)
+    gradient = jnp.where(won[:, None], state.offset - (x[None] - state.origin), 0)
+    updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.offset)
+    return LloydState(state.origin, optax.apply_updates(state.offset, updates), optimizer_state)

@@ -1,0 +1,80 @@
+r"""How far estimated centres are from the true means, and means over runs with their standard errors.
+
+Errors are taken under the best matching pi of estimates to components, argmin_pi sum_i |mu_i - mu*_pi(i)|^2, found by
+the Hungarian algorithm. Functions here are for one run; `vmap` them with `in_axes=-1`.
+"""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float, Int
+
+
+class CentreError(NamedTuple):
+    """Distances between estimates and means under the best matching, in the units of the data."""
+
+    error_sq: Float[Array, "*runs"]  # sum over centres of the squared distance
+    error_sum: Float[Array, "*runs"]  # sum over centres of the distance
+    error_max: Float[Array, "*runs"]  # the largest distance
+    lost: Int[Array, "*runs"]  # components that are nearest to no estimate
+
+
+class Estimate(NamedTuple):
+    """A mean over runs with its Monte-Carlo standard error."""
+
+    mean: np.ndarray
+    standard_error: np.ndarray
+    runs: int
+
+
+def squared_distances(
+    origin: Float[Array, "k d"], offset: Float[Array, "k d"], means: Float[Array, "k d"]
+) -> Float[Array, "k k"]:
+    """|origin_i + offset_i - mean_j|^2. Where an origin is a mean, nothing is lost to rounding."""
+    return jnp.sum(((origin[:, None] - means[None]) + offset[:, None]) ** 2, axis=-1)
+
+
+def best_match(distances_sq: Float[Array, "k k"]) -> Int[Array, "k"]:
+    """Component of each estimate: the permutation with the least sum."""
+    largest = jnp.finfo(distances_sq.dtype).max / len(distances_sq) ** 2
+    cost = jnp.nan_to_num(distances_sq, nan=largest, posinf=largest)
+    rows, columns = optax.assignment.hungarian_algorithm(cost)
+    return jnp.zeros_like(columns).at[rows].set(columns)
+
+
+def centre_error(origin: Float[Array, "k d"], offset: Float[Array, "k d"], means: Float[Array, "k d"]) -> CentreError:
+    """The error of the centres origin + offset."""
+    k = len(means)
+    distances_sq = squared_distances(origin, offset, means)
+    matched = distances_sq[jnp.arange(k), best_match(distances_sq)]
+    hit = jnp.any(jnp.argmin(distances_sq, axis=1)[:, None] == jnp.arange(k)[None], axis=0)
+    distances = jnp.sqrt(matched)
+    return CentreError(jnp.sum(matched), jnp.sum(distances), jnp.max(distances), k - jnp.sum(hit, dtype=jnp.int32))
+
+
+def pair_error(origin: Float[Array, "d"], offset: Float[Array, "d"], means: Float[Array, "2 d"]) -> CentreError:
+    """The error of the one estimate mu of a symmetric pair, up to sign: min(|mu - mu*|, |mu + mu*|)."""
+    plus = jnp.sum(((origin - means[0]) + offset) ** 2)
+    minus = jnp.sum(((origin - means[1]) + offset) ** 2)
+    error_sq = jnp.minimum(plus, minus)
+    distance = jnp.sqrt(error_sq)
+    return CentreError(error_sq, distance, distance, jnp.zeros((), jnp.int32))
+
+
+def subspace_distance(basis: Float[Array, "d r"], means: Float[Array, "k d"]) -> Float[Array, ""]:
+    """sin of the largest angle between a direction in the span of the means and the span of the orthonormal basis."""
+    _, sizes, directions = jnp.linalg.svd(means, full_matrices=False)
+    tolerance = 10 * jnp.finfo(means.dtype).eps * max(means.shape) * sizes[0]
+    span = jnp.where((sizes > tolerance)[:, None], directions, 0).T
+    inside = jnp.matmul(basis, jnp.matmul(basis.T, span, precision="highest"), precision="highest")
+    return jnp.linalg.norm(span - inside, ord=2)
+
+
+def estimate(values: Float[Array, "*shape runs"]) -> Estimate:
+    """Mean over the last axis, and sample standard deviation / sqrt(runs); in float64 on the host."""
+    values = np.asarray(values, np.float64)
+    runs = values.shape[-1]
+    spread = values.std(axis=-1, ddof=1) if runs > 1 else np.full(values.shape[:-1], np.inf)
+    return Estimate(values.mean(axis=-1), spread / np.sqrt(runs), runs)

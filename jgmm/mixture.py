@@ -1,0 +1,182 @@
+r"""Mixtures of spherical Gaussians, x ~ sum_i w_i N(mu_i, sigma_i^2 I), and the layouts that a study draws.
+
+The separation of a mixture is C = min_{i != j} |mu_i - mu_j| / max_i sigma_i.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Float, Key
+
+
+class Mixture(NamedTuple):
+    """Means, weights and standard deviations; trailing axes are runs."""
+
+    means: Float[Array, "k d *runs"]
+    weights: Float[Array, "k *runs"]
+    scales: Float[Array, "k *runs"]
+
+
+def given(means, *, weights=None, scales=1.0) -> Mixture:
+    """The mixture with these means, shape (k, d); equal weights unless given, one scale or one for each component.
+
+    Raises ValueError for means that are not a finite (k, d) array, weights that are not k non-negative numbers with
+    sum 1, or scales that are not positive.
+    """
+    means = np.asarray(means, float)
+    if means.ndim != 2 or 0 in means.shape:
+        raise ValueError(f"means has shape {means.shape}, expected (k, d) with k >= 1 and d >= 1")
+    if not np.isfinite(means).all():
+        raise ValueError("means holds a number that is not finite")
+    weights, scales = check(len(means), weights, scales)
+    return Mixture(jnp.asarray(means), jnp.asarray(weights), jnp.asarray(scales))
+
+
+def simplex(k: int, d: int, *, separation: float, weights=None, scales=1.0) -> Mixture:
+    """A regular simplex about the origin: every two means are separation * max(scales) apart.
+
+    Raises ValueError if d < k - 1, where no such simplex exists.
+    """
+    if d < max(k - 1, 1):
+        raise ValueError(f"d is {d}, expected at least k - 1 = {k - 1} for a simplex")
+    _, checked = check(k, weights, scales)
+    check_positive("separation", separation)
+    vertices = np.eye(k) - 1 / k  # pairwise distance sqrt(2), rank k - 1
+    axes = np.linalg.svd(vertices)[2][: k - 1]
+    means = np.zeros((k, d))
+    means[:, : k - 1] = vertices @ axes.T * (separation * checked.max() / np.sqrt(2))
+    return given(means, weights=weights, scales=scales)
+
+
+def symmetric(d: int, *, separation: float, weights=None, scales=1.0) -> Mixture:
+    """Two means at +m and -m, |m| = separation max(scales) / 2, along (1, ..., 1)."""
+    _, checked = check(2, weights, scales)
+    check_positive("separation", separation)
+    if d < 1:
+        raise ValueError(f"d is {d}, expected at least 1")
+    mean = np.full(d, separation * checked.max() / 2 / np.sqrt(d))
+    return given(np.stack([mean, -mean]), weights=weights, scales=scales)
+
+
+def box(
+    keys: Key[Array, "runs"],
+    k: int,
+    d: int,
+    *,
+    side: float,
+    separation: float = 0.0,
+    weights=None,
+    scales=1.0,
+    max_tries: int = 1000,
+) -> Mixture:
+    """Means uniform in [0, side]^d, given that every two are at least separation * max(scales) apart; a draw a key.
+
+    Raises ValueError if a draw is still too close after max_tries: the box cannot hold such means, or hardly ever.
+    """
+
+    def propose(key):
+        return jax.random.uniform(key, (k, d)) * side
+
+    return _rejection(keys, propose, k, side, separation, weights, scales, max_tries)
+
+
+def symmetric_box(
+    keys: Key[Array, "runs"],
+    d: int,
+    *,
+    side: float,
+    separation: float = 0.0,
+    weights=None,
+    scales=1.0,
+    max_tries: int = 1000,
+) -> Mixture:
+    """The seed's pair: a mean uniform in [0, side]^d and its mirror image, at least separation * max(scales) apart.
+
+    Raises ValueError as `box` does.
+    """
+
+    def propose(key):
+        mean = jax.random.uniform(key, (d,)) * side
+        return jnp.stack([mean, -mean])
+
+    return _rejection(keys, propose, 2, side, separation, weights, scales, max_tries)
+
+
+def separation(mixture: Mixture) -> Float[Array, "*runs"]:
+    """min_{i != j} |mu_i - mu_j| / max_i sigma_i; infinite for one component."""
+    return closest(mixture.means) / jnp.max(mixture.scales, axis=0)
+
+
+def closest(means: Float[Array, "k d *runs"]) -> Float[Array, "*runs"]:
+    """The smallest distance between two of the means (the zero diagonal ignored)."""
+    pairs = means[:, None] - means[None]
+    distances = jnp.sqrt(jnp.sum(pairs**2, axis=2))
+    same = np.eye(len(means), dtype=bool).reshape(len(means), len(means), *[1] * (means.ndim - 2))
+    return jnp.min(jnp.where(same, jnp.inf, distances), axis=(0, 1))
+
+
+def replicate(mixture: Mixture, num_runs: int) -> Mixture:
+    """The same mixture for every run."""
+    return jax.tree.map(lambda x: jnp.broadcast_to(x[..., None], (*x.shape, num_runs)), mixture)
+
+
+def check(k: int, weights, scales) -> tuple[np.ndarray, np.ndarray]:
+    """The k weights and k scales that these stand for (None: equal weights; one number: the same scale for all).
+
+    Raises ValueError for k < 1, weights that are not k non-negative numbers with sum 1, or scales that are not positive.
+    """
+    if k < 1:
+        raise ValueError(f"k is {k}, expected at least 1")
+    weights = np.full(k, 1 / k) if weights is None else np.asarray(weights, float)
+    if weights.shape != (k,):
+        raise ValueError(f"weights has shape {weights.shape}, expected ({k},)")
+    if not (weights >= 0).all() or not np.isclose(weights.sum(), 1, rtol=0, atol=1e-6):
+        raise ValueError(f"weights {weights.tolist()} (sum {weights.sum():g}), expected non-negative numbers of sum 1")
+    scales = np.asarray(scales, float)
+    if scales.shape not in ((), (k,)):
+        raise ValueError(f"scales has shape {scales.shape}, expected () or ({k},)")
+    if not (np.isfinite(scales) & (scales > 0)).all():
+        raise ValueError(f"scales {scales.tolist()}, expected positive finite numbers")
+    return weights, np.broadcast_to(scales, (k,))
+
+
+def check_positive(name: str, value: float) -> None:
+    """Raises ValueError unless 0 < value < infinity."""
+    if not (np.isfinite(value) and value > 0):
+        raise ValueError(f"{name} is {value}, expected a positive finite number")
+
+
+def _rejection(keys, propose, k, side, separation, weights, scales, max_tries) -> Mixture:
+    weights, scales = check(k, weights, scales)
+    check_positive("side", side)
+    if not (np.isfinite(separation) and separation >= 0):
+        raise ValueError(f"separation is {separation}, expected a non-negative finite number")
+    distance = separation * scales.max()
+
+    def one(key):
+        def too_close(carry):
+            tries, means = carry
+            return (tries < max_tries) & (closest(means) < distance)
+
+        def again(carry):
+            tries, _ = carry
+            return tries + 1, propose(jax.random.fold_in(key, tries))
+
+        return lax.while_loop(too_close, again, (1, propose(jax.random.fold_in(key, 0))))[1]
+
+    means = jax.jit(jax.vmap(one, out_axes=-1))(keys)
+    reached = float(jnp.min(closest(means)))
+    if k > 1 and reached < distance:
+        raise ValueError(
+            f"separation is {separation:g} (a distance of {distance:g}), but {max_tries} draws of {k} means in a box"
+            f" of side {side:g} came no further apart than {reached:.4g}: expected a smaller separation or a larger box"
+        )
+    fixed = Mixture(means, jnp.asarray(weights, means.dtype), jnp.asarray(scales, means.dtype))
+    runs = means.shape[-1]
+    return fixed._replace(
+        weights=jnp.broadcast_to(fixed.weights[:, None], (k, runs)),
+        scales=jnp.broadcast_to(fixed.scales[:, None], (k, runs)),
+    )
