@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float, Int, Key, UInt32
+from jaxtyping import Array, Float, Integer, Key, UInt32
 
 
 class LaneState(NamedTuple):
@@ -34,7 +34,7 @@ def num_lanes(d: int) -> int:
     return 1 + 2 * ((d + 1) // 2)
 
 
-def seed(key: Key[Array, ""], run_id: Int[Array, "*runs"], *, d: int) -> LaneState:
+def seed(key: Key[Array, ""], run_id: Integer[Array, "*runs"], *, d: int) -> LaneState:
     """The lanes of the runs with these ids, for samples in d dimensions.
 
     The words are `jax.random.bits(fold_in(key, run_id))`. (A lane of four zero words would stay zero; that has
@@ -72,16 +72,17 @@ def thresholds(weights: Float[Array, "k *runs"]) -> UInt32[Array, "k_less_1 *run
     return jnp.cumsum((weights[:-1] * 2.0**31).astype(jnp.uint32), axis=0, dtype=jnp.uint32)
 
 
-def choose(bits: UInt32[Array, "*shape"], steps: UInt32[Array, "k_less_1 *runs"], options: Array) -> Array:
-    """options[i], shape (k, *runs), for the component i that the bits, shape (b, *runs), select.
+def choose(bits: UInt32[Array, "b *runs"], steps: UInt32[Array, "k_less_1 *runs"], options: Array) -> Array:
+    """options[i] for the component i that each word selects: (b, *runs) from (k, *runs), (b, d, *runs) from (k, d, *runs).
 
     The comparison replaces an index: k - 1 selects in registers where a gather would be scalar on CPU.
     """
-    high = bits >> 1
-    chosen = jnp.broadcast_to(options[:1], high.shape)
+    vectors = options.ndim > bits.ndim
+    chosen = options[:1]
     for i in range(len(options) - 1):
-        chosen = jnp.where(high >= steps[i][None], options[i + 1][None], chosen)
-    return chosen
+        hit = (bits >> 1) >= steps[i][None]
+        chosen = jnp.where(hit[:, None] if vectors else hit, options[i + 1][None], chosen)
+    return jnp.broadcast_to(chosen, (len(bits), *options.shape[1:]))
 
 
 def normals(bits: UInt32[Array, "b lanes *runs"], *, d: int) -> Float[Array, "b d *runs"]:

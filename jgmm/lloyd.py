@@ -12,7 +12,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import optax
 from jax import lax
-from jaxtyping import Array, Bool, Float, PyTree
+from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from jgmm.loops import add_up
 
@@ -44,7 +44,9 @@ def nearest(
         return jnp.where(wins, distances[i], distance), jnp.where(wins, i, winner)
 
     # Distances by difference, never by expansion; sum and argmin as loops (DESIGN: 4 times faster on CPU).
-    distances = add_up(len(x), lambda j: ((x[None, j] - origin[:, j]) - offset[:, j]) ** 2, jnp.zeros_like(offset[:, 0]))
+    distances = add_up(
+        len(x), lambda j: ((x[None, j] - origin[:, j]) - offset[:, j]) ** 2, jnp.zeros_like(offset[:, 0])
+    )
     first = distances[0], jnp.zeros(distances[0].shape, jnp.int32)
     _, winner = lax.fori_loop(1, len(offset), closer, first)
     index = jnp.arange(len(offset), dtype=jnp.int32).reshape(-1, *[1] * winner.ndim)
@@ -57,3 +59,28 @@ def step(state: LloydState, x: Float[Array, "d *runs"], optimizer: optax.Gradien
     gradient = jnp.where(won[:, None], state.offset - (x[None] - state.origin), 0)
     updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.offset)
     return LloydState(state.origin, optax.apply_updates(state.offset, updates), optimizer_state)
+
+
+class InverseCountState(NamedTuple):
+    """How many samples each centre stands for."""
+
+    counts: Int[Array, "k one *runs"]
+
+
+def inverse_count(initial: int = 1) -> optax.GradientTransformation:
+    """Steps of 1 / n_i, n_i the samples won by centre i with its start counted as `initial` of them.
+
+    Each centre is then the mean of its samples, the start weighing `initial` (MacQueen 1967). Gradients have shape
+    (k, d, *runs); a centre has won where its gradient is not zero.
+    """
+
+    def init(params):
+        return InverseCountState(jnp.full_like(params[:, :1], initial, dtype=jnp.int32))
+
+    def update(updates, state, params=None):
+        del params
+        won = jnp.any(updates != 0, axis=1, keepdims=True)
+        counts = state.counts + won
+        return -updates / counts.astype(updates.dtype), InverseCountState(counts)
+
+    return optax.GradientTransformation(init, update)

@@ -30,13 +30,13 @@ class Sample(NamedTuple):
 
 def draw(state: LaneState, mixture: Mixture, *, block: int) -> tuple[LaneState, Sample]:
     """The next `block` samples of every run: x of shape (block, d, *runs), label of shape (block, *runs)."""
-    k, d = mixture.means.shape[:2]
+    d = mixture.means.shape[1]
     state, bits = lax.scan(lambda words, _: lanes.next_bits(words), state, None, length=block, unroll=2)
     steps = lanes.thresholds(mixture.weights)
     first = bits[:, 0]
-    centre = lanes.choose(first[:, None], steps[:, None], mixture.means)
+    centre = lanes.choose(first, steps, mixture.means)
     scale = lanes.choose(first, steps, mixture.scales)
-    index = jnp.arange(k, dtype=jnp.int32).reshape(-1, *[1] * (first.ndim - 1))
+    index = lax.broadcasted_iota(jnp.int32, mixture.weights.shape, 0)
     noise = lanes.normals(bits[:, 1:], d=d).astype(centre.dtype)
     return state, Sample(centre + scale[:, None] * noise, lanes.choose(first, steps, index))
 

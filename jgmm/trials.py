@@ -19,9 +19,9 @@ import optax
 from jax import lax
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Float, Integer, Key
 
-from jgmm import em, lanes, lloyd, metrics, pca, rates, seeding, stream
+from jgmm import em, lanes, lloyd, metrics, pca, seeding, stream
 from jgmm.lanes import LaneState
 from jgmm.metrics import CentreError
 from jgmm.mixture import Mixture, replicate
@@ -37,11 +37,19 @@ Progress = Callable[[int], None]  # told how many samples (of all runs together)
 class Batch(NamedTuple):
     """Runs ready to stream, padded and laid on their devices. The first `num_runs` are real."""
 
-    run_ids: Int[Array, "runs"]
+    run_ids: Integer[Array, "runs"]
     mixture: Mixture
     lanes: LaneState
     num_runs: int
     mesh: Mesh
+
+
+class GraphExample(NamedTuple):
+    """The graph step of the batch's first run, to look at."""
+
+    points: np.ndarray  # (n, d)
+    projected: np.ndarray  # (n, r)
+    component: np.ndarray  # (n,), rank by size; k and beyond lumped as k
 
 
 class Record(NamedTuple):
@@ -102,17 +110,18 @@ def seed_centres(
     graph_points: int,
     neighbors: int,
     progress: Progress | None = None,
-) -> tuple[Batch, Seeding]:
+) -> tuple[Batch, Seeding, GraphExample]:
     """Algorithm 2 on the first n samples of every run; the batch returned stands behind them.
 
     `n - graph_points` samples go through block power iteration in blocks of `block` (what is left of the last block is
-    drawn and not used), the last `graph_points` through the neighbour graph. The result keeps the padded runs.
+    drawn and not used), the last `graph_points` through the neighbour graph. The result keeps the padded runs; the
+    example is the first run's graph.
     Raises ValueError if k > d, or if the sizes leave no block or no graph.
     """
     k, d = batch.mixture.means.shape[:2]
     check_seeding(k=k, d=d, n=n, block=block, graph_points=graph_points, neighbors=neighbors)
-    frame = jax.vmap(lambda run: seeding.random_basis(jax.random.fold_in(key, run), d=d, r=k), out_axes=-1)
-    basis = _lay(frame(jnp.asarray(np.asarray(batch.run_ids))).astype(batch.mixture.means.dtype), batch.mesh)
+    draw_frame = jax.vmap(lambda run: seeding.random_basis(jax.random.fold_in(key, run), d=d, r=k), out_axes=-1)
+    basis = _lay(draw_frame(jnp.asarray(np.asarray(batch.run_ids))).astype(batch.mixture.means.dtype), batch.mesh)
     basis = _orthonormalize(basis, mesh=batch.mesh)
     state = (batch.lanes, basis)
     blocks, rest = divmod(n - graph_points, block)
@@ -121,16 +130,11 @@ def seed_centres(
         return _power_blocks(state, batch.mixture, jnp.int32(count), block=block, mesh=batch.mesh)
 
     words, basis = _drive(power, state, blocks, block * batch.num_runs, progress)
-    words, means, count, basis = _graph(
-        words,
-        basis,
-        batch.mixture,
-        jnp.int32(rest),
-        graph_points=graph_points,
-        neighbors=neighbors,
-        mesh=batch.mesh,
-    )
-    return batch._replace(lanes=words), Seeding(means, count, basis)
+    sizes = {"graph_points": graph_points, "neighbors": neighbors, "mesh": batch.mesh}
+    words, found, points, rank = _graph(words, basis, batch.mixture, jnp.int32(rest), **sizes)
+    points, frame = np.asarray(points[..., 0]), np.asarray(basis[..., 0])
+    example = GraphExample(points, points @ frame, np.asarray(rank[..., 0]))
+    return batch._replace(lanes=words), found, example
 
 
 def check_seeding(*, k: int, d: int, n: int, block: int, graph_points: int, neighbors: int) -> None:
@@ -194,7 +198,9 @@ def run_em(
     means, weights, scales = batch.mixture
     balanced = len(means) == 2 and bool(jnp.all(means[0] == -means[1]) & jnp.all(weights[0] == weights[1]))
     if not (balanced and bool(jnp.all(scales[0] == scales[1]))):
-        raise ValueError(f"the mixture has k = {len(means)}, expected two balanced components of one scale at +m and -m")
+        raise ValueError(
+            f"the mixture has k = {len(means)}, expected two balanced components of one scale at +m and -m"
+        )
     if not (np.isfinite(beta) and beta > 0):
         raise ValueError(f"beta is {beta}, expected a positive finite number")
     near = jnp.sum(start * means[0], axis=0) >= 0
@@ -315,14 +321,15 @@ def _graph(words, basis, mixture, rest, *, graph_points, neighbors, mesh):
     k = len(mixture.means)
 
     def one(basis_and_points):
-        return seeding.centres(*basis_and_points, k=k, neighbors=neighbors)[0]
+        return seeding.centres(*basis_and_points, k=k, neighbors=neighbors)
 
     def shard(words, basis, mixture, rest):
         words = stream.skip(words, rest)
         words, samples = stream.draw(words, mixture, block=graph_points)
         # A few runs at a time: a graph takes graph_points^2 numbers.
-        found = lax.map(one, (jnp.moveaxis(basis, -1, 0), jnp.moveaxis(samples.x, -1, 0)), batch_size=PAD)
-        return words, jnp.moveaxis(found.means, 0, -1), found.num_components, basis
+        runs_first = jax.tree.map(lambda a: jnp.moveaxis(a, -1, 0), (basis, samples.x))
+        found, rank = jax.tree.map(lambda a: jnp.moveaxis(a, 0, -1), lax.map(one, runs_first, batch_size=PAD))
+        return words, found, samples.x, rank
 
     return _sharded(shard, mesh, words, basis, mixture, rest)
 
@@ -394,14 +401,3 @@ def _run(step, batch, state, parameters, checkpoints, measure, block, progress) 
         CentreError(*(np.stack(values) for values in zip(*errors, strict=True))),
         centres[..., : batch.num_runs],
     )
-
-
-def constant_rate(name: str, *, algorithm: str, n: int, k: int) -> float:
-    """The number that a rate's name stands for: "paper" or "seed". Raises ValueError if it is not below 1."""
-    table = {
-        ("paper", "lloyd"): (rates.paper, (n, k), f" (3 k ln(3n)/n at n = {n}, k = {k})"),
-        ("paper", "em"): (rates.paper_em, (n,), f" (3 ln(n)/n at n = {n})"),
-        ("seed", "lloyd"): (rates.seed, (n, k), f" (3 k log2(3n)/n at n = {n}, k = {k})"),
-    }
-    function, args, why = table[name, algorithm]
-    return rates.check_rate(function(*args), why=why)

@@ -1,0 +1,145 @@
+r"""Does peak memory grow with the number of samples, or with the number of checkpoints?
+
+PRINTOUT
+
+Method. Each row is a fresh Python process on all cores that runs `trials.run_lloyd` (d = 10, k = 5) twice: over one
+block with the same number of checkpoints where it can (to compile: "warmed up"), then over n samples a run ("at the
+end"). Both are `resource.getrusage(RUSAGE_SELF).ru_maxrss`, the most memory that the process ever held, so "at the end"
+less "warmed up" is what the stream added. Medians over `--repeats` processes. "if kept" is what the samples alone would
+take in float32. The times on the way are not of interest here; benchmarks/lloyd.py has those.
+
+    python benchmarks/memory.py [--n 50000] [--runs 256] [--repeats 3] [--json PATH]
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+# This process imports neither JAX nor NumPy: a child's ru_maxrss starts at the size of the process that spawned it.
+
+D, K = 10, 5
+
+CHILD = """
+import json, os, platform, resource, sys
+import jax
+jax.config.update("jax_platforms", "cpu")
+jax.config.update("jax_num_cpu_devices", os.cpu_count())
+from jgmm import mixture, trials
+
+n, count, runs, d, k = map(int, sys.argv[1:])
+unit = 1 if platform.system() == "Darwin" else 1024  # ru_maxrss is in bytes there, in KiB on Linux
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+def stream(checkpoints):
+    return trials.run_lloyd(batch, batch.mixture.means, rate=0.01, checkpoints=checkpoints)
+
+batch = trials.batch(jax.random.key(0), range(runs), mixture.simplex(k, d, separation=20.0))
+stream([16])
+warm = peak()
+record = stream([n * (i + 1) // count for i in range(count)])
+assert record.samples[-1] == n and len(record.samples) == count + 1
+print(json.dumps({"warm": warm, "end": peak(), "jax": jax.__version__}))
+"""
+
+
+def cpu_model():
+    """The processor's name, from /proc/cpuinfo where there is one."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def git_commit():
+    """The commit, with "+changes" if tracked files differ from it; None outside a repository."""
+    commands = (["git", "rev-parse", "HEAD"], ["git", "status", "--porcelain", "--untracked-files=no"])
+    try:
+        commit, changed = (
+            subprocess.run(c, cwd=Path(__file__).parent, capture_output=True, text=True, check=True).stdout.strip()
+            for c in commands
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return commit + ("+changes" if changed else "")
+
+
+def peaks(n, checkpoints, runs):
+    """Peak bytes of a fresh process, warmed up and at the end."""
+    sizes = map(str, (n, checkpoints, runs, D, K))
+    child = subprocess.run([sys.executable, "-c", CHILD, *sizes], stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(child.stdout)
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(description="Peak memory of the engine at n and 4n, with 10 and 40 checkpoints.")
+    parser.add_argument("--n", type=int, default=50_000, help="samples a run; the other size is four times this")
+    parser.add_argument("--runs", type=int, default=256)
+    parser.add_argument("--repeats", type=int, default=3, help="processes for each row")
+    parser.add_argument("--json", type=Path, help="write everything that was measured to this file")
+    args = parser.parse_args(argv)
+    if args.n < 40 or args.repeats < 1:
+        parser.error(f"--n is {args.n} and --repeats {args.repeats}, expected --n >= 40 and --repeats >= 1")
+
+    cells = [(n, checkpoints) for n in (args.n, 4 * args.n) for checkpoints in (10, 40)]
+    found = {cell: [] for cell in cells}
+    for _ in range(args.repeats):
+        for cell in cells:
+            found[cell].append(peaks(*cell, args.runs))
+    rows = [
+        {
+            "n": n,
+            "checkpoints": checkpoints,
+            "warm": statistics.median(p["warm"] for p in found[n, checkpoints]),
+            "end": statistics.median(p["end"] for p in found[n, checkpoints]),
+            "added": statistics.median(p["end"] - p["warm"] for p in found[n, checkpoints]),
+            "all_ends": [p["end"] for p in found[n, checkpoints]],
+            "if_kept": 4 * D * n * args.runs,
+        }
+        for n, checkpoints in cells
+    ]
+    about = {
+        "device": cpu_model(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "jax": found[cells[0]][0]["jax"],
+        "commit": git_commit(),
+        "xla_flags": os.environ.get("XLA_FLAGS", ""),
+    }
+
+    print(f"peak memory of streaming Lloyd, d={D}, k={K}, {args.runs} runs; medians of {args.repeats} processes, MB")
+    print(f"{about['device']}, {about['cores']} cores; Python {about['python']}, JAX {about['jax']}")
+    print(f"commit {about['commit']}\n")
+    print(f"{'n':>9}{'checkpoints':>13}{'warmed up':>11}{'at the end':>12}{'added':>8}{'if kept':>10}")
+    for row in rows:
+        peak = f"{row['warm'] / 1e6:11.1f}{row['end'] / 1e6:12.1f}{row['added'] / 1e6:8.1f}"
+        print(f"{row['n']:9d}{row['checkpoints']:13d}{peak}{row['if_kept'] / 1e6:10.0f}")
+    end = {(row["n"], row["checkpoints"]): row["end"] for row in rows}
+    over = {
+        "4n_over_n_10_checkpoints": end[4 * args.n, 10] / end[args.n, 10],
+        "4n_over_n_40_checkpoints": end[4 * args.n, 40] / end[args.n, 40],
+        "40_over_10_checkpoints_n": end[args.n, 40] / end[args.n, 10],
+        "40_over_10_checkpoints_4n": end[4 * args.n, 40] / end[4 * args.n, 10],
+    }
+    small, large = over["4n_over_n_10_checkpoints"], over["4n_over_n_40_checkpoints"]
+    print(f"\n4n over n: {small:.3f} (10 checkpoints), {large:.3f} (40 checkpoints)")
+    small, large = over["40_over_10_checkpoints_n"], over["40_over_10_checkpoints_4n"]
+    print(f"40 over 10 checkpoints: {small:.3f} (n), {large:.3f} (4n)")
+
+    if args.json:
+        args.json.parent.mkdir(parents=True, exist_ok=True)
+        options = {"n": args.n, "runs": args.runs, "repeats": args.repeats, "d": D, "k": K}
+        report = {"environment": about, "options": options, "rows": rows, "ratios": over}
+        args.json.write_text(json.dumps(report, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

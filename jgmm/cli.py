@@ -1,0 +1,119 @@
+"""The command line. `--help` and a bad spec need no JAX: what needs it is imported when it is known to be needed."""
+
+import argparse
+import importlib
+import os
+import sys
+from pathlib import Path
+
+from jgmm.study import spec
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command; the exit status: 0 done, 2 bad input, 130 interrupted."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return COMMANDS[arguments.command](arguments)
+    except ValueError as error:
+        for line in str(error).splitlines():
+            print(f"jgmm: {line}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("jgmm: interrupted; finished cells are stored, the same command goes on from them", file=sys.stderr)
+        return 130
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """`jgmm run`: simulate what is missing, then report."""
+    study = spec.load(arguments.spec)
+    changes = {"runs": arguments.runs, "seed": arguments.seed, "x64": arguments.x64 or None}
+    study = study.model_copy(update={key: value for key, value in changes.items() if value is not None})
+    folder = Path(arguments.spec).parent if study.name not in spec.presets() else Path()
+    spec.cells(study, folder)  # every fault of the spec, before JAX starts
+    _start_jax(study.x64)
+    command = importlib.import_module("jgmm.study.command")
+    return command.run(study, arguments.out or Path("results") / study.name, spec_folder=folder, fresh=arguments.fresh)
+
+
+def report(arguments: argparse.Namespace) -> int:
+    """`jgmm report`: summary, figures and report again, from the stored cells."""
+    importlib.import_module("jgmm.study.report").write(arguments.dir, _stored(arguments.dir))
+    print(arguments.dir / "report.html")
+    return 0
+
+
+def show(arguments: argparse.Namespace) -> int:
+    """`jgmm show`: one run of one cell again, with its trajectory."""
+    study = _stored(arguments.dir)
+    known = {cell.identifier(study.seed, study.x64): cell for cell in spec.cells(study, arguments.dir)}
+    if arguments.cell not in known:
+        raise ValueError(f"cell is {arguments.cell!r}, expected one of {', '.join(known)}")
+    if not 0 <= arguments.run_id < study.runs:
+        raise ValueError(f"--run is {arguments.run_id}, expected 0 to {study.runs - 1}")
+    _start_jax(study.x64)
+    importlib.import_module("jgmm.study.command").show(study, known[arguments.cell], arguments.run_id, arguments.dir)
+    return 0
+
+
+def presets(arguments: argparse.Namespace) -> int:
+    """`jgmm presets`: their names, a line each."""
+    for name, line in spec.presets().items():
+        print(f"{name:12} {line}")
+    return 0
+
+
+COMMANDS = {"run": run, "report": report, "show": show, "presets": presets}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="jgmm", description="Monte-Carlo studies of streaming Gaussian mixtures.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    command = commands.add_parser("run", help="run a study")
+    command.add_argument("spec", metavar="SPEC", help="a preset's name or a TOML file")
+    command.add_argument("--runs", type=_count, help="independent runs of each cell")
+    command.add_argument("--seed", type=_seed, help="a whole number; the same seed gives the same results")
+    command.add_argument("--out", type=Path, metavar="DIR", help="where to write (default: results/NAME)")
+    command.add_argument("--fresh", action="store_true", help="replace what a study left in the folder")
+    command.add_argument("--x64", action="store_true", help="compute in float64")
+    command = commands.add_parser("report", help="rebuild summary, figures and report from the stored cells")
+    command.add_argument("dir", type=Path, metavar="DIR")
+    command = commands.add_parser("show", help="replay one run with its trajectory")
+    command.add_argument("dir", type=Path, metavar="DIR")
+    command.add_argument("cell", metavar="CELL")
+    command.add_argument("--run", type=int, required=True, dest="run_id", metavar="I")
+    commands.add_parser("presets", help="list the presets")
+    return parser
+
+
+def _whole(low: int, what: str):
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = low - 1
+        if not low <= value < 2**31:
+            raise argparse.ArgumentTypeError(f"{text!r} given, expected {what}")
+        return value
+
+    return parse
+
+
+_count = _whole(1, "a whole number of at least 1")
+_seed = _whole(0, "a whole number of at least 0")
+
+
+def _stored(folder: Path) -> spec.Study:
+    """The study whose folder this is. Raises ValueError if it is none."""
+    path = folder / "study.toml"
+    if not path.is_file():
+        raise ValueError(f"{folder} holds no study.toml: expected the folder of a study")
+    return spec.load(str(path))
+
+
+def _start_jax(x64: bool) -> None:
+    """A device for each core this process may use, set before JAX starts; an accelerator, if there is one, is kept."""
+    jax = importlib.import_module("jax")
+    jax.config.update(
+        "jax_num_cpu_devices", len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
+    jax.config.update("jax_enable_x64", x64)

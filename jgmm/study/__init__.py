@@ -1,0 +1,1 @@
+"""Studies: a grid of cells in, tables, figures and a report out."""

@@ -1,0 +1,21 @@
+"""Two devices, enforced shapes, and no silent promotion, for every test."""
+
+import jax
+import pytest
+from jaxtyping import install_import_hook
+
+jax.config.update("jax_num_cpu_devices", 2)  # before JAX starts
+KERNELS = ["lanes", "loops", "mixture", "rates", "lloyd", "em", "pca", "stream", "metrics", "seeding", "trials"]
+hook = install_import_hook([f"jgmm.{name}" for name in KERNELS], "beartype.beartype")
+
+
+@pytest.fixture(autouse=True)
+def strict():
+    with jax.numpy_rank_promotion("raise"), jax.numpy_dtype_promotion("strict"):
+        yield
+
+
+@pytest.fixture
+def x64():
+    with jax.enable_x64(True):
+        yield
