@@ -15,10 +15,10 @@ from jaxtyping import Array, Float, Int
 class CentreError(NamedTuple):
     """Distances between estimates and means under the best matching, in the units of the data."""
 
-    error_sq: Float[Array, "*runs"]  # sum over centres of the squared distance
-    error_sum: Float[Array, "*runs"]  # sum over centres of the distance
-    error_max: Float[Array, "*runs"]  # the largest distance
-    lost: Int[Array, "*runs"]  # components that are nearest to no estimate
+    error_sq: Float[Array | np.ndarray, "*runs"]  # sum over centres of the squared distance
+    error_sum: Float[Array | np.ndarray, "*runs"]  # sum over centres of the distance
+    error_max: Float[Array | np.ndarray, "*runs"]  # the largest distance
+    lost: Int[Array | np.ndarray, "*runs"]  # components that are nearest to no estimate
 
 
 class Estimate(NamedTuple):
@@ -72,9 +72,9 @@ def subspace_distance(basis: Float[Array, "d r"], means: Float[Array, "k d"]) ->
     return jnp.linalg.norm(span - inside, ord=2)
 
 
-def estimate(values: Float[Array, "*shape runs"]) -> Estimate:
+def estimate(values: Float[Array | np.ndarray, "*shape runs"]) -> Estimate:
     """Mean over the last axis, and sample standard deviation / sqrt(runs); in float64 on the host."""
-    values = np.asarray(values, np.float64)
-    runs = values.shape[-1]
-    spread = values.std(axis=-1, ddof=1) if runs > 1 else np.full(values.shape[:-1], np.inf)
-    return Estimate(values.mean(axis=-1), spread / np.sqrt(runs), runs)
+    measured = np.asarray(values, np.float64)
+    runs = measured.shape[-1]
+    spread = measured.std(axis=-1, ddof=1) if runs > 1 else np.full(measured.shape[:-1], np.inf)
+    return Estimate(measured.mean(axis=-1), spread / np.sqrt(runs), runs)

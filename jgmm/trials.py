@@ -10,6 +10,7 @@ A stream is driven from the host in calls of about half a second, so that it can
 import time
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import jax
@@ -72,20 +73,20 @@ def batch(
 
     Raises ValueError if the mixture's run axis does not have one entry a run.
     """
-    run_ids = np.asarray(run_ids, np.uint32)
-    if run_ids.ndim != 1 or not len(run_ids):
-        raise ValueError(f"run_ids has shape {run_ids.shape}, expected at least one run")
+    ids = np.asarray(run_ids, np.uint32)
+    if ids.ndim != 1 or not len(ids):
+        raise ValueError(f"run_ids has shape {ids.shape}, expected at least one run")
     if mixture.means.ndim == 2:
-        mixture = replicate(mixture, len(run_ids))
-    if mixture.means.shape[-1] != len(run_ids):
-        raise ValueError(f"the mixture has {mixture.means.shape[-1]} runs, expected {len(run_ids)}")
+        mixture = replicate(mixture, len(ids))
+    if mixture.means.shape[-1] != len(ids):
+        raise ValueError(f"the mixture has {mixture.means.shape[-1]} runs, expected {len(ids)}")
     devices = list(devices or jax.devices())
     mesh = Mesh(np.array(devices), ("runs",))
-    padded = -len(run_ids) % (PAD * len(devices))
-    run_ids, mixture = jax.tree.map(lambda x: _pad(jnp.asarray(x), padded), (run_ids, mixture))
-    words = lanes.seed(key, run_ids, d=mixture.means.shape[1])
-    run_ids, mixture, words = _lay((run_ids, mixture, words), mesh)
-    return Batch(run_ids, mixture, words, run_ids.shape[0] - padded, mesh)
+    padding = -len(ids) % (PAD * len(devices))
+    padded, mixture = jax.tree.map(lambda x: _pad(jnp.asarray(x), padding), (ids, mixture))
+    words = lanes.seed(key, padded, d=mixture.means.shape[1])
+    padded, mixture, words = _lay((padded, mixture, words), mesh)
+    return Batch(padded, mixture, words, len(ids), mesh)
 
 
 def offset_start(key: Key[Array, ""], batch: Batch, offset: float) -> Float[Array, "k d runs"]:
@@ -169,9 +170,10 @@ def run_lloyd(
     treats runs alike and apart. Raises ValueError if it mixes runs, or if a rate is outside (0, 1).
     """
     origin, offset = _lloyd_start(start, batch.mixture, mesh=batch.mesh)
+    parameters: tuple[Array, ...] = ()
     if isinstance(rate, optax.GradientTransformation):
         check_optimizer(rate, *batch.mixture.means.shape[:2])
-        step, parameters = _optimizer_step(rate), ()
+        step = _optimizer_step(rate)
         state = jax.jit(partial(lloyd.init, optimizer=rate))(offset, jnp.zeros_like(offset))
         state = _lay(state._replace(origin=origin, offset=offset), batch.mesh)
     else:
@@ -382,7 +384,7 @@ def _drive(call: Callable, carry: Any, total: int, samples_each: int, progress: 
 
 def _run(step, batch, state, parameters, checkpoints, measure, block, progress) -> Record:
     checkpoints = [0, *checkpoints]
-    if any(later <= earlier for earlier, later in zip(checkpoints, checkpoints[1:], strict=False)):
+    if any(later <= earlier for earlier, later in pairwise(checkpoints)):
         raise ValueError(f"checkpoints are {checkpoints[1:]}, expected increasing positive sample counts")
     carry = (batch.lanes, state)
 
@@ -398,6 +400,6 @@ def _run(step, batch, state, parameters, checkpoints, measure, block, progress) 
     centres = np.asarray(state.origin, np.float64) + np.asarray(state.offset, np.float64)
     return Record(
         np.array(checkpoints),
-        CentreError(*(np.stack(values) for values in zip(*errors, strict=True))),
+        jax.tree.map(lambda *values: np.stack(values), *errors),
         centres[..., : batch.num_runs],
     )

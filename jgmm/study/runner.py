@@ -7,6 +7,7 @@ numbers, and cells that differ after their start share it: it is computed once.
 import itertools
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -48,17 +49,16 @@ def study_keys(seed: int) -> Keys:
 
 def build_mixture(cell: Cell, key: jax.Array, run_ids: Sequence[int], folder: Path = Path()) -> Mixture:
     """The mixture of a cell, a run axis where it is drawn for each run. Raises ValueError if it cannot be built."""
-    common = {"weights": cell.weights, "scales": np.array(cell.scales)}
-    drawn = {"side": cell.side, "separation": cell.separation, **common}
-    if cell.layout == "box":
-        return mixture.box(trials.run_keys(key, run_ids), cell.k, cell.d, **drawn)
-    if cell.layout == "symmetric-box":
-        return mixture.symmetric_box(trials.run_keys(key, run_ids), cell.d, **drawn)
+    weights, scales = cell.weights, np.array(cell.scales)
+    if cell.layout in ("box", "symmetric-box"):
+        make = mixture.symmetric_box if cell.layout == "symmetric-box" else partial(mixture.box, k=cell.k)
+        drawn = trials.run_keys(key, run_ids)
+        return make(drawn, d=cell.d, side=cell.side, separation=cell.separation, weights=weights, scales=scales)
     if cell.layout == "simplex":
-        return mixture.simplex(cell.k, cell.d, separation=cell.separation, **common)
+        return mixture.simplex(cell.k, cell.d, separation=cell.separation, weights=weights, scales=scales)
     if cell.layout == "symmetric":
-        return mixture.symmetric(cell.d, separation=cell.separation, **common)
-    return mixture.given(np.load(folder / cell.layout), **common)
+        return mixture.symmetric(cell.d, separation=cell.separation, weights=weights, scales=scales)
+    return mixture.given(np.load(folder / cell.layout), weights=weights, scales=scales)
 
 
 def run(
@@ -80,6 +80,9 @@ def run(
         if cell.mixture_fields() not in mixtures:
             mixtures[cell.mixture_fields()] = build_mixture(cell, keys.mixture, run_ids, spec_folder)
     store.claim(out, study, environment, fresh=fresh)
+    for layout in {cell.layout for cell in cells if cell.layout_hash}:
+        (out / layout).parent.mkdir(parents=True, exist_ok=True)
+        (out / layout).write_bytes((spec_folder / layout).read_bytes())
 
     missing = [cell for cell in cells if not stored_runs(out, cell, study)]
     groups = [list(group) for group in _grouped(missing)]
@@ -181,6 +184,7 @@ def _stream(cell: Cell, batch: trials.Batch, start: jax.Array, meter: _Meter) ->
         error = trials.measure_starts(start, batch)
         return trials.Record(np.array([cell.n]), type(error)(*(x[None] for x in error)), np.asarray(start))
     if cell.algorithm == "em":
+        assert cell.rate is not None and cell.beta is not None  # as the spec resolves them
         return trials.run_em(
             batch, start[0], rate=cell.rate, beta=cell.beta, checkpoints=cell.checkpoints, progress=meter
         )

@@ -148,7 +148,10 @@ def _theorem3(folder: Path, parts: Parts) -> tuple[Path, str]:
     worst = seed.values["error_max"][:, -1]
     bins = np.geomspace(min(3.0, worst.min()), max(100.0, np.quantile(worst, 0.99)), 50)
     left.hist(
-        np.clip(worst, bins[0], bins[-1]), bins=bins, color=COLOURS[0], label=f"{len(worst)} runs, largest distance"
+        np.clip(worst, bins[0], bins[-1]),
+        bins=list(bins),
+        color=COLOURS[0],
+        label=f"{len(worst)} runs, largest distance",
     )
     left.plot(INITIAL_DISTANCES, [2] * 5, "v", color=COLOURS[1], label="the document's five centres")
     left.axvline(THEOREM3_PRINTED, color=COLOURS[2], ls="--", label="bound as printed (sigma = 100)")
@@ -182,9 +185,7 @@ def _streaming(folder: Path, parts: Parts, rows: list[Row]) -> tuple[Path, str]:
     made, (left, right) = plots.figure(2, size=(5.6, 4.2))
     seed = [row for row in rows if row["part"] == "seed-lloyd"]
     n, mean_norm = seed[-1]["n"], float(parts["seed-lloyd"][0].largest_mean.mean())
-    plots.curve(
-        left, seed[1:], x="samples", quantity="error_sum", label="256 runs" if False else "our runs", colour=COLOURS[0]
-    )
+    plots.curve(left, seed[1:], x="samples", quantity="error_sum", label="our runs", colour=COLOURS[0])
     plots.line(left, seed[1:], x="samples", y="law_error_sum", label="exact law (S2)", colour=COLOURS[0])
     steps = np.arange(1, 10) * (n // 10)
     left.plot(steps, np.array(LOGGED)[:, 1:].T, "+", ms=7, color=COLOURS[1])
@@ -233,7 +234,7 @@ def _pair(folder: Path, parts: Parts, rows: list[Row]) -> tuple[Path, str]:
     made, (left, middle, right) = plots.figure(3, size=(4.8, 4.2))
     start = parts["seed-pair-seeding"][0].values["error_max"][:, -1]
     bins = np.geomspace(max(start.min(), 0.1), max(start.max(), 30.0), 40)
-    left.hist(start, bins=bins, color=COLOURS[0], label=f"{len(start)} runs, larger distance")
+    left.hist(start, bins=list(bins), color=COLOURS[0], label=f"{len(start)} runs, larger distance")
     left.plot(PAIR_INITIAL_DISTANCES, [1] * 2, "v", color=COLOURS[1], label="the document's two centres")
     left.set(xscale="log", title="9. Initial centres of the pair (sigma = 10)", xlabel="distance", ylabel="runs")
     left.legend(fontsize=7.5)
@@ -297,7 +298,7 @@ def headline(data: list[CellData], rows: list[Row]) -> list[tuple[str, ...]]:
     )
     logged = np.array(LOGGED)[:, 1:]
     remaining = em["error_sq_ok_mean"] / next(r for r in rows if r["part"] == "seed-em")["error_sq_ok_mean"]
-    table = [
+    table: list[tuple[str, ...]] = [
         ("As the seed computes it", "", "", "", "", ""),
         (
             "1 realised separation C",

@@ -1,8 +1,8 @@
 """A study's spec: TOML in, checked and resolved cells out. Needs no JAX.
 
 A spec is one grid, or several `[[part]]`s that share its name, runs and seed. Every list is a grid axis. Sizes that a
-spec leaves out are the seed document's: N0 = int(k^3 d^3 ln(k d)), blocks of int(d ln d), int(10 k ln k) graph points,
-3 neighbours.
+spec leaves out are the seed document's: N0 = int(k^3 d^3 ln(k d)) samples (1,000 at least), blocks of int(d ln d)
+(k at least), int(10 k ln k) graph points (10 at least), 3 neighbours.
 """
 
 import difflib
@@ -70,11 +70,11 @@ class StreamSpec(_Strict):
 
 
 class SeedingSpec(_Strict):
-    """`[seeding]`: None stands for the seed document's size."""
+    """`[seeding]`: "seed" stands for the seed document's size."""
 
-    n: Annotated[list[Count | None], Axis, NonEmpty] = [None]
-    block: Annotated[list[Count | None], Axis, NonEmpty] = [None]
-    graph_points: Annotated[list[Count | None], Axis, NonEmpty] = [None]
+    n: Annotated[list[Literal["seed"] | Count], Axis, NonEmpty] = ["seed"]
+    block: Annotated[list[Literal["seed"] | Count], Axis, NonEmpty] = ["seed"]
+    graph_points: Annotated[list[Literal["seed"] | Count], Axis, NonEmpty] = ["seed"]
     neighbors: Annotated[list[Count], Axis, NonEmpty] = [3]
 
 
@@ -315,9 +315,9 @@ def _cell(part, folder, k, d, sigma, weights, scales, separation, start, n, rate
 
 def _seeding_sizes(where, k, d, n0, block, points, neighbors) -> SeedingSizes:
     sizes = SeedingSizes(
-        n=n0 or max(int(d**3 * k**3 * math.log(d * k)), 1000),
-        block=block or max(int(d * math.log(d)), k),
-        graph_points=points or max(int(10 * k * math.log(k)), 10),
+        n=max(int(d**3 * k**3 * math.log(d * k)), 1000) if n0 == "seed" else n0,
+        block=max(int(d * math.log(d)), k) if block == "seed" else block,
+        graph_points=max(int(10 * k * math.log(k)), 10) if points == "seed" else points,
         neighbors=neighbors,
     )
     if k > d:

@@ -37,7 +37,7 @@ def claim(folder: Path, study: Study, environment: Mapping, *, fresh: bool) -> N
     try:
         for name in ("", *OWNED_FOLDERS):
             (folder / name).mkdir(parents=True, exist_ok=True)
-        text = tomli_w.dumps({**study.model_dump(exclude_none=True), "environment": dict(environment)})
+        text = tomli_w.dumps({**study.model_dump(), "environment": dict(environment)})
         _replace(stored, lambda path: path.write_text(text))
     except OSError as error:
         raise ValueError(f"{folder} cannot be written: {error.strerror or error}") from None
@@ -68,7 +68,7 @@ def _differing(study: Study, stored: Path) -> list[str]:
     except (OSError, tomllib.TOMLDecodeError) as error:
         return [f"a study.toml that cannot be read: {error}"]
     there.pop("environment", None)
-    here = tomllib.loads(tomli_w.dumps(study.model_dump(exclude_none=True)))
+    here = tomllib.loads(tomli_w.dumps(study.model_dump()))
     return [f"its {key} differs" for key in sorted({*here, *there}) if here.get(key) != there.get(key)]
 
 

@@ -1,0 +1,342 @@
+r"""What theorems state and what is exactly true: bounds and laws, in float64, without JAX.
+
+Bounds are those of Raghunathan, Jain and Krishnaswamy, "Learning Mixture of Gaussians with Streaming Data" (NeurIPS
+2017), as transcribed at second hand; their hidden constants are arguments, 1 by default. Laws are derived for this
+project (by hand, checked by quadrature or simulation). All logarithms are natural. Symbols:
+
+    C separation = min |mu_i - mu_j| / sigma,   eta rate,   w weight of a component,   sigma standard deviation,
+    s = C/2,   phi and Q the normal density and upper tail,   samples t,   horizon n
+
+Functions raise ValueError for a rate outside (0, 1), and for sigma, n, k or d that are not positive.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import integrate, optimize, special, stats
+
+
+class PairLaw(NamedTuple):
+    """Stationary law of one centre of streaming Lloyd on a symmetric pair."""
+
+    bias: np.ndarray  # outward, of the fixed point
+    shift: np.ndarray  # of the mean from the fixed point, of order eta
+    variance_parallel: np.ndarray
+    variance_transverse: np.ndarray  # summed over the d - 1 directions
+    error_sq: np.ndarray
+
+
+class PairModes(NamedTuple):
+    """Eigenvalues of the Hessian of half the distortion; a mode relaxes at eta times its own."""
+
+    separation: np.ndarray
+    shift: np.ndarray
+    transverse: np.ndarray
+    rotation: np.ndarray
+
+
+class EMInformation(NamedTuple):
+    """Fisher information of mu in units of 1/sigma^2, along the separation and across it."""
+
+    parallel: np.ndarray
+    perpendicular: np.ndarray
+
+
+# --- bounds ---
+
+
+def theorem1_bound(*, n, k, d, sigma, separation, mean_norm, bias_exponent=1.0, bias_constant=1.0, constant=1.0):
+    """E sum_i |mu_i^N - mu_i*|^2 <= max|mu*|^2 / N^a + O(k^3) (sigma^2 d ln N / N + exp(-C^2/8) (C^2 + k) sigma^2).
+
+    mean_norm is max|mu*|. Theorem 1, second hand; the exponent a and both constants are hidden in the paper.
+    """
+    _positive(n=n, k=k, d=d, sigma=sigma)
+    noise = sigma**2 * d * np.log(n) / n
+    floor = np.exp(-(separation**2) / 8) * (separation**2 + k) * sigma**2
+    return bias_constant * mean_norm**2 / n**bias_exponent + constant * k**3 * (noise + floor)
+
+
+def theorem2_bound(**arguments):
+    """Theorem 2: the bound of Theorem 1 (same arguments) for the streaming phase alone, from a start within C sigma/20."""
+    return theorem1_bound(**arguments)
+
+
+def theorem1_separation(k, *, constant=1.0):
+    """(k ln k)^(1/4): the separation that Theorems 1 and 3 ask for."""
+    return constant * (k * np.log(k)) ** 0.25
+
+
+def theorem2_separation(k, *, constant=1.0):
+    """sqrt(ln k): the separation that Theorem 2 asks for."""
+    return constant * np.sqrt(np.log(k))
+
+
+def theorem3_bound(*, separation, sigma):
+    """max_i |mu_i^0 - mu_i*| <= C sigma / 20 with probability 1 - 1/poly(k). Theorem 3, second hand."""
+    _positive(sigma=sigma)
+    return separation * sigma / 20
+
+
+def theorem7_bound(*, n, d, sigma, mean_norm, bias_exponent=1.0, bias_constant=1.0, constant=1.0):
+    """E|mu^N - mu*|^2 <= |mu*|^2 / N^a + O(1) (ln N / N) d sigma^2. Theorem 7 (C >= 4), second hand."""
+    _positive(n=n, d=d, sigma=sigma)
+    return bias_constant * mean_norm**2 / n**bias_exponent + constant * d * sigma**2 * np.log(n) / n
+
+
+def seed_theorem1_curve(*, n, k, d, sigma, separation, mean_norm):
+    """Theorem 1 as the seed document typed it: |mu|/N not squared, k^3 on the variance alone."""
+    floor = np.exp(-(separation**2) / 8) * (separation**2 + k) * sigma**2
+    return mean_norm / n + k**3 * sigma**2 * d * np.log(n) / n + floor
+
+
+def seed_theorem7_curve(*, n, d, sigma, mean_norm):
+    """Theorem 7 as the seed document typed it: |mu|/N not squared."""
+    return mean_norm / n + np.log(n) / n * d * sigma**2
+
+
+# --- streaming Lloyd, well separated (no sample misassigned): exact ---
+
+
+def contraction(*, rate, weight):
+    """q = 1 - w eta (2 - eta): the factor of |e|^2's transient per sample."""
+    _check_rate(rate)
+    return 1 - weight * rate * (2 - rate)
+
+
+def lloyd_error_sq(*, samples, rate, weight, sigma, d, start_sq):
+    """(S1) E|e_t|^2 = q^t |e_0|^2 + (1 - q^t) eta sigma^2 d / (2 - eta), for one centre."""
+    remaining = contraction(rate=rate, weight=weight) ** samples
+    return remaining * start_sq + (1 - remaining) * stationary_sq(rate=rate, sigma=sigma, d=d)
+
+
+def stationary_sq(*, rate, sigma, d):
+    """E|e|^2 = eta sigma^2 d / (2 - eta) of one centre, whatever its weight."""
+    _check_rate(rate)
+    _positive(sigma=sigma, d=d)
+    return rate / (2 - rate) * sigma**2 * d
+
+
+def stationary_distance(*, rate, sigma, d):
+    """(S2) E|e| = sigma sqrt(eta/(2 - eta)) sqrt(2) Gamma((d+1)/2) / Gamma(d/2) of one centre."""
+    _check_rate(rate)
+    _positive(sigma=sigma, d=d)
+    return sigma * np.sqrt(2 * rate / (2 - rate)) * np.exp(special.gammaln((d + 1) / 2) - special.gammaln(d / 2))
+
+
+def centre_given_count_variance(*, count, rate, sigma):
+    """Variance per coordinate of a centre after `count` samples of its own; its mean is (1 - eta)^count e_0."""
+    _check_rate(rate)
+    return sigma**2 * rate / (2 - rate) * (1 - (1 - rate) ** (2 * count))
+
+
+def averaged_sq(*, rate, weight, sigma, d, window):
+    """E|average of `window` stationary iterates|^2 = sigma^2 d (2 - w eta) / (w window (2 - eta)), for long windows."""
+    _check_rate(rate)
+    return sigma**2 * d / (weight * window) * (2 - weight * rate) / (2 - rate)
+
+
+def oracle_sq(*, n, weight, sigma, d):
+    """The mean of a component's own samples: sigma^2 d E(1/n_i), to second order sigma^2 d / (N w) (1 + (1-w)/(N w))."""
+    _positive(n=n, sigma=sigma, d=d)
+    return sigma**2 * d / (n * weight) * (1 + (1 - weight) / (n * weight))
+
+
+# --- streaming Lloyd, any separation ---
+
+
+def lloyd_bias(separation, *, sigma=1.0):
+    """b(C) = sigma (2 phi(C/2) - C Q(C/2)): the fixed points of a symmetric pair lie this far outside the means."""
+    c = np.asarray(separation, float)
+    return sigma * (2 * stats.norm.pdf(c / 2) - c * stats.norm.sf(c / 2))
+
+
+def simplex_displacement(k, separation, *, sigma=1.0):
+    """delta_k(C): outward displacement of the fixed points of a regular simplex with equal weights.
+
+    sigma sqrt(k/(k-1)) times the integral over u > C/sqrt(2) of 1 - E_g Phi(g + u)^(k-1), g standard normal.
+    """
+    if k < 2:
+        raise ValueError(f"k is {k}, expected at least 2")
+    nodes, weights = np.polynomial.hermite_e.hermegauss(80)
+    weights = weights / weights.sum()
+
+    def one(c):
+        def beyond(u):  # 1 - Phi^(k-1), without cancellation
+            return weights @ -np.expm1((k - 1) * special.log_ndtr(nodes + u))
+
+        start = c / np.sqrt(2)
+        return integrate.quad(beyond, start, start + 20, epsabs=0, epsrel=1e-10, limit=200)[0]
+
+    return sigma * np.sqrt(k / (k - 1)) * np.vectorize(one, otypes=[float])(separation)
+
+
+def simplex_floor(k, separation, *, sigma=1.0):
+    """k delta_k(C)^2: the squared error that no number of samples removes."""
+    return k * simplex_displacement(k, separation, sigma=sigma) ** 2
+
+
+def first_order_displacement(means, weights, *, sigma):
+    """Displacements (k, d) of Lloyd's fixed points from general means (k, d), to first order in the overlaps.
+
+    w_i delta_i = sum_j u_ij sigma (-(w_i + w_j) phi(C_ij/2) + w_j C_ij Q(C_ij/2)), u_ij the unit vector from i to j.
+    """
+    means, weights = np.asarray(means, float), np.asarray(weights, float)
+    gaps = means[None] - means[:, None]
+    distances = np.linalg.norm(gaps, axis=-1)
+    np.fill_diagonal(distances, np.inf)
+    c = distances / sigma
+    tail = np.where(np.isinf(c), 0, np.where(np.isinf(c), 0, c) * stats.norm.sf(c / 2))
+    pull = -(weights[:, None] + weights[None]) * stats.norm.pdf(c / 2) + weights[None] * tail
+    return sigma * np.sum(gaps / distances[..., None] * pull[..., None], axis=1) / weights[:, None]
+
+
+def lloyd_pair_relaxation(separation):
+    """Modes of the symmetric pair: separation 1/2, shift 1/2 - f m, transverse 1/2, rotation 1/2 - f/m.
+
+    f = phi(s), m = s + b(C), in units of sigma.
+    """
+    f, m = _pair_moments(separation)
+    half = np.full_like(f, 0.5)
+    return PairModes(separation=half, shift=0.5 - f * m, transverse=half, rotation=0.5 - f / m)
+
+
+def lloyd_pair_law(separation, *, rate, d, sigma=1.0):
+    """Stationary law of each centre of a symmetric pair, to first order in eta.
+
+    variance along    (eta/4) (1 + s^2 - m^2) (1 + 1/(1 - 2fm))
+    variance across   (eta/4) (d - 1) (1 + 1/(1 - 2f/m))
+    shift             (eta f/4) ((1 + s^2 - m^2)/(1 - 2fm) - (d - 1)/(m^2 (1 - 2f/m)))
+    """
+    _check_rate(rate)
+    _positive(d=d, sigma=sigma)
+    f, m = _pair_moments(separation)
+    spread = 1 + (np.asarray(separation, float) / 2) ** 2 - m**2
+    parallel = rate / 4 * spread * (1 + 1 / (1 - 2 * f * m))
+    transverse = rate / 4 * (d - 1) * (1 + 1 / (1 - 2 * f / m))
+    shift = rate * f / 4 * (spread / (1 - 2 * f * m) - (d - 1) / (m**2 * (1 - 2 * f / m)))
+    bias = lloyd_bias(separation)
+    error_sq = (bias + shift) ** 2 + parallel + transverse
+    return PairLaw(bias * sigma, shift * sigma, parallel * sigma**2, transverse * sigma**2, error_sq * sigma**2)
+
+
+# --- streaming EM for a symmetric pair ---
+
+
+def em_information(separation):
+    """I_perp = E tanh(s x), I_par = 1 - E x^2 sech^2(s x), x ~ N(s, 1)."""
+
+    def parallel(s):
+        return 1 - _gaussian_mean(lambda x: x**2 * _sech_sq(s * x), s)
+
+    def perpendicular(s):
+        return _gaussian_mean(lambda x: np.tanh(s * x), s)
+
+    s = np.asarray(separation, float) / 2
+    return EMInformation(np.vectorize(parallel, otypes=[float])(s), np.vectorize(perpendicular, otypes=[float])(s))
+
+
+def em_stationary_sq(*, rate, sigma, d):
+    """E|mu - mu*|^2 = (eta/2) sigma^2 d, to first order in eta, at every separation."""
+    _check_rate(rate)
+    _positive(sigma=sigma, d=d)
+    return rate / 2 * sigma**2 * d
+
+
+def em_error_sq(*, samples, rate, separation, sigma, d, start_sq_parallel, start_sq_perpendicular):
+    """The linearised law: along I = I_par, across I = I_perp, each (1 - eta I)^(2t) start + (1 - the same) eta/2 sigma^2."""
+    stationary = em_stationary_sq(rate=rate, sigma=sigma, d=d) / d
+    information = em_information(separation)
+    along = (1 - rate * information.parallel) ** (2 * samples)
+    across = (1 - rate * information.perpendicular) ** (2 * samples)
+    settled = stationary * ((1 - along) + (d - 1) * (1 - across))
+    return along * start_sq_parallel + across * start_sq_perpendicular + settled
+
+
+def em_mean_shift(separation, *, rate, d, sigma=1.0):
+    """Shift of the mean along the separation: -(eta/2) E[x (x^2 + d - 1) tanh(sx) sech^2(sx)] / I_par, x ~ N(s, 1)."""
+    _check_rate(rate)
+
+    def one(c):
+        s = c / 2
+        curvature = _gaussian_mean(lambda x: x * (x**2 + d - 1) * np.tanh(s * x) * _sech_sq(s * x), s)
+        return -rate / 2 * curvature / em_information(c).parallel
+
+    return sigma * np.vectorize(one, otypes=[float])(separation)
+
+
+def em_fixed_point_bias(separation, *, beta, sigma=1.0):
+    """m - s for the positive solution of m = E[x tanh(beta m x)], x ~ N(s, 1): 0 for beta = 1, near b(C) for beta = 2."""
+
+    def one(c):
+        s = c / 2
+        gap = lambda m: _gaussian_mean(lambda x: x * np.tanh(beta * m * x), s) - m  # noqa: E731
+        return optimize.brentq(gap, s / 2 + 1e-3, s + 2, xtol=1e-13) - s
+
+    return sigma * np.vectorize(one, otypes=[float])(separation)
+
+
+# --- seeding ---
+
+
+def seeding_error_sq(means, weights, *, sigma, block, graph_points):
+    """E|mu_i^0 - mu_i*|^2 = sigma^2 ((d - k) l_i / B + k E(1/n_i)) of each centre, given the right components.
+
+    l_i = mu_i^T (sum_j w_j mu_j mu_j^T + sigma^2 I)^-1 mu_i (1/w_i at high signal), n_i the component's graph points.
+    """
+    means, weights = np.asarray(means, float), np.asarray(weights, float)
+    _positive(sigma=sigma, block=block, graph_points=graph_points)
+    k, d = means.shape
+    moment = (means.T * weights) @ means + sigma**2 * np.eye(d)
+    leverage = np.einsum("id,de,ie->i", means, np.linalg.inv(moment), means)
+    return sigma**2 * ((d - k) * leverage / block + k * _mean_inverse_count(graph_points, weights))
+
+
+def lost_component_probability(k, *, block):
+    """k (1 - 1/k)^B, capped at 1: a component is absent from the last block of the power iteration (union bound)."""
+    return np.minimum(1.0, k * (1 - 1 / np.asarray(k, float)) ** block)
+
+
+def power_iteration_tan_sq(eigenvalue, *, block, sigma, d, k):
+    """E tan^2 = (d - k) sigma^2 / (lambda B) / (1 - (sigma^2/lambda)^2) per direction, whatever the number of blocks."""
+    _positive(block=block, sigma=sigma)
+    return (d - k) * sigma**2 / (eigenvalue * block) / (1 - (sigma**2 / eigenvalue) ** 2)
+
+
+def batch_pca_tan_sq(eigenvalue, *, n, sigma, d, k):
+    """E tan^2 = (d - k) sigma^2 lambda / ((lambda - sigma^2)^2 N): all samples at once (Anderson 1963)."""
+    _positive(n=n, sigma=sigma)
+    return (d - k) * sigma**2 * eigenvalue / ((eigenvalue - sigma**2) ** 2 * n)
+
+
+def _pair_moments(separation):
+    """f = phi(s) and m = s + b(C)."""
+    s = np.asarray(separation, float) / 2
+    return stats.norm.pdf(s), s + lloyd_bias(2 * s)
+
+
+def _gaussian_mean(function, centre):
+    """E f(x), x ~ N(centre, 1)."""
+    integrand = lambda z: function(centre + z) * np.exp(-z * z / 2) / np.sqrt(2 * np.pi)  # noqa: E731
+    return integrate.quad(integrand, -12, 12, points=[np.clip(-centre, -12, 12)], epsabs=1e-13, limit=400)[0]
+
+
+def _sech_sq(x):
+    return 1 - np.tanh(x) ** 2 if abs(x) < 1 else 4 * np.exp(-2 * abs(x)) / (1 + np.exp(-2 * abs(x))) ** 2
+
+
+def _mean_inverse_count(total, weights):
+    """E(1/n), n ~ Binomial(total, w), given n >= 1."""
+    counts = np.arange(1, int(total) + 1)
+    chances = stats.binom.pmf(counts[None], int(total), np.asarray(weights)[:, None])
+    return (chances / counts).sum(axis=1) / chances.sum(axis=1)
+
+
+def _check_rate(rate):
+    if not np.all((np.asarray(rate) > 0) & (np.asarray(rate) < 1)):
+        raise ValueError(f"rate is {rate}, expected in (0, 1)")
+
+
+def _positive(**values):
+    for name, value in values.items():
+        if not np.all(np.asarray(value) > 0):
+            raise ValueError(f"{name} is {value}, expected a positive number")
