@@ -65,8 +65,15 @@ def presets(arguments: argparse.Namespace) -> int:
 COMMANDS = {"run": run, "report": report, "show": show, "presets": presets}
 
 
+class _Parser(argparse.ArgumentParser):
+    """argparse, but a fault is one line."""
+
+    def error(self, message: str):
+        self.exit(2, f"jgmm: {message} (see {self.prog} --help)\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="jgmm", description="Monte-Carlo studies of streaming Gaussian mixtures.")
+    parser = _Parser(prog="jgmm", description="Monte-Carlo studies of streaming Gaussian mixtures.")
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser("run", help="run a study")
     command.add_argument("spec", metavar="SPEC", help="a preset's name or a TOML file")

@@ -73,7 +73,7 @@ def thresholds(weights: Float[Array, "k *runs"]) -> UInt32[Array, "k_less_1 *run
 
 
 def choose(bits: UInt32[Array, "b *runs"], steps: UInt32[Array, "k_less_1 *runs"], options: Array) -> Array:
-    """options[i] for the component i that each word selects: (b, *runs) from (k, *runs), (b, d, *runs) from (k, d, *runs).
+    """options[i] for the component i of each word: (b, *runs) from (k, *runs), (b, d, *runs) from (k, d, *runs).
 
     The comparison replaces an index: k - 1 selects in registers where a gather would be scalar on CPU.
     """

@@ -126,7 +126,7 @@ def replicate(mixture: Mixture, num_runs: int) -> Mixture:
 def check(k: int, weights, scales) -> tuple[np.ndarray, np.ndarray]:
     """The k weights and k scales that these stand for (None: equal weights; one number: the same scale for all).
 
-    Raises ValueError for k < 1, weights that are not k non-negative numbers with sum 1, or scales that are not positive.
+    Raises ValueError for k < 1, weights that are not k non-negative numbers with sum 1, or scales not positive.
     """
     if k < 1:
         raise ValueError(f"k is {k}, expected at least 1")

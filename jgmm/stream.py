@@ -1,7 +1,7 @@
 r"""Fold a step over a stream: draw a block of samples, consume it, forget it.
 
-A sample that is drawn in the step that uses it would be drawn k times (XLA fuses the draw into the k distances), so a
-block is drawn first. The block size, and how a stream is cut into folds, have no effect on the results: a fold that ends
+A sample drawn in the step that uses it would be drawn k times (XLA fuses the draw into the k distances), so a block is
+drawn first. The block size, and how a stream is cut into folds, have no effect on the results: a fold that ends
 inside a block advances the lanes by the samples consumed, no more. Knows no algorithm.
 """
 

@@ -57,7 +57,7 @@ def theorem1_bound(*, n, k, d, sigma, separation, mean_norm, bias_exponent=1.0, 
 
 
 def theorem2_bound(**arguments):
-    """Theorem 2: the bound of Theorem 1 (same arguments) for the streaming phase alone, from a start within C sigma/20."""
+    """Theorem 2: Theorem 1's bound (same arguments) for the streaming phase alone, from a start within C sigma/20."""
     return theorem1_bound(**arguments)
 
 
@@ -136,7 +136,7 @@ def averaged_sq(*, rate, weight, sigma, d, window):
 
 
 def oracle_sq(*, n, weight, sigma, d):
-    """The mean of a component's own samples: sigma^2 d E(1/n_i), to second order sigma^2 d / (N w) (1 + (1-w)/(N w))."""
+    """Mean of a component's own samples: sigma^2 d E(1/n_i), to second order sigma^2 d / (N w) (1 + (1-w)/(N w))."""
     _positive(n=n, sigma=sigma, d=d)
     return sigma**2 * d / (n * weight) * (1 + (1 - weight) / (n * weight))
 
@@ -243,7 +243,7 @@ def em_stationary_sq(*, rate, sigma, d):
 
 
 def em_error_sq(*, samples, rate, separation, sigma, d, start_sq_parallel, start_sq_perpendicular):
-    """The linearised law: along I = I_par, across I = I_perp, each (1 - eta I)^(2t) start + (1 - the same) eta/2 sigma^2."""
+    """The linearised law: I = I_par along, I_perp across, f = (1 - eta I)^(2t): f start + (1 - f) eta/2 sigma^2."""
     stationary = em_stationary_sq(rate=rate, sigma=sigma, d=d) / d
     information = em_information(separation)
     along = (1 - rate * information.parallel) ** (2 * samples)
@@ -265,7 +265,7 @@ def em_mean_shift(separation, *, rate, d, sigma=1.0):
 
 
 def em_fixed_point_bias(separation, *, beta, sigma=1.0):
-    """m - s for the positive solution of m = E[x tanh(beta m x)], x ~ N(s, 1): 0 for beta = 1, near b(C) for beta = 2."""
+    """m - s for the positive root of m = E[x tanh(beta m x)], x ~ N(s, 1): 0 for beta = 1, near b(C) for beta = 2."""
 
     def one(c):
         s = c / 2
@@ -297,7 +297,7 @@ def lost_component_probability(k, *, block):
 
 
 def power_iteration_tan_sq(eigenvalue, *, block, sigma, d, k):
-    """E tan^2 = (d - k) sigma^2 / (lambda B) / (1 - (sigma^2/lambda)^2) per direction, whatever the number of blocks."""
+    """E tan^2 = (d - k) sigma^2 / (lambda B) / (1 - (sigma^2/lambda)^2) per direction, for any number of blocks."""
     _positive(block=block, sigma=sigma)
     return (d - k) * sigma**2 / (eigenvalue * block) / (1 - (sigma**2 / eigenvalue) ** 2)
 

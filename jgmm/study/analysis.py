@@ -1,7 +1,8 @@
-"""From stored cells to a summary: means with standard errors, the exact laws and the bounds beside them, fitted exponents.
+"""From stored cells to a summary: means with standard errors, exact laws and bounds beside them, fitted exponents.
 
-Runs whose seeding failed (its graph did not give k components, or the start has lost one) are in `runs` and in the plain
-means; the `_ok` columns leave them out, and say how many are left. Means of squares are otherwise carried by a few runs.
+Runs whose seeding failed (its graph did not give k components, or the start has lost one) are in `runs` and in the
+plain means; the `_ok` columns leave them out, and `runs_ok` counts the rest. Means of squares are otherwise carried by
+a few runs.
 """
 
 import math
@@ -18,6 +19,7 @@ from jgmm.study.spec import Cell, Study
 
 QUANTITIES = ("error_sq", "error_sum", "error_max")
 RESAMPLES = 2000
+NEGLIGIBLE = 1e-2  # overlap below this share of the variance leaves the law of separated centres
 
 
 class CellData(NamedTuple):
@@ -95,6 +97,7 @@ def _row(item: CellData, index: int) -> dict[str, Any]:
     for level in (5, 50, 95):
         row[f"error_sq_q{level:02}"] = float(np.quantile(item.values["error_sq"][:, index], level / 100))
     row["law_error_sq"], row["law_error_sum"] = law(item, samples)
+    row["floor_error_sq"] = floor(item)
     row["bound_error_sq"] = bound(item, samples)
     row |= _theorem3(item, index)
     return row
@@ -130,6 +133,8 @@ def law(item: CellData, samples: int) -> tuple[float | None, float | None]:
         excess = finite - theory.stationary_sq(rate=cell.rate, sigma=sigma, d=d)
     elif cell.layout == "simplex":
         excess = theory.simplex_displacement(k, cell.separation, sigma=sigma) ** 2
+        if excess > NEGLIGIBLE * theory.stationary_sq(rate=cell.rate, sigma=sigma, d=d):
+            return None, None  # the floor is known, the variance about it is not
     else:
         excess = 0.0
     settled = forgotten > 1 - 1e-6 and excess == 0
@@ -168,6 +173,15 @@ def _seeding_law(item: CellData, sigma: float) -> float | None:
         means, np.array(cell.weights), sigma=sigma, block=cell.seeding.block, graph_points=cell.seeding.graph_points
     )
     return float(np.sum(per_centre))
+
+
+def floor(item: CellData) -> float | None:
+    """k delta_k(C)^2, the part of Lloyd's error that no number of samples removes; None where it is not known."""
+    cell = item.cell
+    equal = len(set(cell.weights)) == 1 and len(set(cell.scales)) == 1
+    if cell.algorithm != "lloyd" or not equal or cell.layout not in ("simplex", "symmetric") or cell.k < 2:
+        return None
+    return float(theory.simplex_floor(cell.k, cell.separation, sigma=cell.scales[0]))
 
 
 def points(example: pa.Table, kind: str, axis: str, count: int) -> np.ndarray:
@@ -217,7 +231,7 @@ def fits(data: list[CellData]) -> list[Fit]:
 def _fit(group: list[CellData]) -> Fit:
     """Weighted least squares of log mean against log n; the interval by bootstrap over runs.
 
-    Run r shares its bits over the horizons, so whole runs are drawn. Law and bound are fitted with the same weights: the
+    Run r shares its bits over the horizons, so whole runs are drawn. Law and bound are fitted with the same weights: a
     law of log(3N)/N is no power, and the exponent that a power fit gives it is the one to compare with.
     """
     group = sorted(group, key=lambda item: item.cell.n)

@@ -23,7 +23,8 @@ def run(study: Study, out: Path, *, spec_folder: Path, fresh: bool) -> int:
     started = time.perf_counter()
     devices = jax.devices()
     console.print(
-        f"[bold]{study.name}[/]: {study.runs} runs on {len(devices)} x {devices[0].device_kind}, seed {study.seed} -> {out}"
+        f"[bold]{study.name}[/]: {study.runs} runs on {len(devices)} x {devices[0].device_kind},"
+        f" seed {study.seed} -> {out}"
     )
     with _meter(console) as progress:
         done = runner.run(study, out, environment(), spec_folder=spec_folder, fresh=fresh, progress=progress)

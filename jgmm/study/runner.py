@@ -184,7 +184,8 @@ def _stream(cell: Cell, batch: trials.Batch, start: jax.Array, meter: _Meter) ->
         error = trials.measure_starts(start, batch)
         return trials.Record(np.array([cell.n]), type(error)(*(x[None] for x in error)), np.asarray(start))
     if cell.algorithm == "em":
-        assert cell.rate is not None and cell.beta is not None  # as the spec resolves them
+        assert cell.rate is not None
+        assert cell.beta is not None
         return trials.run_em(
             batch, start[0], rate=cell.rate, beta=cell.beta, checkpoints=cell.checkpoints, progress=meter
         )

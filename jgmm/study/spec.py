@@ -191,6 +191,7 @@ def parse(text: str, *, source: str, folder: Path, default_name: str) -> Study:
         raise ValueError(f"{source}: not TOML: {error}") from None
     table.pop("environment", None)  # of a study.toml: what it was made with, not what it is
     table.setdefault("name", default_name)
+    table_keys = set(table)
     shared = {key: table.pop(key) for key in list(table) if key in SHARED}
     parts = table.get("part", [{}])
     if not isinstance(parts, list) or not all(isinstance(part, dict) for part in parts):
@@ -199,7 +200,8 @@ def parse(text: str, *, source: str, folder: Path, default_name: str) -> Study:
     try:
         study = Study.model_validate(table)
     except ValidationError as error:
-        raise ValueError("\n".join(f"{source}: {_fault(item)}" for item in error.errors())) from None
+        faults = (_fault(item, "part" in table_keys) for item in error.errors())
+        raise ValueError("\n".join(f"{source}: {fault}" for fault in faults)) from None
     names = [part.name for part in study.part]
     if len(set(names)) < len(names):
         raise ValueError(f"{source}: part names are {names}, expected each to differ")
@@ -222,10 +224,12 @@ def _merge(shared: dict, part: dict) -> dict:
     return merged
 
 
-def _fault(item: Any) -> str:
+def _fault(item: Any, has_parts: bool) -> str:
     where = ".".join(
         str(x) for x in item["loc"] if not str(x).startswith(("literal[", "constrained", "list[", "float"))
     )
+    if not has_parts:
+        where = where.removeprefix("part.0.")
     if item["type"] == "extra_forbidden":
         near = difflib.get_close_matches(str(item["loc"][-1]), _keys(), n=1)
         return f"{where}: unknown key" + (f", expected {near[0]!r}?" if near else "")

@@ -29,7 +29,8 @@ def claim(folder: Path, study: Study, environment: Mapping, *, fresh: bool) -> N
         differing = _differing(study, stored)
         if differing:
             raise ValueError(
-                f"{folder} holds another study ({', '.join(differing)}): expected another --out, or --fresh to replace it"
+                f"{folder} holds another study ({', '.join(differing)}):"
+                " expected another --out, or --fresh to replace it"
             )
         return
     if folder.is_dir() and any(folder.iterdir()):
