@@ -80,7 +80,7 @@ def inverse_count(initial: int = 1) -> optax.GradientTransformation:
     def update(updates, state, params=None):
         del params
         won = jnp.any(updates != 0, axis=1, keepdims=True)
-        counts = state.counts + won
+        counts = state.counts + won.astype(state.counts.dtype)
         return -updates / counts.astype(updates.dtype), InverseCountState(counts)
 
     return optax.GradientTransformation(init, update)

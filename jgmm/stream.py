@@ -46,7 +46,7 @@ def fold(
     lane_state: LaneState,
     state: State,
     mixture: Mixture,
-    count: Int[Array, ""],
+    count: Int[Array, ""] | int,
     *,
     block: int = BLOCK,
 ) -> tuple[LaneState, State]:
@@ -64,7 +64,7 @@ def fold(
     return skip(lane_state, count % block), state
 
 
-def skip(lane_state: LaneState, count: Int[Array, ""]) -> LaneState:
+def skip(lane_state: LaneState, count: Int[Array, ""] | int) -> LaneState:
     """The lanes after `count` samples that nobody looks at."""
     return lax.fori_loop(0, count, lambda _, words: lanes.next_bits(words)[0], lane_state)
 

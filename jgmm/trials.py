@@ -214,7 +214,7 @@ def run_em(
 
 def check_optimizer(optimizer: optax.GradientTransformation, k: int, d: int) -> None:
     """Raises ValueError if the transformation mixes runs: three steps of 3 runs must equal each run's own."""
-    gradients = jax.random.normal(jax.random.key(0), (3, k, d, 3)) * jnp.array([1.0, 10.0, 100.0])
+    gradients = jax.random.normal(jax.random.key(0), (3, k, d, 3)) * jnp.array([1.0, 10.0, 100.0])[None, None, None]
 
     def walk(gradients):
         params = jnp.zeros_like(gradients[0])

@@ -1,0 +1,147 @@
+"""xoshiro128++, uniforms, labels and normals."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import stats
+
+from jgmm import lanes
+
+# The first outputs for the state 1, 2, 3, 4, as the reference C code of Blackman and Vigna prints them.
+PUBLISHED = [641, 1573767, 3222811527, 3517856514, 836907274, 4247214768, 3867114732, 1355841295, 495546011, 621204420]
+
+
+def reference(state, count):
+    """The published algorithm in whole numbers."""
+    mask, out = 2**32 - 1, []
+    s = list(state)
+
+    def rotate(x, by):
+        return ((x << by) | (x >> (32 - by))) & mask
+
+    for _ in range(count):
+        out.append((rotate((s[0] + s[3]) & mask, 7) + s[0]) & mask)
+        t = (s[1] << 9) & mask
+        s[2] ^= s[0]
+        s[3] ^= s[1]
+        s[1] ^= s[2]
+        s[0] ^= s[3]
+        s[2] ^= t
+        s[3] = rotate(s[3], 11)
+    return out
+
+
+def words(state, count):
+    state = lanes.LaneState(*(jnp.full((1,), s, jnp.uint32) for s in state))
+    out = []
+    for _ in range(count):
+        state, bits = lanes.next_bits(state)
+        out.append(int(bits[0]))
+    return out
+
+
+def test_the_generator_gives_the_published_sequence():
+    assert words((1, 2, 3, 4), 10) == PUBLISHED == reference((1, 2, 3, 4), 10)
+
+
+def test_the_generator_follows_the_reference_from_a_full_state():
+    state = (0x9E3779B9, 0xDEADBEEF, 0xFFFFFFFF, 0x80000001)
+    assert words(state, 50) == reference(state, 50)
+
+
+def test_a_runs_lanes_do_not_depend_on_the_runs_beside_it():
+    key = jax.random.key(3)
+    many = lanes.seed(key, jnp.arange(20), d=4)
+    alone = lanes.seed(key, jnp.array([7, 13]), d=4)
+    for a, b in zip(many, alone, strict=True):
+        assert_array_equal(a[:, [7, 13]], b)
+    assert len(np.unique(np.asarray(many.s0))) == many.s0.size
+
+
+@pytest.mark.parametrize(("d", "expected"), [(1, 3), (2, 3), (3, 5), (10, 11)])
+def test_lanes_of_a_sample(d, expected):
+    assert lanes.num_lanes(d) == expected
+
+
+def box_muller(a, b):
+    """The exact function of the bits, in float64 (the sign convention is a quadrant's)."""
+    u = ((a >> 1) | 1).astype(np.float32).astype(float) / 2.0**31  # float32 keeps 24 of the 31 bits
+    radius = np.sqrt(-2 * np.log(u))
+    turn = (((b << 2) & 0xFFFFFFFF).astype(np.uint32).view(np.int32).astype(float) * 2.0**-32 + 2.0**-33) * np.pi / 2
+    quadrant = (b >> 30).astype(int)
+    # quadrants 0, 1, 2, 3 in the order of the two top bits; each a quarter turn on
+    return radius, turn, quadrant
+
+
+def test_normals_are_the_exact_function_of_the_bits_to_single_precision():
+    rng = np.random.default_rng(0)
+    a, b = rng.integers(0, 2**32, (2, 200_000), dtype=np.uint32)
+    first, second = (np.asarray(z, float) for z in lanes.normal_pair(jnp.asarray(a), jnp.asarray(b)))
+    radius, turn, quadrant = box_muller(a, b)
+    assert_allclose(np.hypot(first, second), radius, rtol=3e-7)  # float32's unit, a few times
+    along, across = np.cos(turn) * radius, np.sin(turn) * radius
+    odd = quadrant % 2 == 1
+    assert_allclose(np.abs(first), np.abs(np.where(odd, across, along)), rtol=5e-7, atol=1e-9)
+    assert_allclose(np.abs(second), np.abs(np.where(odd, along, across)), rtol=5e-7, atol=1e-9)
+
+
+def test_extreme_bits_give_finite_normals_and_a_tail_beyond_six():
+    a = jnp.array([0, 1, 2**31, 2**32 - 1, 2**32 - 2], jnp.uint32)
+    for b in (0, 2**30, 2**31, 2**32 - 1):
+        pair = lanes.normal_pair(a, jnp.full(5, b, jnp.uint32))
+        assert np.isfinite(pair).all()
+        assert_allclose(np.hypot(*pair)[0], np.sqrt(2 * np.log(2**31)), rtol=1e-6)
+
+
+def test_the_four_quadrants_cover_the_circle():
+    b = jnp.arange(4, dtype=jnp.uint32) << 30
+    first, second = lanes.normal_pair(jnp.full(4, 2**30, jnp.uint32), b)
+    angles = np.sort(np.degrees(np.arctan2(np.asarray(second), np.asarray(first))) % 360)
+    assert_allclose(np.diff(angles), 90, atol=1e-3)
+
+
+def test_normals_have_the_normal_law():
+    bits = jax.random.bits(jax.random.key(5), (2, 4_000_000), jnp.uint32)
+    z = np.concatenate(lanes.normal_pair(bits[0], bits[1])).astype(float)
+    n = len(z)
+    for power, moment, variance in ((1, 0, 1), (2, 1, 2), (4, 3, 96), (6, 15, 10170)):
+        assert abs((z**power).mean() - moment) < 4 * np.sqrt(variance / n)
+    for limit in (2.0, 4.0, 4.5):
+        chance = 2 * stats.norm.sf(limit)
+        assert abs((np.abs(z) > limit).mean() - chance) < 4 * np.sqrt(chance / n)
+    first, second = z[: n // 2], z[n // 2 :]
+    assert abs((first * second).mean()) < 4 / np.sqrt(n / 2)
+    assert abs((first**2 * second**2).mean() - 1) < 4 * np.sqrt(8 / (n / 2))
+
+
+@pytest.mark.parametrize("weights", [[0.2, 0.3, 0.5], [0.0, 1.0], [1.0, 0.0], [0.1] * 10, [1e-4, 0.9999], [1.0]])
+def test_thresholds_are_exact_to_24_bits(weights):
+    steps = np.asarray(lanes.thresholds(jnp.array(weights, jnp.float32))).astype(float)
+    assert_allclose(steps / 2**31, np.cumsum(weights)[:-1], rtol=0, atol=2**-24)
+
+
+def test_a_component_without_weight_is_never_chosen_at_either_end():
+    bits = jnp.array([0, 1, 2**31, 2**32 - 1], jnp.uint32)[:, None]
+    for weights, expected in (([0.0, 1.0, 0.0], 1), ([1.0, 0.0, 0.0], 0), ([0.0, 0.0, 1.0], 2)):
+        steps = lanes.thresholds(jnp.array(weights, jnp.float32)[:, None])
+        index = jnp.arange(3, dtype=jnp.int32)[:, None]
+        assert_array_equal(lanes.choose(bits, steps, index), np.full((4, 1), expected))
+
+
+def test_choose_agrees_with_indexing():
+    rng = np.random.default_rng(1)
+    weights = np.array([[0.1, 0.25, 0.65], [0.4, 0.3, 0.3]]).T.astype(np.float32)
+    bits = rng.integers(0, 2**32, (1000, 2), dtype=np.uint32)
+    vectors = rng.normal(size=(3, 4, 2)).astype(np.float32)
+    steps = lanes.thresholds(jnp.asarray(weights))
+    label = (bits[:, None] / 2**32 >= np.cumsum(weights, axis=0)[None, :-1]).sum(axis=1)
+    chosen = lanes.choose(jnp.asarray(bits), steps, jnp.asarray(vectors))
+    expected = np.stack([vectors[label[:, r], :, r] for r in range(2)], axis=-1)
+    assert_array_equal(chosen, expected)
+
+
+def test_uniforms_fill_the_unit_interval_without_its_end():
+    values = lanes.uniform(jnp.array([0, 255, 256, 2**32 - 1], jnp.uint32))
+    assert_array_equal(values, np.array([0, 0, 2**-24, 1 - 2**-24], np.float32))

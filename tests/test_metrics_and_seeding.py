@@ -1,0 +1,132 @@
+"""Errors under the best matching, subspace distance; the neighbour graph and what is made of it."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.optimize import linear_sum_assignment
+from scipy.sparse.csgraph import connected_components
+
+from jgmm import metrics, seeding
+
+error = jax.jit(lambda a, b: metrics.centre_error(a, jnp.zeros_like(a), b))
+
+
+def test_errors_by_hand():
+    found = error(jnp.array([[10.0, 3.0], [0.0, 4.0]]), jnp.array([[0.0, 0.0], [10.0, 0.0]]))
+    assert_allclose([found.error_sq, found.error_sum, found.error_max, found.lost], [25, 7, 4, 0])
+
+
+def test_two_estimates_on_one_mean_lose_the_other():
+    found = error(jnp.array([[0.0], [0.5]]), jnp.array([[0.0], [10.0]]))
+    assert int(found.lost) == 1
+    assert_allclose(found.error_sq, 9.5**2)
+
+
+def test_the_matching_is_optimal_and_blind_to_order():
+    rng = np.random.default_rng(0)
+    for k in (1, 2, 5, 8):
+        for _ in range(10):
+            a, b = rng.normal(size=(2, k, 3)).astype(np.float32)
+            cost = ((a[:, None] - b[None]) ** 2).sum(axis=-1)
+            rows, columns = linear_sum_assignment(cost)
+            found = error(jnp.asarray(a), jnp.asarray(b))
+            assert_allclose(found.error_sq, cost[rows, columns].sum(), rtol=1e-5)
+            assert_allclose(
+                error(jnp.asarray(a[rng.permutation(k)]), jnp.asarray(b)).error_sq, found.error_sq, rtol=1e-5
+            )
+
+
+def test_an_origin_at_the_mean_keeps_small_errors_at_1e4():
+    mean = jnp.full((1, 2), 1e4)
+    found = metrics.centre_error(mean, jnp.full((1, 2), 1e-6), mean)
+    assert_allclose(found.error_sq, 2e-12, rtol=1e-5)
+
+
+def test_a_centre_that_is_not_finite_shows():
+    found = error(jnp.array([[jnp.nan], [0.0]]), jnp.array([[0.0], [1.0]]))
+    assert np.isnan(found.error_sq)
+
+
+def test_a_pairs_error_is_up_to_sign():
+    means = jnp.array([[1.0, 2.0], [-1.0, -2.0]])
+    for sign in (1, -1):
+        found = metrics.pair_error(sign * means[0], jnp.array([0.3, 0.4]), means)
+        assert_allclose([found.error_sq, found.error_max], [0.25, 0.5], rtol=1e-6)
+
+
+@pytest.mark.parametrize("angle", [0.0, 0.1, 1.0])
+def test_subspace_distance_is_the_sine_of_the_angle(angle):
+    basis = jnp.array([[np.cos(angle), 0.0], [np.sin(angle), 0.0], [0.0, 1.0]], jnp.float32)
+    means = jnp.array([[5.0, 0.0, 0.0], [-5.0, 0.0, 3.0]])
+    assert_allclose(metrics.subspace_distance(basis, means), np.sin(angle), atol=1e-6)
+    assert_allclose(
+        metrics.subspace_distance(basis, jnp.array([[2.0, 0.0, 0.0], [-2.0, 0, 0]])), np.sin(angle), atol=1e-6
+    )
+
+
+def test_estimate_is_the_mean_with_its_standard_error():
+    found = metrics.estimate(np.array([1.0, 2.0, 3.0, 6.0]))
+    assert_allclose(found.mean, 3)
+    assert_allclose(found.standard_error, np.std([1, 2, 3, 6], ddof=1) / 2)
+    assert found.runs == 4
+
+
+def brute_graph(points, neighbors):
+    gaps = ((points[:, None] - points[None]) ** 2).sum(axis=-1)
+    np.fill_diagonal(gaps, np.inf)
+    graph = np.zeros(gaps.shape, bool)
+    for i, row in enumerate(gaps):
+        graph[i, np.argsort(row)[:neighbors]] = True
+    return graph | graph.T
+
+
+@pytest.mark.parametrize("neighbors", [1, 3])
+def test_the_graph_and_its_components_agree_with_brute_force(neighbors):
+    rng = np.random.default_rng(1)
+    for _ in range(5):
+        points = rng.normal(size=(40, 3)).astype(np.float32) + 4 * rng.integers(0, 3, (40, 1))
+        graph = jax.jit(lambda p: seeding.neighbor_graph(p, neighbors=neighbors))(jnp.asarray(points))
+        assert_array_equal(graph, brute_graph(points, neighbors))
+        labels = np.asarray(jax.jit(seeding.components)(graph))
+        count, expected = connected_components(np.asarray(graph))
+        assert len(np.unique(labels)) == count
+        assert len({*zip(labels, expected, strict=True)}) == count
+
+
+def test_components_of_a_shuffled_path():
+    rng = np.random.default_rng(2)
+    order = rng.permutation(70)
+    graph = np.zeros((70, 70), bool)
+    graph[order[:-1], order[1:]] = graph[order[1:], order[:-1]] = True
+    graph[order[29], order[30]] = graph[order[30], order[29]] = False
+    labels = np.asarray(jax.jit(seeding.components)(jnp.asarray(graph)))
+    assert len(np.unique(labels[order[:30]])) == 1
+    assert len(np.unique(labels[order[30:]])) == 1
+    assert len(np.unique(labels)) == 2
+
+
+def test_the_largest_components_come_first_and_the_lower_index_wins_a_tie():
+    rank, count = seeding.component_of_rank(jnp.array([0, 1, 1, 3, 3, 0, 6, 1]), k=2)
+    assert int(count) == 4
+    assert_array_equal(rank, [1, 0, 0, 2, 2, 1, 2, 0])
+
+
+def test_centres_are_the_lifted_means_of_the_components():
+    rng = np.random.default_rng(3)
+    truth = np.array([[10.0, 0, 0], [0, 10.0, 0]])
+    label = np.repeat([0, 1], [12, 8])
+    points = (truth[label] + 0.1 * rng.normal(size=(20, 3))).astype(np.float32)
+    found, rank = seeding.centres(jnp.eye(3)[:, :2], jnp.asarray(points), k=2, neighbors=3)
+    assert int(found.num_components) == 2
+    expected = np.stack([points[label == i].mean(axis=0) for i in (0, 1)]) * [1, 1, 0]
+    assert_allclose(found.means, expected, rtol=1e-5, atol=1e-6)
+    assert_array_equal(rank, label)
+
+
+def test_a_centre_without_a_component_starts_at_the_mean_of_all_points():
+    points = jnp.asarray(np.random.default_rng(4).normal(size=(10, 2)), jnp.float32)
+    found, _ = seeding.centres(jnp.eye(2), points, k=2, neighbors=9)
+    assert int(found.num_components) == 1
+    assert_allclose(found.means, np.tile(np.asarray(points).mean(axis=0), (2, 1)), rtol=1e-5, atol=1e-6)
