@@ -97,7 +97,7 @@ def test_every_fault_is_told_at_once():
 
 
 def test_an_unknown_preset_is_told_with_the_nearest():
-    with pytest.raises(ValueError, match="'sead' is neither a preset .* did you mean 'seed'"):
+    with pytest.raises(ValueError, match="'sead' is neither a preset .*did you mean 'seed'"):
         spec.load("sead")
 
 

@@ -23,9 +23,10 @@ def claim(folder: Path, study: Study, environment: Mapping, *, fresh: bool) -> N
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file, expected a folder")
     stored = folder / "study.toml"
-    if fresh and stored.is_file():
+    replaced = fresh and stored.is_file()
+    if replaced:
         _remove_owned(folder)
-    if stored.is_file():
+    elif stored.is_file():
         differing = _differing(study, stored)
         if differing:
             raise ValueError(
@@ -33,7 +34,7 @@ def claim(folder: Path, study: Study, environment: Mapping, *, fresh: bool) -> N
                 " expected another --out, or --fresh to replace it"
             )
         return
-    if folder.is_dir() and any(folder.iterdir()):
+    if not replaced and folder.is_dir() and any(folder.iterdir()):
         raise ValueError(f"{folder} holds files that are not a study's: expected an empty or new folder")
     try:
         for name in ("", *OWNED_FOLDERS):
