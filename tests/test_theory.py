@@ -103,6 +103,10 @@ def test_the_law_given_a_count_settles_at_s1():
     assert_allclose(theory.centre_given_count_variance(count=1, rate=0.01, sigma=2.0), (0.01 * 2) ** 2)
 
 
+def test_em_settles_at_half_the_rate_by_hand():
+    assert_allclose(theory.em_stationary_sq(rate=0.02, sigma=2.0, d=5), 0.01 * 4 * 5)
+
+
 def test_em_error_runs_from_its_start_to_half_the_rate():
     call = {
         "rate": 1e-3,

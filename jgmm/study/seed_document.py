@@ -277,8 +277,11 @@ def _per_centre(row: Row) -> Row:
 
 
 TITLE = "The seed document, beside {runs} runs"
-COLUMNS = ("quantity", "seed's figure", "measured", "exact law", "bound", "remark")
-CAPTION = "measured: mean and standard error over runs whose seeding gave k components; the remark counts the others"
+COLUMNS = ("quantity", "seed's figure", "measured", "law", "bound", "remark")
+CAPTION = (
+    "measured: mean and standard error over runs whose seeding gave k components; the remark counts the others."
+    " Laws are exact for streaming, to first order in 1/B and 1/k0 for starts."
+)
 
 
 def headline(data: list[CellData], rows: list[Row]) -> list[tuple[str, ...]]:
