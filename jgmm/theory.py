@@ -7,7 +7,9 @@ project (by hand, checked by quadrature or simulation). All logarithms are natur
     C separation = min |mu_i - mu_j| / sigma,   eta rate,   w weight of a component,   sigma standard deviation,
     s = C/2,   phi and Q the normal density and upper tail,   samples t,   horizon n
 
-Functions raise ValueError for a rate outside (0, 1), and for sigma, n, k or d that are not positive.
+Lengths (means, errors, sigma) share one unit, their squares its square; C, eta, w and probabilities are pure numbers.
+Arguments broadcast. Functions raise ValueError for a rate outside (0, 1), a negative separation, k < 1, and for n, d,
+sigma, or another size that is not positive.
 """
 
 from typing import NamedTuple
@@ -50,7 +52,7 @@ def theorem1_bound(*, n, k, d, sigma, separation, mean_norm, bias_exponent=1.0, 
 
     mean_norm is max|mu*|. Theorem 1, second hand; the exponent a and both constants are hidden in the paper.
     """
-    _positive(n=n, k=k, d=d, sigma=sigma)
+    _check(n=n, k=k, d=d, sigma=sigma, separation=separation)
     noise = sigma**2 * d * np.log(n) / n
     floor = np.exp(-(separation**2) / 8) * (separation**2 + k) * sigma**2
     return bias_constant * mean_norm**2 / n**bias_exponent + constant * k**3 * (noise + floor)
@@ -62,35 +64,39 @@ def theorem2_bound(**arguments):
 
 
 def theorem1_separation(k, *, constant=1.0):
-    """(k ln k)^(1/4): the separation that Theorems 1 and 3 ask for."""
+    """(k ln k)^(1/4): the separation that Theorems 1 and 3 ask for, second hand; its constant is hidden."""
+    _check(k=k)
     return constant * (k * np.log(k)) ** 0.25
 
 
 def theorem2_separation(k, *, constant=1.0):
-    """sqrt(ln k): the separation that Theorem 2 asks for."""
+    """sqrt(ln k): the separation that Theorem 2 asks for, second hand; its constant is hidden."""
+    _check(k=k)
     return constant * np.sqrt(np.log(k))
 
 
 def theorem3_bound(*, separation, sigma):
     """max_i |mu_i^0 - mu_i*| <= C sigma / 20 with probability 1 - 1/poly(k). Theorem 3, second hand."""
-    _positive(sigma=sigma)
+    _check(sigma=sigma, separation=separation)
     return separation * sigma / 20
 
 
 def theorem7_bound(*, n, d, sigma, mean_norm, bias_exponent=1.0, bias_constant=1.0, constant=1.0):
     """E|mu^N - mu*|^2 <= |mu*|^2 / N^a + O(1) (ln N / N) d sigma^2. Theorem 7 (C >= 4), second hand."""
-    _positive(n=n, d=d, sigma=sigma)
+    _check(n=n, d=d, sigma=sigma)
     return bias_constant * mean_norm**2 / n**bias_exponent + constant * d * sigma**2 * np.log(n) / n
 
 
 def seed_theorem1_curve(*, n, k, d, sigma, separation, mean_norm):
-    """Theorem 1 as the seed document typed it: |mu|/N not squared, k^3 on the variance alone."""
+    """Theorem 1 as the seed document typed it: max|mu|/N, not squared, and k^3 on the variance alone."""
+    _check(n=n, k=k, d=d, sigma=sigma, separation=separation)
     floor = np.exp(-(separation**2) / 8) * (separation**2 + k) * sigma**2
     return mean_norm / n + k**3 * sigma**2 * d * np.log(n) / n + floor
 
 
 def seed_theorem7_curve(*, n, d, sigma, mean_norm):
-    """Theorem 7 as the seed document typed it: |mu|/N not squared."""
+    """Theorem 7 as the seed document typed it: |mu|/N, not squared."""
+    _check(n=n, d=d, sigma=sigma)
     return mean_norm / n + np.log(n) / n * d * sigma**2
 
 
@@ -99,7 +105,7 @@ def seed_theorem7_curve(*, n, d, sigma, mean_norm):
 
 def contraction(*, rate, weight):
     """q = 1 - w eta (2 - eta): the factor of |e|^2's transient per sample."""
-    _check_rate(rate)
+    _check(rate=rate, weight=weight)
     return 1 - weight * rate * (2 - rate)
 
 
@@ -111,33 +117,31 @@ def lloyd_error_sq(*, samples, rate, weight, sigma, d, start_sq):
 
 def stationary_sq(*, rate, sigma, d):
     """E|e|^2 = eta sigma^2 d / (2 - eta) of one centre, whatever its weight."""
-    _check_rate(rate)
-    _positive(sigma=sigma, d=d)
+    _check(rate=rate, sigma=sigma, d=d)
     return rate / (2 - rate) * sigma**2 * d
 
 
 def stationary_distance(*, rate, sigma, d):
     """(S2) E|e| = sigma sqrt(eta/(2 - eta)) sqrt(2) Gamma((d+1)/2) / Gamma(d/2) of one centre."""
-    _check_rate(rate)
-    _positive(sigma=sigma, d=d)
+    _check(rate=rate, sigma=sigma, d=d)
     return sigma * np.sqrt(2 * rate / (2 - rate)) * np.exp(special.gammaln((d + 1) / 2) - special.gammaln(d / 2))
 
 
 def centre_given_count_variance(*, count, rate, sigma):
     """Variance per coordinate of a centre after `count` samples of its own; its mean is (1 - eta)^count e_0."""
-    _check_rate(rate)
+    _check(rate=rate, sigma=sigma)
     return sigma**2 * rate / (2 - rate) * (1 - (1 - rate) ** (2 * count))
 
 
 def averaged_sq(*, rate, weight, sigma, d, window):
     """E|average of `window` stationary iterates|^2 = sigma^2 d (2 - w eta) / (w window (2 - eta)), for long windows."""
-    _check_rate(rate)
+    _check(rate=rate, weight=weight, sigma=sigma, d=d, window=window)
     return sigma**2 * d / (weight * window) * (2 - weight * rate) / (2 - rate)
 
 
 def oracle_sq(*, n, weight, sigma, d):
     """Mean of a component's own samples: sigma^2 d E(1/n_i), to second order sigma^2 d / (N w) (1 + (1-w)/(N w))."""
-    _positive(n=n, sigma=sigma, d=d)
+    _check(n=n, weight=weight, sigma=sigma, d=d)
     return sigma**2 * d / (n * weight) * (1 + (1 - weight) / (n * weight))
 
 
@@ -146,6 +150,7 @@ def oracle_sq(*, n, weight, sigma, d):
 
 def lloyd_bias(separation, *, sigma=1.0):
     """b(C) = sigma (2 phi(C/2) - C Q(C/2)): the fixed points of a symmetric pair lie this far outside the means."""
+    _check(separation=separation, sigma=sigma)
     c = np.asarray(separation, float)
     return sigma * (2 * stats.norm.pdf(c / 2) - c * stats.norm.sf(c / 2))
 
@@ -155,6 +160,7 @@ def simplex_displacement(k, separation, *, sigma=1.0):
 
     sigma sqrt(k/(k-1)) times the integral over u > C/sqrt(2) of 1 - E_g Phi(g + u)^(k-1), g standard normal.
     """
+    _check(separation=separation, sigma=sigma)
     if k < 2:
         raise ValueError(f"k is {k}, expected at least 2")
     nodes, weights = np.polynomial.hermite_e.hermegauss(80)
@@ -180,6 +186,7 @@ def first_order_displacement(means, weights, *, sigma):
 
     w_i delta_i = sum_j u_ij sigma (-(w_i + w_j) phi(C_ij/2) + w_j C_ij Q(C_ij/2)), u_ij the unit vector from i to j.
     """
+    _check(sigma=sigma)
     means, weights = np.asarray(means, float), np.asarray(weights, float)
     gaps = means[None] - means[:, None]
     distances = np.linalg.norm(gaps, axis=-1)
@@ -201,14 +208,15 @@ def lloyd_pair_relaxation(separation):
 
 
 def lloyd_pair_law(separation, *, rate, d, sigma=1.0):
-    """Stationary law of each centre of a symmetric pair, to first order in eta.
+    """Stationary law of each centre of a symmetric pair, to first order in eta, for C > 0 (the pair turns freely at 0).
 
     variance along    (eta/4) (1 + s^2 - m^2) (1 + 1/(1 - 2fm))
     variance across   (eta/4) (d - 1) (1 + 1/(1 - 2f/m))
     shift             (eta f/4) ((1 + s^2 - m^2)/(1 - 2fm) - (d - 1)/(m^2 (1 - 2f/m)))
     """
-    _check_rate(rate)
-    _positive(d=d, sigma=sigma)
+    _check(rate=rate, d=d, sigma=sigma)
+    if not np.all(np.asarray(separation) > 0):
+        raise ValueError(f"separation is {separation}, expected a positive number")
     f, m = _pair_moments(separation)
     spread = 1 + (np.asarray(separation, float) / 2) ** 2 - m**2
     parallel = rate / 4 * spread * (1 + 1 / (1 - 2 * f * m))
@@ -231,14 +239,14 @@ def em_information(separation):
     def perpendicular(s):
         return _gaussian_mean(lambda x: np.tanh(s * x), s)
 
+    _check(separation=separation)
     s = np.asarray(separation, float) / 2
     return EMInformation(np.vectorize(parallel, otypes=[float])(s), np.vectorize(perpendicular, otypes=[float])(s))
 
 
 def em_stationary_sq(*, rate, sigma, d):
     """E|mu - mu*|^2 = (eta/2) sigma^2 d, to first order in eta, at every separation."""
-    _check_rate(rate)
-    _positive(sigma=sigma, d=d)
+    _check(rate=rate, sigma=sigma, d=d)
     return rate / 2 * sigma**2 * d
 
 
@@ -254,23 +262,36 @@ def em_error_sq(*, samples, rate, separation, sigma, d, start_sq_parallel, start
 
 def em_mean_shift(separation, *, rate, d, sigma=1.0):
     """Shift of the mean along the separation: -(eta/2) E[x (x^2 + d - 1) tanh(sx) sech^2(sx)] / I_par, x ~ N(s, 1)."""
-    _check_rate(rate)
+    _check(separation=separation, rate=rate, d=d, sigma=sigma)
 
-    def one(c):
-        s = c / 2
-        curvature = _gaussian_mean(lambda x: x * (x**2 + d - 1) * np.tanh(s * x) * _sech_sq(s * x), s)
-        return -rate / 2 * curvature / em_information(c).parallel
+    def moment(power):
+        def one(s):
+            return _gaussian_mean(lambda x: x**power * np.tanh(s * x) * _sech_sq(s * x), s)
 
-    return sigma * np.vectorize(one, otypes=[float])(separation)
+        return np.vectorize(one, otypes=[float])(np.asarray(separation, float) / 2)
+
+    curvature = moment(3) + (np.asarray(d) - 1) * moment(1)
+    return -sigma * np.asarray(rate) / 2 * curvature / em_information(separation).parallel
 
 
 def em_fixed_point_bias(separation, *, beta, sigma=1.0):
-    """m - s for the positive root of m = E[x tanh(beta m x)], x ~ N(s, 1): 0 for beta = 1, near b(C) for beta = 2."""
+    """m - s for the stable root m >= 0 of m = E[x tanh(beta m x)], x ~ N(s, 1); C = separation = 2s.
+
+    0 for beta = 1; near b(C) for beta = 2; b(C) as beta grows. Raises ValueError for beta < 1.
+    """
+    _check(separation=separation, sigma=sigma)
+    if beta < 1:
+        raise ValueError(f"beta is {beta}, expected at least 1")
 
     def one(c):
         s = c / 2
-        gap = lambda m: _gaussian_mean(lambda x: x * np.tanh(beta * m * x), s) - m  # noqa: E731
-        return optimize.brentq(gap, s / 2 + 1e-3, s + 2, xtol=1e-13) - s
+
+        def gap(m):
+            return _gaussian_mean(lambda x: x * np.tanh(beta * m * x), s) - m
+
+        if beta * (1 + s**2) <= 1:  # beta = 1 at C = 0: the gap is negative for every m > 0
+            return 0.0
+        return optimize.brentq(gap, s / 2 if s > 0 else 1e-3, s + 2, xtol=1e-13) - s
 
     return sigma * np.vectorize(one, otypes=[float])(separation)
 
@@ -281,30 +302,41 @@ def em_fixed_point_bias(separation, *, beta, sigma=1.0):
 def seeding_error_sq(means, weights, *, sigma, block, graph_points):
     """E|mu_i^0 - mu_i*|^2 = sigma^2 ((d - k) l_i / B + k E(1/n_i)) of each centre, given the right components.
 
-    l_i = mu_i^T (sum_j w_j mu_j mu_j^T + sigma^2 I)^-1 mu_i (1/w_i at high signal), n_i the component's graph points.
+    l_i = mu_i^T (sum_j w_j mu_j mu_j^T + sigma^2 I)^-1 mu_i (1/w_i at high signal), n_i the component's graph points,
+    Binomial(graph_points, w_i) given n_i >= 1. For d < k the projection loses nothing: 0 for d - k, and d for k.
     """
     means, weights = np.asarray(means, float), np.asarray(weights, float)
-    _positive(sigma=sigma, block=block, graph_points=graph_points)
+    _check(sigma=sigma, block=block, graph_points=graph_points)
     k, d = means.shape
     moment = (means.T * weights) @ means + sigma**2 * np.eye(d)
     leverage = np.einsum("id,de,ie->i", means, np.linalg.inv(moment), means)
-    return sigma**2 * ((d - k) * leverage / block + k * _mean_inverse_count(graph_points, weights))
+    lost, kept = max(d - k, 0), min(d, k)
+    return sigma**2 * (lost * leverage / block + kept * _mean_inverse_count(graph_points, weights))
 
 
 def lost_component_probability(k, *, block):
     """k (1 - 1/k)^B, capped at 1: a component is absent from the last block of the power iteration (union bound)."""
+    _check(k=k, block=block)
     return np.minimum(1.0, k * (1 - 1 / np.asarray(k, float)) ** block)
 
 
 def power_iteration_tan_sq(eigenvalue, *, block, sigma, d, k):
-    """E tan^2 = (d - k) sigma^2 / (lambda B) / (1 - (sigma^2/lambda)^2) per direction, for any number of blocks."""
-    _positive(block=block, sigma=sigma)
+    """E tan^2 = (d - k) sigma^2 / (lambda B) / (1 - (sigma^2/lambda)^2) per direction, for any number of blocks.
+
+    eigenvalue: lambda > sigma^2, one of sum_j w_j mu_j mu_j^T + sigma^2 I. Raises ValueError if it is not, or d < k.
+    """
+    _check(k=k, block=block, sigma=sigma)
+    _check_spectrum(eigenvalue, sigma=sigma, d=d, k=k)
     return (d - k) * sigma**2 / (eigenvalue * block) / (1 - (sigma**2 / eigenvalue) ** 2)
 
 
 def batch_pca_tan_sq(eigenvalue, *, n, sigma, d, k):
-    """E tan^2 = (d - k) sigma^2 lambda / ((lambda - sigma^2)^2 N): all samples at once (Anderson 1963)."""
-    _positive(n=n, sigma=sigma)
+    """E tan^2 = (d - k) sigma^2 lambda / ((lambda - sigma^2)^2 N): all samples at once (Anderson 1963).
+
+    eigenvalue and errors as in `power_iteration_tan_sq`.
+    """
+    _check(n=n, k=k, sigma=sigma)
+    _check_spectrum(eigenvalue, sigma=sigma, d=d, k=k)
     return (d - k) * sigma**2 * eigenvalue / ((eigenvalue - sigma**2) ** 2 * n)
 
 
@@ -331,12 +363,21 @@ def _mean_inverse_count(total, weights):
     return (chances / counts).sum(axis=1) / chances.sum(axis=1)
 
 
-def _check_rate(rate):
-    if not np.all((np.asarray(rate) > 0) & (np.asarray(rate) < 1)):
-        raise ValueError(f"rate is {rate}, expected in (0, 1)")
+def _check_spectrum(eigenvalue, *, sigma, d, k):
+    if not np.all(np.asarray(eigenvalue) > np.asarray(sigma) ** 2):
+        raise ValueError(f"eigenvalue is {eigenvalue}, expected above sigma^2 = {sigma**2}")
+    if not np.all(np.asarray(d) >= k):
+        raise ValueError(f"d is {d}, expected at least k = {k}")
 
 
-def _positive(**values):
+def _check(**values):
+    """Each value by its name: a rate in (0, 1), a separation >= 0, k >= 1, anything else positive. NaN fails."""
     for name, value in values.items():
-        if not np.all(np.asarray(value) > 0):
-            raise ValueError(f"{name} is {value}, expected a positive number")
+        array = np.asarray(value)
+        allowed, expected = {
+            "rate": ((array > 0) & (array < 1), "a number in (0, 1)"),
+            "separation": (array >= 0, "a number that is not negative"),
+            "k": (array >= 1, "at least 1"),
+        }.get(name, (array > 0, "a positive number"))
+        if not np.all(allowed):
+            raise ValueError(f"{name} is {value}, expected {expected}")

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy import stats
 
 from jgmm import theory
 
@@ -41,6 +42,20 @@ def test_unequal_weights_kill_a_cancellation():
     assert abs(found[1, 0]) > 3 * theory.lloyd_bias(6)
 
 
+def test_far_apart_the_first_order_is_the_simplex():
+    k, c = 5, 12.0
+    means = np.eye(k) * c / np.sqrt(2)
+    found = theory.first_order_displacement(means, np.full(k, 1 / k), sigma=1.0)
+    assert_allclose(np.linalg.norm(found, axis=1), theory.simplex_displacement(k, c), rtol=1e-3)  # overlaps of three
+    assert np.all(np.sum(found * (means - means.mean(axis=0)), axis=1) > 0)
+
+
+def test_unequal_weights_by_hand():
+    found = theory.first_order_displacement([[4.0], [-4.0]], [0.8, 0.2], sigma=2.0)  # C = 4: phi(2), Q(2)
+    phi, q = 0.05399096651318806, 0.022750131948179195
+    assert_allclose(found[:, 0], [2 * (phi - 0.2 * 4 * q) / 0.8, -2 * (phi - 0.8 * 4 * q) / 0.2], rtol=1e-12)
+
+
 def test_information_is_tabulated():
     found = theory.em_information([1, 2, 3, 4, 6])
     assert_allclose(found.parallel, [0.343, 0.734, 0.916, 0.978, 0.9992], atol=5e-4)
@@ -50,7 +65,12 @@ def test_information_is_tabulated():
 def test_the_fixed_point_of_em():
     expected = [0.3048, 0.2006, 0.1283, 0.0464, 0.01383, 0.00333, 6.4e-4, 1.2e-5]
     assert_allclose(theory.em_fixed_point_bias([1, 1.5, 2, 3, 4, 5, 6, 8], beta=2), expected, rtol=2e-2)
-    assert_allclose(theory.em_fixed_point_bias([1, 2, 4], beta=1), 0, atol=1e-9)
+    assert_allclose(theory.em_fixed_point_bias([0, 0.1, 1, 2, 4], beta=1), 0, atol=1e-9)
+    pinned = theory.em_fixed_point_bias(0, beta=2)  # two components in one place: m = E[x tanh(2 m x)] all the same
+    nodes, weights = np.polynomial.hermite_e.hermegauss(100)
+    assert_allclose(weights @ (nodes * np.tanh(2 * pinned * nodes)) / weights.sum(), pinned, rtol=1e-5)
+    assert_allclose(theory.em_fixed_point_bias([1, 2, 4], beta=1000), theory.lloyd_bias([1, 2, 4]), rtol=1e-4)
+    assert_allclose(theory.em_fixed_point_bias(2, beta=2, sigma=3.0), 3 * 0.1283, rtol=1e-3)
 
 
 def test_the_pair_law_is_tabulated():
@@ -58,9 +78,26 @@ def test_the_pair_law_is_tabulated():
     assert_allclose(totals, [0.0520, 0.0584, 0.0911], atol=6e-5)
     assert_allclose(theory.lloyd_pair_law(2, rate=0.02, d=5).shift, -0.0043, atol=5e-5)
     assert_allclose(theory.em_mean_shift(2, rate=0.02, d=5), -0.0139, atol=5e-5)
+    one, two = (theory.em_mean_shift(2, rate=0.02, d=d) for d in (1, 2))
+    together = theory.em_mean_shift(np.array([2, 2]), rate=np.array([0.02, 0.04]), d=np.array([5, 2]), sigma=3.0)
+    assert_allclose(together, [3 * (one + 4 * (two - one)), 6 * two], rtol=1e-9)
     modes = theory.lloyd_pair_relaxation(np.array([2.0, 3.0, 4.0, 6.0]))
     assert_allclose(modes.shift, [0.218, 0.298, 0.391, 0.487], atol=6e-4)
     assert_allclose(modes.rotation, [0.293, 0.417, 0.473, 0.499], atol=6e-4)
+    assert np.all(modes.separation == 0.5)
+    assert np.all(modes.transverse == 0.5)
+
+
+def test_the_pair_law_by_hand():
+    f, b = 0.24197072451914337, 0.16663094117  # phi(1), and b(2) = 2 phi(1) - 2 Q(1)
+    m = 1 + b
+    law = theory.lloyd_pair_law(2.0, rate=0.04, d=3, sigma=3.0)
+    assert_allclose(law.bias, 3 * b, rtol=1e-6)
+    assert_allclose(law.variance_parallel, 9 * 0.01 * (2 - m**2) * (1 + 1 / (1 - 2 * f * m)), rtol=1e-6)
+    assert_allclose(law.variance_transverse, 9 * 0.01 * 2 * (1 + 1 / (1 - 2 * f / m)), rtol=1e-6)
+    parts = (law.bias + law.shift) ** 2 + law.variance_parallel + law.variance_transverse
+    assert_allclose(law.error_sq, parts, rtol=1e-12)
+    assert_allclose(law.shift, 3 * 2 * theory.lloyd_pair_law(2.0, rate=0.02, d=3).shift, rtol=1e-12)
 
 
 def test_far_apart_the_pair_law_is_the_separated_one():
@@ -69,12 +106,10 @@ def test_far_apart_the_pair_law_is_the_separated_one():
 
 
 def test_s1_is_tabulated():
-    call = {"rate": 0.05, "weight": 0.2, "sigma": 1.0, "d": 3}
-    start = (
-        15.6895 - (1 - theory.contraction(rate=0.05, weight=0.2)) * theory.stationary_sq(rate=0.05, sigma=1.0, d=3)
-    ) / (theory.contraction(rate=0.05, weight=0.2))
-    found = theory.lloyd_error_sq(samples=np.array([1, 30, 100, 300]), start_sq=start, **call)
-    assert_allclose(found, [15.6895, 8.897, 2.299, 0.1202], rtol=1e-3)
+    found = theory.lloyd_error_sq(
+        samples=np.array([1, 30, 100, 300]), rate=0.05, weight=0.2, sigma=1.0, d=3, start_sq=16.0
+    )
+    assert_allclose(found, [15.6895, 8.897, 2.299, 0.1202], rtol=2e-4)  # as printed; 16 is what t = 1 started from
 
 
 def test_s1_agrees_with_a_small_simulation():
@@ -90,17 +125,93 @@ def test_s1_agrees_with_a_small_simulation():
 
 
 def test_the_seeds_logged_errors_are_s2():
-    rate = 15 * np.log2(3 * 978004) / 978004
-    assert_allclose(5 * theory.stationary_distance(rate=rate, sigma=10, d=10), 1.9797, rtol=1e-4)
-    squares = np.random.default_rng(1).chisquare(10, 100_000)
-    expected = np.sqrt(squares).mean() * np.sqrt(0.01 / 1.99)
-    assert_allclose(theory.stationary_distance(rate=0.01, sigma=1, d=10), expected, rtol=2e-3)
+    # Sums of distances over five centres, logged after the start; a line for each of the document's two runs.
+    first = [1.87186898, 1.8527368, 1.94149964, 2.03626929, 1.96715912, 1.65601972, 2.21425012, 1.97792386, 2.13415165]
+    second = [
+        1.95681541,
+        1.77998779,
+        1.84137732,
+        2.44125269,
+        2.12873823,
+        2.05096963,
+        1.98234627,
+        1.76737377,
+        2.02814543,
+    ]
+    logged = np.array(first + second)
+    law = 5 * theory.stationary_distance(rate=15 * np.log2(3 * 978004) / 978004, sigma=10, d=10)
+    natural = 5 * theory.stationary_distance(rate=15 * np.log(3 * 978004) / 978004, sigma=10, d=10)
+    standard_error = logged.std(ddof=1) / np.sqrt(len(logged))
+    assert abs(logged.mean() - law) < 3 * standard_error
+    assert abs(logged.mean() - natural) > 3 * standard_error
+
+
+def test_s2_is_the_mean_of_a_chi():
+    exact = np.sqrt(0.1 / 1.9)
+    assert_allclose(theory.stationary_distance(rate=0.1, sigma=3, d=1), 3 * exact * np.sqrt(2 / np.pi), rtol=1e-12)
+    assert_allclose(theory.stationary_distance(rate=0.1, sigma=3, d=2), 3 * exact * np.sqrt(np.pi / 2), rtol=1e-12)
 
 
 def test_the_law_given_a_count_settles_at_s1():
     settled = theory.centre_given_count_variance(count=10**6, rate=0.01, sigma=2.0)
     assert_allclose(5 * settled, theory.stationary_sq(rate=0.01, sigma=2.0, d=5))
     assert_allclose(theory.centre_given_count_variance(count=1, rate=0.01, sigma=2.0), (0.01 * 2) ** 2)
+
+
+def test_the_law_given_counts_averages_to_s1():
+    """A binomial mean of (1 - eta)^(2n) and of the variance is S1."""
+    rate, weight, t, d = 0.1, 0.3, 12, 2
+    counts = np.arange(t + 1)
+    chances = stats.binom.pmf(counts, t, weight)
+    variance = theory.centre_given_count_variance(count=counts, rate=rate, sigma=1.5)
+    expected = chances @ ((1 - rate) ** (2 * counts) * 4.5 + d * variance)
+    found = theory.lloyd_error_sq(samples=t, rate=rate, weight=weight, sigma=1.5, d=d, start_sq=4.5)
+    assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_an_average_over_a_long_window_is_the_sum_of_the_autocovariance():
+    rate, weight, window = 0.2, 0.4, 10**6
+    lags = np.arange(1, 2000)  # the lazy chain's autocorrelation is (1 - w eta)^lag
+    inflation = 1 + 2 * np.sum((1 - weight * rate) ** lags)
+    expected = theory.stationary_sq(rate=rate, sigma=1.5, d=3) * inflation / window
+    found = theory.averaged_sq(rate=rate, weight=weight, sigma=1.5, d=3, window=window)
+    assert_allclose(found, expected, rtol=1e-10)
+
+
+def test_the_oracle_is_the_exact_inverse_count_to_second_order():
+    inverse = theory._mean_inverse_count(2000, np.array([0.25]))[0]
+    assert_allclose(theory.oracle_sq(n=2000, weight=0.25, sigma=3.0, d=3), 9 * 3 * inverse, rtol=2e-5)  # (1/500)^2 * 3
+    assert_allclose(theory.oracle_sq(n=100, weight=1.0, sigma=2.0, d=3), 0.12, rtol=1e-12)
+
+
+def test_inverse_counts_by_hand():
+    expected = (2 * 0.3 * 0.7 + 0.3**2 / 2) / (1 - 0.7**2)
+    assert_allclose(theory._mean_inverse_count(2, np.array([0.3, 1.0])), [expected, 0.5], rtol=1e-12)
+
+
+def test_em_error_halfway_by_hand():
+    found = theory.em_error_sq(
+        samples=300, rate=0.01, separation=2.0, sigma=2.0, d=4, start_sq_parallel=3.0, start_sq_perpendicular=5.0
+    )
+    along, across = (1 - 0.00733912) ** 600, (1 - 0.00550400) ** 600
+    expected = 3 * along + 5 * across + 0.02 * (1 - along + 3 * (1 - across))
+    assert_allclose(found, expected, rtol=1e-4)  # I to six digits, to the power 600
+    assert_allclose(theory.em_stationary_sq(rate=0.01, sigma=2.0, d=4), 0.08, rtol=1e-12)
+
+
+def test_em_settles_at_half_the_rate():
+    """A NumPy streaming EM at C = 4, 4000 runs; c = 4 standard errors."""
+    rng = np.random.default_rng(3)
+    rate, d, runs = 0.05, 3, 4000
+    truth = np.array([2.0, 0, 0])
+    mean = np.tile(truth, (runs, 1))
+    for _ in range(200):
+        x = np.where(rng.random(runs) < 0.5, 1, -1)[:, None] * truth + rng.normal(size=(runs, d))
+        mean += rate * (np.tanh((x * mean).sum(axis=1))[:, None] * x - mean)
+    squares = ((mean - truth) ** 2).sum(axis=1)
+    law = theory.em_stationary_sq(rate=rate, sigma=1, d=d)
+    standard_error = squares.std() / np.sqrt(runs)
+    assert abs(squares.mean() - law) < 4 * standard_error + rate * law  # the law is to first order in the rate
 
 
 def test_em_settles_at_half_the_rate_by_hand():
@@ -129,23 +240,57 @@ def test_theorem_1s_floor_is_tabulated():
 
 def test_bounds_by_hand():
     assert_allclose(theory.theorem3_bound(separation=16.84267459163545, sigma=100), 84.21337295817725)
-    assert_allclose(
-        theory.theorem7_bound(n=100, d=2, sigma=3, mean_norm=10, constant=2), 1 + 2 * 2 * 9 * np.log(100) / 100
-    )
-    bound = theory.theorem1_bound(
-        n=100, k=2, d=3, sigma=1, separation=50.0, mean_norm=10, bias_exponent=2, bias_constant=3, constant=0.5
-    )
-    assert_allclose(bound, 3 * 100 / 1e4 + 0.5 * 8 * 3 * np.log(100) / 100)
+    seventh = theory.theorem7_bound(n=100, d=2, sigma=3, mean_norm=10, bias_exponent=2, bias_constant=3, constant=0.5)
+    assert_allclose(seventh, 3 * 100 / 1e4 + 0.5 * 2 * 9 * np.log(100) / 100, rtol=1e-12)
+    plain = theory.theorem7_bound(n=100, d=2, sigma=3, mean_norm=10)
+    assert_allclose(plain, 1 + 2 * 9 * np.log(100) / 100, rtol=1e-12)
+    call = {"n": 100, "k": 2, "d": 3, "sigma": 3, "separation": 4.0, "mean_norm": 10}
+    brackets = 8 * 9 * (3 * np.log(100) / 100 + np.exp(-2) * 18)
+    bound = theory.theorem1_bound(**call, bias_exponent=2, bias_constant=3, constant=0.5)
+    assert_allclose(bound, 3 * 100 / 1e4 + 0.5 * brackets, rtol=1e-12)
+    assert_allclose(theory.theorem1_bound(**call), 1 + brackets, rtol=1e-12)
     assert_allclose(theory.theorem1_separation(5), 1.684267459163545)
     assert_allclose(theory.theorem2_separation(5), 1.2686362411795196)
+
+
+def test_the_seeds_curves_keep_its_slips():
+    first = theory.seed_theorem1_curve(n=100, k=3, d=2, sigma=10, separation=4.0, mean_norm=50)
+    assert_allclose(first, 50 / 100 + 27 * 100 * 2 * np.log(100) / 100 + np.exp(-2) * (16 + 3) * 100, rtol=1e-12)
+    seventh = theory.seed_theorem7_curve(n=100, d=2, sigma=10, mean_norm=50)
+    assert_allclose(seventh, 50 / 100 + np.log(100) / 100 * 2 * 100, rtol=1e-12)
 
 
 def test_seeding_error_at_high_signal():
     means = 1e4 * np.eye(5, 10)
     found = theory.seeding_error_sq(means, np.full(5, 0.2), sigma=10.0, block=23, graph_points=80)
     assert_allclose(found, 100 * (25 / 23 + 5 * theory._mean_inverse_count(80, np.array([0.2]))[0]), rtol=1e-3)
-    assert 11.8**2 < found[0] < 13.5**2
-    assert_allclose(theory.lost_component_probability(5, block=23), 0.0295, atol=1e-3)
+    assert_allclose(np.sqrt(found), 11.90, rtol=1e-3)
+    assert_allclose(theory.lost_component_probability(5, block=23), 0.0295, atol=1e-4)
+    assert theory.lost_component_probability(50, block=1) == 1.0
+
+
+def test_seeding_at_low_signal_loses_less():
+    means = np.eye(2, 6) * 3.0  # weights .25 and .75, sigma 3: l = 1 / (w + 1)
+    found = theory.seeding_error_sq(means, [0.25, 0.75], sigma=3.0, block=10, graph_points=40)
+    inverse = theory._mean_inverse_count(40, np.array([0.25, 0.75]))
+    assert_allclose(found, 9 * (4 / np.array([1.25, 1.75]) / 10 + 2 * inverse), rtol=1e-12)
+
+
+def test_seeding_in_fewer_dimensions_than_centres_has_all_the_noise_and_no_more():
+    means = [[9.0], [-9.0]]
+    found = theory.seeding_error_sq(means, [0.5, 0.5], sigma=1.0, block=10, graph_points=40)
+    assert_allclose(found, theory._mean_inverse_count(40, np.array([0.5, 0.5])), rtol=1e-12)
+
+
+def test_subspace_errors_are_tabulated():
+    eigenvalue = 0.2 * np.array([10.0, 20.0, 100.0]) ** 2 / 2 + 1  # simplex about a distant origin: |mu|^2 = C^2 / 2
+    power = theory.power_iteration_tan_sq(eigenvalue[0], block=100, sigma=1.0, d=10, k=5)
+    assert_allclose(50 * power, 0.229, atol=5e-4)
+    batch = theory.batch_pca_tan_sq(eigenvalue[1:], n=2000, sigma=1.0, d=10, k=5)
+    assert_allclose(batch * np.array([200.0, 5000.0]), [0.0128, 0.0125], atol=5e-5)
+    found = theory.power_iteration_tan_sq(8.0, block=10, sigma=2.0, d=7, k=2)
+    assert_allclose(found, 5 * 4 / 80 / 0.75, rtol=1e-12)
+    assert_allclose(theory.batch_pca_tan_sq(8.0, n=10, sigma=2.0, d=7, k=2), 5 * 4 * 8 / 160, rtol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -154,9 +299,70 @@ def test_seeding_error_at_high_signal():
         (lambda: theory.stationary_sq(rate=1.0, sigma=1, d=1), "rate is 1"),
         (lambda: theory.stationary_sq(rate=0.1, sigma=0, d=1), "sigma is 0"),
         (lambda: theory.theorem7_bound(n=0, d=1, sigma=1, mean_norm=1), "n is 0"),
+        (lambda: theory.stationary_sq(rate=np.array([0.5, np.nan]), sigma=1, d=1), "rate is .* expected a number"),
         (lambda: theory.simplex_displacement(1, 2.0), "k is 1"),
+        (lambda: theory.theorem1_separation(0), "k is 0"),
+        (lambda: theory.lost_component_probability(0, block=3), "k is 0"),
+        (lambda: theory.lloyd_bias(-1.0), "separation is -1.0"),
+        (lambda: theory.lloyd_bias(1.0, sigma=-2.0), "sigma is -2.0"),
+        (lambda: theory.lloyd_pair_law(0.0, rate=0.1, d=2), "separation is 0.0, expected a positive"),
+        (lambda: theory.em_fixed_point_bias(2.0, beta=0.5), "beta is 0.5, expected at least 1"),
+        (lambda: theory.oracle_sq(n=10, weight=0, sigma=1, d=1), "weight is 0"),
+        (lambda: theory.power_iteration_tan_sq(8.0, block=9, sigma=3.0, d=5, k=2), r"expected above sigma\^2 = 9"),
+        (lambda: theory.power_iteration_tan_sq(0.5, block=9, sigma=1.0, d=5, k=2), "eigenvalue is 0.5"),
+        (lambda: theory.batch_pca_tan_sq(2.0, n=9, sigma=1.0, d=1, k=2), "d is 1, expected at least k = 2"),
     ],
 )
 def test_bad_input_names_the_value(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+GOOD = {
+    "theorem1_bound": {"n": 9, "k": 2, "d": 3, "sigma": 1.0, "separation": 4.0, "mean_norm": 1.0},
+    "theorem2_bound": {"n": 9, "k": 2, "d": 3, "sigma": 1.0, "separation": 4.0, "mean_norm": 1.0},
+    "theorem1_separation": {"k": 2},
+    "theorem2_separation": {"k": 2},
+    "theorem3_bound": {"separation": 4.0, "sigma": 1.0},
+    "theorem7_bound": {"n": 9, "d": 3, "sigma": 1.0, "mean_norm": 1.0},
+    "seed_theorem1_curve": {"n": 9, "k": 2, "d": 3, "sigma": 1.0, "separation": 4.0, "mean_norm": 1.0},
+    "seed_theorem7_curve": {"n": 9, "d": 3, "sigma": 1.0, "mean_norm": 1.0},
+    "contraction": {"rate": 0.1, "weight": 0.5},
+    "lloyd_error_sq": {"samples": 9, "rate": 0.1, "weight": 0.5, "sigma": 1.0, "d": 3, "start_sq": 1.0},
+    "stationary_sq": {"rate": 0.1, "sigma": 1.0, "d": 3},
+    "stationary_distance": {"rate": 0.1, "sigma": 1.0, "d": 3},
+    "centre_given_count_variance": {"count": 9, "rate": 0.1, "sigma": 1.0},
+    "averaged_sq": {"rate": 0.1, "weight": 0.5, "sigma": 1.0, "d": 3, "window": 9},
+    "oracle_sq": {"n": 9, "weight": 0.5, "sigma": 1.0, "d": 3},
+    "lloyd_bias": {"separation": 4.0, "sigma": 1.0},
+    "simplex_displacement": {"k": 2, "separation": 4.0, "sigma": 1.0},
+    "simplex_floor": {"k": 2, "separation": 4.0, "sigma": 1.0},
+    "first_order_displacement": {"means": [[0.0], [4.0]], "weights": [0.5, 0.5], "sigma": 1.0},
+    "lloyd_pair_relaxation": {"separation": 4.0},
+    "lloyd_pair_law": {"separation": 4.0, "rate": 0.1, "d": 3, "sigma": 1.0},
+    "em_information": {"separation": 4.0},
+    "em_stationary_sq": {"rate": 0.1, "sigma": 1.0, "d": 3},
+    "em_mean_shift": {"separation": 4.0, "rate": 0.1, "d": 3, "sigma": 1.0},
+    "em_fixed_point_bias": {"separation": 4.0, "beta": 1, "sigma": 1.0},
+    "seeding_error_sq": {"means": [[4.0, 0]], "weights": [1.0], "sigma": 1.0, "block": 9, "graph_points": 9},
+    "lost_component_probability": {"k": 2, "block": 9},
+    "power_iteration_tan_sq": {"eigenvalue": 2.0, "block": 9, "sigma": 1.0, "d": 3, "k": 2},
+    "batch_pca_tan_sq": {"eigenvalue": 2.0, "n": 9, "sigma": 1.0, "d": 3, "k": 2},
+}
+CHECKED = ("n", "k", "rate", "separation", "sigma", "block", "window", "graph_points")
+
+
+@pytest.mark.parametrize(
+    ("function", "name"), [(function, name) for function, call in GOOD.items() for name in CHECKED if name in call]
+)
+def test_every_function_checks_what_enters_it(function, name):
+    call = getattr(theory, function)
+    assert np.all(np.isfinite(np.asarray(call(**GOOD[function]))))
+    with pytest.raises(ValueError, match=f"{name} is -1"):
+        call(**GOOD[function] | {name: -1})
+
+
+@pytest.mark.parametrize(("name", "edge"), [("rate", 0), ("rate", 1), ("sigma", 0), ("separation", -1e-9)])
+def test_the_edges_of_what_is_allowed(name, edge):
+    with pytest.raises(ValueError, match=f"{name} is {edge}"):
+        theory.em_mean_shift(**GOOD["em_mean_shift"] | {name: edge})
