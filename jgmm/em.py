@@ -10,7 +10,7 @@ centre is held as origin + offset, as in `lloyd`. Arrays may carry trailing run 
 from typing import NamedTuple
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from jgmm.loops import add_up
 
@@ -40,3 +40,16 @@ def step(
     inner = add_up(len(x), lambda j: x[j] * (origin[j] + offset[j]), jnp.zeros_like(x[0]))
     side = jnp.tanh(beta * inner / scale**2)
     return EMState(origin, offset + rate[None] * ((side[None] * x - origin) - offset))
+
+
+def labelled_step(
+    state: EMState,
+    x: Float[Array, "d *runs"],
+    label: Int[Array, "*runs"],
+    component: Int[Array, "*runs"],
+    *,
+    rate: Float[Array, "*runs"],
+) -> EMState:
+    """Take in one sample whose side is known: +x where it came from the `component` that the mean stands for."""
+    side = jnp.where(component == label, 1, -1).astype(x.dtype)
+    return EMState(state.origin, state.offset + rate[None] * ((side[None] * x - state.origin) - state.offset))

@@ -7,6 +7,7 @@ make it. A centre is held as origin + offset: with the origin near the place whe
 of 1e-7 are not lost beside coordinates of 1e4. Every array may carry trailing run axes; a run never sees another.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -53,12 +54,62 @@ def nearest(
     return index == winner[None]
 
 
-def step(state: LloydState, x: Float[Array, "d *runs"], optimizer: optax.GradientTransformation) -> LloydState:
-    """Take in one sample."""
-    won = nearest(state.origin, state.offset, x)
-    gradient = jnp.where(won[:, None], state.offset - (x[None] - state.origin), 0)
+def update(
+    state: LloydState,
+    x: Float[Array, "d *runs"],
+    gate: Bool[Array, "k *runs"] | Float[Array, "k *runs"],
+    optimizer: optax.GradientTransformation,
+) -> LloydState:
+    """Pull each centre towards the sample with the weight that its gate gives it."""
+    pull = state.offset - (x[None] - state.origin)
+    # A select, not a product, for a yes or no: it is cheaper, and 0 * inf is not 0.
+    gradient = jnp.where(gate[:, None], pull, 0) if gate.dtype == bool else gate[:, None] * pull
     updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.offset)
     return LloydState(state.origin, optax.apply_updates(state.offset, updates), optimizer_state)
+
+
+def step(state: LloydState, x: Float[Array, "d *runs"], optimizer: optax.GradientTransformation) -> LloydState:
+    """Take in one sample."""
+    return update(state, x, nearest(state.origin, state.offset, x), optimizer)
+
+
+def labelled_step(
+    state: LloydState,
+    x: Float[Array, "d *runs"],
+    label: Int[Array, "*runs"],
+    component: Int[Array, "k *runs"],
+    optimizer: optax.GradientTransformation,
+) -> LloydState:
+    """Take in one sample whose label is known: it goes to the centre whose `component` it came from (the twin)."""
+    return update(state, x, component == label[None], optimizer)
+
+
+class AverageState(NamedTuple):
+    """The mean of the offsets that a state has had, and how many it has had."""
+
+    mean: Float[Array, "k d *runs"]
+    seen: Int[Array, "*runs"]
+
+
+def average(state: AverageState, offset: Float[Array, "k d *runs"], burn: Int[Array, "*runs"]) -> AverageState:
+    """Take in the next iterate: Polyak and Ruppert's average of those after the first `burn` (until then, the last)."""
+    seen = state.seen + 1
+    counted = jnp.maximum(seen - burn, 1).astype(offset.dtype)
+    return AverageState(state.mean + (offset - state.mean) / counted[None, None], seen)
+
+
+def scheduled(rate: Callable[[Int[Array, ""]], Array]) -> optax.GradientTransformation:
+    """Steps of rate(t), t = 0, 1, ... samples seen; rates broadcast against (k, d, *runs)."""
+
+    def init(params):
+        del params
+        return jnp.zeros((), jnp.int32)
+
+    def update(updates, count, params=None):
+        del params
+        return -rate(count) * updates, count + 1
+
+    return optax.GradientTransformation(init, update)
 
 
 class InverseCountState(NamedTuple):

@@ -6,9 +6,11 @@ the Hungarian algorithm. Functions here are for one run; `vmap` them with `in_ax
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax import lax
 from jaxtyping import Array, Float, Int
 
 
@@ -52,6 +54,36 @@ def centre_error(origin: Float[Array, "k d"], offset: Float[Array, "k d"], means
     hit = jnp.any(jnp.argmin(distances_sq, axis=1)[:, None] == jnp.arange(k)[None], axis=0)
     distances = jnp.sqrt(matched)
     return CentreError(jnp.sum(matched), jnp.sum(distances), jnp.max(distances), k - jnp.sum(hit, dtype=jnp.int32))
+
+
+def centre_errors(
+    origin: Float[Array, "k d runs"], offset: Float[Array, "k d runs"], means: Float[Array, "k d runs"]
+) -> CentreError:
+    """`centre_error` of many runs; the Hungarian algorithm runs only where two estimates share a nearest mean."""
+    k = len(means)
+    distances_sq = jax.vmap(squared_distances, in_axes=-1, out_axes=-1)(origin, offset, means)
+    component = jnp.arange(k, dtype=jnp.int32)
+    # argmin by hand: XLA's (JAX 0.12, CPU) fails on the layout of this one.
+    least = distances_sq == jnp.min(distances_sq, axis=1, keepdims=True)
+    nearest = jnp.min(jnp.where(least, component[None, :, None], k - 1), axis=1)
+    hit = jnp.any(nearest[:, None] == component[None, :, None], axis=0)
+    lost = k - jnp.sum(hit, axis=0, dtype=jnp.int32)
+    # If every estimate has its own nearest mean, that is the best matching: no term of the sum can be smaller.
+    match = lax.cond(
+        jnp.any(lost > 0),
+        lambda: jax.vmap(best_match, in_axes=-1, out_axes=-1)(distances_sq).astype(jnp.int32),
+        lambda: nearest,
+    )
+    matched = jnp.take_along_axis(distances_sq, match[:, None], axis=1)[:, 0]
+    distances = jnp.sqrt(matched)
+    return CentreError(jnp.sum(matched, axis=0), jnp.sum(distances, axis=0), jnp.max(distances, axis=0), lost)
+
+
+def pair_errors(
+    origin: Float[Array, "d runs"], offset: Float[Array, "d runs"], means: Float[Array, "2 d runs"]
+) -> CentreError:
+    """`pair_error` of many runs."""
+    return jax.vmap(pair_error, in_axes=-1, out_axes=-1)(origin, offset, means)
 
 
 def pair_error(origin: Float[Array, "d"], offset: Float[Array, "d"], means: Float[Array, "2 d"]) -> CentreError:

@@ -9,8 +9,9 @@ runs and orthogonal to working precision (Giraud, Langou, Rozloznik 2005).
 from typing import NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from jgmm.loops import add_up
 
@@ -32,6 +33,23 @@ def step(state: PCAState, x: Float[Array, "d *runs"]) -> PCAState:
     basis, product = state
     coefficients = add_up(len(x), lambda j: x[j][None] * basis[j], jnp.zeros_like(basis[0]))
     return PCAState(basis, product + x[:, None] * coefficients[None])
+
+
+class OjaState(NamedTuple):
+    """A basis, to be orthonormalised now and then (its span does not depend on when), and what its rate needs."""
+
+    basis: Float[Array, "d r *runs"]
+    gap: Float[Array, "*runs"]
+    shift: Float[Array, "*runs"]
+    seen: Int[Array, ""]
+
+
+def oja_step(state: OjaState, x: Float[Array, "d *runs"]) -> OjaState:
+    """Oja's rule, U <- U + eta_t x (x^T U) (Oja 1982), eta_t = ln d / (gap (shift + t)) with d at least 3."""
+    basis, gap, shift, seen = state
+    rate = np.float32(np.log(max(len(x), 3))) / (gap * (shift + seen.astype(gap.dtype)))
+    coefficients = add_up(len(x), lambda j: x[j][None] * basis[j], jnp.zeros_like(basis[0]))
+    return OjaState(basis + rate[None, None] * x[:, None] * coefficients[None], gap, shift, seen + 1)
 
 
 def end_block(state: PCAState) -> PCAState:

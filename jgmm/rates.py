@@ -4,14 +4,15 @@ r"""Step sizes of streaming Lloyd and streaming EM.
     paper EM    eta = 3 ln(N) / N
     seed        the paper's with log2 in place of ln: 1.44 times larger
     1/n         1 / n_i, n_i counting the samples that centre i has won (MacQueen 1967)
-    polynomial  c / (t + t_0)^a
+    polynomial  c / (t + t_0)^a   Robbins and Monro 1951
 
-Constant rates are numbers, polynomial ones an optax schedule; 1/n is an optax transformation, `lloyd.inverse_count`.
-Needs no JAX.
+    best        ln(4 N w e0^2/(sigma^2 d)) / (2 w N)     constant
+
+Constant rates are numbers; 1/n is an optax transformation, `lloyd.inverse_count`. Needs no JAX.
 """
 
 import math
-from collections.abc import Callable
+from typing import NamedTuple
 
 
 def paper(n: float, k: int) -> float:
@@ -36,10 +37,33 @@ def check_rate(rate: float, *, why: str = "") -> float:
     return rate
 
 
-def polynomial(scale: float, power: float, *, shift: float = 1.0) -> Callable:
-    """The schedule scale / (t + shift)^power, t = 0, 1, ...; for `optax.sgd`."""
+class Polynomial(NamedTuple):
+    """The schedule scale / (t + shift)^power, t = 0, 1, ... samples seen (Robbins and Monro 1951)."""
 
-    def schedule(count):
-        return scale / (count + shift) ** power
+    scale: float
+    power: float
+    shift: float = 1.0
 
-    return schedule
+    def __call__(self, count):
+        return self.scale / (count + self.shift) ** self.power
+
+
+def polynomial(scale: float, power: float, shift: float = 1.0) -> Polynomial:
+    """The schedule, checked. Raises ValueError unless 0 < power <= 1, shift > 0 and the first step is in (0, 1]."""
+    if not (0 < power <= 1 and shift > 0):
+        raise ValueError(f"power is {power} and shift {shift}, expected 0 < power <= 1 and shift > 0")
+    if not 0 < scale / shift**power <= 1:
+        raise ValueError(f"{scale:g}/(t + {shift:g})^{power:g} starts at {scale / shift**power:g}, expected in (0, 1]")
+    return Polynomial(scale, power, shift)
+
+
+def best_constant(n: float, *, start_sq: float, sigma: float, d: int, weight: float) -> float:
+    """The constant step with the least error after n samples at large separation, ln(4 n w e0^2/(sigma^2 d)) / (2 w n).
+
+    start_sq is e0^2, a centre's squared starting error. It minimises exp(-2 w eta n) e0^2 + eta sigma^2 d / 2. Raises
+    ValueError where the logarithm is not positive: the start is then as good as anything that n samples can give.
+    """
+    inside = 4 * n * weight * start_sq / (sigma**2 * d)
+    if not inside > 1:
+        raise ValueError(f"start_sq is {start_sq:g} at n = {n}, expected above {sigma**2 * d / (4 * n * weight):g}")
+    return math.log(inside) / (2 * weight * n)

@@ -22,7 +22,7 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float, Integer, Key
 
-from jgmm import em, lanes, lloyd, metrics, pca, seeding, stream
+from jgmm import em, lanes, lloyd, metrics, pca, rates, seeding, soft, stream
 from jgmm.lanes import LaneState
 from jgmm.metrics import CentreError
 from jgmm.mixture import Mixture, replicate
@@ -54,11 +54,44 @@ class GraphExample(NamedTuple):
 
 
 class Record(NamedTuple):
-    """Errors of every run at each checkpoint (the start is checkpoint 0), and the last centres."""
+    """Errors of every run at each checkpoint (the start is checkpoint 0), and where the centres ended.
+
+    An estimate i is set against the component `component[i]` that its start was matched to: `displacement` is its last
+    distance from that mean, as a vector. The twin is the same start fed the same samples with every label known.
+    """
 
     samples: np.ndarray  # (checkpoints,)
     error: CentreError  # NumPy arrays of shape (checkpoints, runs)
     centres: np.ndarray  # (k, d, runs); (d, runs) for EM
+    displacement: np.ndarray  # as centres
+    component: np.ndarray  # (k, runs); (runs) for EM
+    start_sq: np.ndarray  # |start - its mean|^2, as component
+    twin_sq: np.ndarray | None  # squared error of the twin, shape (checkpoints, runs)
+    twin_displacement: np.ndarray | None  # as centres
+
+
+class State(NamedTuple):
+    """What a stream carries: the estimate, and beside it its twin and its average where they are wanted."""
+
+    centres: Any
+    twin: Any = None
+    average: lloyd.AverageState | None = None
+
+
+class Algorithm(NamedTuple):
+    """A stream's step, what it starts from, and the arrays (runs last) that it is told."""
+
+    step: Callable
+    state: State
+    parameters: dict[str, Array]
+    measure: Callable
+
+
+class Segment(NamedTuple):
+    """Some consecutive runs of a batch, and the sample counts at which their errors are recorded."""
+
+    num_runs: int
+    checkpoints: tuple[int, ...]
 
 
 def run_keys(key: Key[Array, ""], run_ids: Sequence[int] | np.ndarray) -> Key[Array, "runs"]:
@@ -110,32 +143,55 @@ def seed_centres(
     block: int,
     graph_points: int,
     neighbors: int,
+    method: str = "block",
     progress: Progress | None = None,
 ) -> tuple[Batch, Seeding, GraphExample]:
     """Algorithm 2 on the first n samples of every run; the batch returned stands behind them.
 
     `n - graph_points` samples go through block power iteration in blocks of `block` (what is left of the last block is
     drawn and not used), the last `graph_points` through the neighbour graph. The result keeps the padded runs; the
-    example is the first run's graph.
-    Raises ValueError if k > d, or if the sizes leave no block or no graph.
+    example is the first run's graph. method: "block" (the paper's), or "oja" for Oja's rule in its place, at the rate
+    of `oja_rate`, orthonormalised after each block.
+    Raises ValueError if k > d, if the sizes leave no block or no graph, or for an unknown method.
     """
     k, d = batch.mixture.means.shape[:2]
     check_seeding(k=k, d=d, n=n, block=block, graph_points=graph_points, neighbors=neighbors)
+    if method not in ("block", "oja"):
+        raise ValueError(f"method is {method!r}, expected 'block' or 'oja'")
     draw_frame = jax.vmap(lambda run: seeding.random_basis(jax.random.fold_in(key, run), d=d, r=k), out_axes=-1)
     basis = _lay(draw_frame(jnp.asarray(np.asarray(batch.run_ids))).astype(batch.mixture.means.dtype), batch.mesh)
     basis = _orthonormalize(basis, mesh=batch.mesh)
     state = (batch.lanes, basis)
     blocks, rest = divmod(n - graph_points, block)
 
+    if method == "oja":
+        gap, shift = (_per_run_number(x, batch) for x in oja_rate(batch.mixture))
+        state = (*state, (gap, shift, jnp.int32(0)))
+
     def power(state, count):
         return _power_blocks(state, batch.mixture, jnp.int32(count), block=block, mesh=batch.mesh)
 
-    words, basis = _drive(power, state, blocks, block * batch.num_runs, progress)
+    words, basis, *_ = _drive(power, state, blocks, block * batch.num_runs, progress)
     sizes = {"graph_points": graph_points, "neighbors": neighbors, "mesh": batch.mesh}
     words, found, points, rank = _graph(words, basis, batch.mixture, jnp.int32(rest), **sizes)
     points, frame = np.asarray(points[..., 0]), np.asarray(basis[..., 0])
     example = GraphExample(points, points @ frame, np.asarray(rank[..., 0]))
     return batch._replace(lanes=words), found, example
+
+
+def oja_rate(mixture: Mixture) -> tuple[np.ndarray, np.ndarray]:
+    """gap and t0 of the rate ln d / (gap (t0 + t)) for each run (Jain, Jin, Kakade, Netrapalli and Sidford 2016).
+
+    gap is the smallest positive eigenvalue of sum_j w_j mu_j mu_j^T (what stands out of the noise); t0 makes the first
+    step at most 1 / E|x|^2. Both are known to the simulator, not to an algorithm: a baseline at its best.
+    """
+    means, weights, scales = (np.asarray(x, np.float64) for x in mixture)
+    d = means.shape[1]
+    eigenvalues = np.linalg.svd(np.moveaxis(means * np.sqrt(weights)[:, None], -1, 0), compute_uv=False) ** 2
+    largest = eigenvalues[:, :1]
+    gap = np.where(eigenvalues > 1e-9 * largest, eigenvalues, np.inf).min(axis=1)
+    power = eigenvalues.sum(axis=1) + d * (weights * scales**2).sum(axis=0)
+    return gap, np.log(max(d, 3)) * power / gap
 
 
 def check_seeding(*, k: int, d: int, n: int, block: int, graph_points: int, neighbors: int) -> None:
@@ -159,27 +215,20 @@ def run_lloyd(
     batch: Batch,
     start: Float[Array, "k d runs"],
     *,
-    rate: float | np.ndarray | optax.GradientTransformation,
+    rate: float | np.ndarray | rates.Polynomial | optax.GradientTransformation,
     checkpoints: Sequence[int],
+    twin: bool = False,
     block: int = stream.BLOCK,
     progress: Progress | None = None,
 ) -> Record:
     """Streaming Lloyd from `start`, its errors recorded at the start and after each of `checkpoints` samples.
 
-    rate: a constant in (0, 1), one for each run, or any optax transformation of gradients of shape (k, d, runs) that
-    treats runs alike and apart. Raises ValueError if it mixes runs, or if a rate is outside (0, 1).
+    rate: a constant in (0, 1), one for each run, a polynomial schedule, or any optax transformation of gradients of
+    shape (k, d, runs) that treats runs alike and apart. Raises ValueError if it mixes runs, or if a rate is outside
+    (0, 1).
     """
-    origin, offset = _lloyd_start(start, batch.mixture, mesh=batch.mesh)
-    parameters: tuple[Array, ...] = ()
-    if isinstance(rate, optax.GradientTransformation):
-        check_optimizer(rate, *batch.mixture.means.shape[:2])
-        step = _optimizer_step(rate)
-        state = jax.jit(partial(lloyd.init, optimizer=rate))(offset, jnp.zeros_like(offset))
-        state = _lay(state._replace(origin=origin, offset=offset), batch.mesh)
-    else:
-        step, parameters = _lloyd_step, (_per_run(rate, batch),)
-        state = lloyd.LloydState(origin, offset, optax.sgd(0.0).init(offset))
-    return _run(step, batch, state, parameters, checkpoints, metrics.centre_error, block, progress)
+    algorithm = lloyd_algorithm(batch, start, rate=rate, twin=twin)
+    return simulate(algorithm, batch, [Segment(batch.num_runs, tuple(checkpoints))], block=block, progress=progress)[0]
 
 
 def run_em(
@@ -189,6 +238,7 @@ def run_em(
     rate: float | np.ndarray,
     beta: float = 1.0,
     checkpoints: Sequence[int],
+    twin: bool = False,
     block: int = stream.BLOCK,
     progress: Progress | None = None,
 ) -> Record:
@@ -197,19 +247,80 @@ def run_em(
     Errors are those of the one estimate, up to sign. Raises ValueError if a mixture is not a balanced pair at +m and
     -m, if beta is not positive, or if a rate is outside (0, 1).
     """
+    algorithm = em_algorithm(batch, start, rate=rate, beta=beta, twin=twin)
+    return simulate(algorithm, batch, [Segment(batch.num_runs, tuple(checkpoints))], block=block, progress=progress)[0]
+
+
+def lloyd_algorithm(
+    batch: Batch,
+    start: Float[Array, "k d runs"],
+    *,
+    rate: float | np.ndarray | rates.Polynomial | optax.GradientTransformation,
+    gate: str = "nearest",
+    beta: float | np.ndarray = 1.0,
+    burn: np.ndarray | None = None,
+    twin: bool = False,
+) -> Algorithm:
+    """Centres that each sample pulls: `gate` is nearest (Lloyd), soft (posterior, `beta` as in `soft`) or labelled.
+
+    burn: for each run, how many first iterates its average leaves out; None takes the last iterate as the estimate.
+    Raises ValueError as `run_lloyd` does, and for an unknown gate.
+    """
+    if gate not in GATES:
+        raise ValueError(f"gate is {gate!r}, expected one of {', '.join(GATES)}")
+    origin, offset, component = _lloyd_start(start, batch.mixture, mesh=batch.mesh)
+    parameters = {"component": component}
+    if isinstance(rate, optax.GradientTransformation):
+        check_optimizer(rate, *batch.mixture.means.shape[:2])
+        rule = _given_rule(rate)
+    elif isinstance(rate, rates.Polynomial):
+        rule = _polynomial_rule
+        parameters |= {name: _per_run_number(value, batch) for name, value in rate._asdict().items()}
+    else:
+        rule = _constant_rule
+        parameters["rate"] = _per_run(rate, batch)
+    if gate == "soft":
+        parameters |= {"beta": _per_run_number(beta, batch), "weights": batch.mixture.weights}
+        parameters["scales"] = batch.mixture.scales
+    optimizer_state = jax.eval_shape(lambda p, o: rule(p).init(o), parameters, offset)
+    optimizer_state = jax.jit(lambda p, o: rule(p).init(o))(parameters, offset) if optimizer_state else ()
+    centres = lloyd.LloydState(origin, offset, _lay(optimizer_state, batch.mesh))
+    averaged = None
+    if burn is not None:
+        parameters["burn"] = _per_run_number(burn, batch).astype(jnp.int32)
+        averaged = lloyd.AverageState(offset, _lay(jnp.zeros(batch.run_ids.shape, jnp.int32), batch.mesh))
+    state = State(centres, centres if twin else None, averaged)
+    return Algorithm(_centres_step(gate, rule), state, parameters, metrics.centre_errors)
+
+
+def em_algorithm(
+    batch: Batch,
+    start: Float[Array, "d runs"],
+    *,
+    rate: float | np.ndarray,
+    beta: float | np.ndarray = 1.0,
+    twin: bool = False,
+) -> Algorithm:
+    """Streaming EM for a symmetric pair. Raises ValueError as `run_em` does."""
     means, weights, scales = batch.mixture
     balanced = len(means) == 2 and bool(jnp.all(means[0] == -means[1]) & jnp.all(weights[0] == weights[1]))
     if not (balanced and bool(jnp.all(scales[0] == scales[1]))):
         raise ValueError(
             f"the mixture has k = {len(means)}, expected two balanced components of one scale at +m and -m"
         )
-    if not (np.isfinite(beta) and beta > 0):
+    if not np.all(np.isfinite(beta) & (np.asarray(beta) > 0)):
         raise ValueError(f"beta is {beta}, expected a positive finite number")
     near = jnp.sum(start * means[0], axis=0) >= 0
     origin = jnp.where(near[None], means[0], means[1])
-    state = _lay(em.init(start, origin), batch.mesh)
-    parameters = (_per_run(rate, batch), _lay(jnp.full_like(scales[0], beta), batch.mesh), scales[0])
-    return _run(_em_step, batch, state, parameters, checkpoints, metrics.pair_error, block, progress)
+    component = jnp.where(near, 0, 1).astype(jnp.int32)
+    centres, component = _lay((em.init(start, origin), component), batch.mesh)
+    parameters = {
+        "rate": _per_run(rate, batch),
+        "beta": _per_run_number(beta, batch),
+        "scale": scales[0],
+        "component": component,
+    }
+    return Algorithm(_em_step, State(centres, centres if twin else None), parameters, metrics.pair_errors)
 
 
 def check_optimizer(optimizer: optax.GradientTransformation, k: int, d: int) -> None:
@@ -261,38 +372,92 @@ def _per_run(rate: float | np.ndarray, batch: Batch) -> Float[Array, "runs"]:
     values = np.asarray(rate, float)
     if not ((values > 0) & (values < 1)).all():
         raise ValueError(f"rate is {rate}, expected numbers in (0, 1)")
+    return _per_run_number(values, batch)
+
+
+def _per_run_number(number: float | np.ndarray, batch: Batch) -> Float[Array, "runs"]:
+    """A number for each run, padded and laid out."""
+    values = np.asarray(number, float)
     if values.ndim:
-        values = np.asarray(_pad(jnp.asarray(values), len(batch.run_ids) - batch.num_runs))
+        values = np.concatenate([values, np.repeat(values[-1:], len(batch.run_ids) - len(values))])
     return _lay(jnp.broadcast_to(jnp.asarray(values, batch.mixture.means.dtype), batch.run_ids.shape), batch.mesh)
 
 
-def _lloyd_step(state: lloyd.LloydState, sample: Sample, rate: Array) -> lloyd.LloydState:
-    return lloyd.step(state, sample.x, optax.sgd(rate[None, None]))
+# How a sample gates the centres, and what step size they take: names of a spec become functions here.
 
 
-def _em_step(state: em.EMState, sample: Sample, rate: Array, beta: Array, scale: Array) -> em.EMState:
-    return em.step(state, sample.x, rate=rate, beta=beta, scale=scale)
+def _nearest(state, sample, parameters, optimizer):
+    return lloyd.step(state, sample.x, optimizer)
+
+
+def _soft(state, sample, parameters, optimizer):
+    known = {name: parameters[name] for name in ("weights", "scales", "beta")}
+    return soft.step(state, sample.x, optimizer, **known)
+
+
+def _labelled(state, sample, parameters, optimizer):
+    return lloyd.labelled_step(state, sample.x, sample.label, parameters["component"], optimizer)
+
+
+GATES = {"nearest": _nearest, "soft": _soft, "labelled": _labelled}
+
+
+def _constant_rule(parameters):
+    return optax.sgd(parameters["rate"][None, None])
+
+
+def _polynomial_rule(parameters):
+    scale, power, shift = (parameters[name][None, None] for name in rates.Polynomial._fields)
+    return lloyd.scheduled(lambda count: scale / (count.astype(shift.dtype) + shift) ** power)
+
+
+def _given(parameters, *, optimizer):
+    return optimizer
+
+
+@lru_cache(maxsize=64)
+def _given_rule(optimizer: optax.GradientTransformation) -> Callable:
+    """One function object for one optimizer, so that jit knows it again."""
+    return partial(_given, optimizer=optimizer)
+
+
+@lru_cache(maxsize=64)
+def _centres_step(gate: str, rule: Callable) -> Callable:
+    return partial(_step, gate=GATES[gate], rule=rule)
+
+
+def _step(state: State, sample: Sample, parameters: dict, *, gate: Callable, rule: Callable) -> State:
+    optimizer = rule(parameters)
+    centres = gate(state.centres, sample, parameters, optimizer)
+    twin = None if state.twin is None else _labelled(state.twin, sample, parameters, optimizer)
+    average = state.average
+    if average is not None:
+        average = lloyd.average(average, centres.offset, parameters["burn"])
+    return State(centres, twin, average)
+
+
+def _em_step(state: State, sample: Sample, parameters: dict) -> State:
+    rate, beta, scale, component = (parameters[name] for name in ("rate", "beta", "scale", "component"))
+    centres = em.step(state.centres, sample.x, rate=rate, beta=beta, scale=scale)
+    twin = state.twin
+    if twin is not None:
+        twin = em.labelled_step(twin, sample.x, sample.label, component, rate=rate)
+    return State(centres, twin)
 
 
 def _pca_step(state: pca.PCAState, sample: Sample) -> pca.PCAState:
     return pca.step(state, sample.x)
 
 
-def _custom_step(state: lloyd.LloydState, sample: Sample, *, optimizer: optax.GradientTransformation):
-    return lloyd.step(state, sample.x, optimizer)
-
-
-@lru_cache(maxsize=64)
-def _optimizer_step(optimizer: optax.GradientTransformation) -> Callable:
-    """One function object for one optimizer, so that jit knows it again."""
-    return partial(_custom_step, optimizer=optimizer)
+def _oja_step(state: pca.OjaState, sample: Sample) -> pca.OjaState:
+    return pca.oja_step(state, sample.x)
 
 
 @partial(jax.jit, static_argnames=("step", "block", "mesh"))
 def _advance(carry, parameters, mixture, count, *, step, block, mesh):
     def shard(carry, parameters, mixture, count):
         words, state = carry
-        return stream.fold(lambda s, x: step(s, x, *parameters), words, state, mixture, count, block=block)
+        return stream.fold(lambda s, x: step(s, x, parameters), words, state, mixture, count, block=block)
 
     return _sharded(shard, mesh, carry, parameters, mixture, count)
 
@@ -308,7 +473,13 @@ def _power_blocks(carry, mixture, count, *, block, mesh):
             words, state = stream.fold(_pca_step, words, pca.init(basis), mixture, block, block=draw)
             return words, pca.end_block(state).basis
 
-        return lax.fori_loop(0, count, one, carry)
+        def one_oja(_, carry):
+            words, basis, (gap, shift, seen) = carry
+            state = pca.OjaState(basis, gap, shift, seen)
+            words, state = stream.fold(_oja_step, words, state, mixture, block, block=draw)
+            return words, pca.orthonormalize(state.basis), (gap, shift, state.seen)
+
+        return lax.fori_loop(0, count, one if len(carry) == 2 else one_oja, carry)
 
     return _sharded(shard, mesh, carry, mixture, count)
 
@@ -342,20 +513,20 @@ def _lloyd_start(start, mixture, *, mesh):
 
     def one(start, means):
         match = metrics.best_match(metrics.squared_distances(start, jnp.zeros_like(start), means))
-        return means[match], start - means[match]
+        return means[match], start - means[match], match.astype(jnp.int32)
 
     return _sharded(jax.vmap(one, in_axes=-1, out_axes=-1), mesh, start, mixture.means)
 
 
 @partial(jax.jit, static_argnames=("measure", "mesh"))
 def _measure(origin, offset, means, *, measure, mesh):
-    return _sharded(jax.vmap(measure, in_axes=-1, out_axes=-1), mesh, origin, offset, means)
+    return _sharded(measure, mesh, origin, offset, means)
 
 
 def measure_starts(start: Float[Array, "k d runs"], batch: Batch) -> CentreError:
     """Errors of starting centres, as NumPy arrays of shape (runs,)."""
-    origin, offset = _lloyd_start(start, batch.mixture, mesh=batch.mesh)
-    error = _measure(origin, offset, batch.mixture.means, measure=metrics.centre_error, mesh=batch.mesh)
+    origin, offset, _ = _lloyd_start(start, batch.mixture, mesh=batch.mesh)
+    error = _measure(origin, offset, batch.mixture.means, measure=metrics.centre_errors, mesh=batch.mesh)
     return jax.tree.map(lambda x: np.asarray(x)[: batch.num_runs], error)
 
 
@@ -382,24 +553,118 @@ def _drive(call: Callable, carry: Any, total: int, samples_each: int, progress: 
     return carry
 
 
-def _run(step, batch, state, parameters, checkpoints, measure, block, progress) -> Record:
-    checkpoints = [0, *checkpoints]
-    if any(later <= earlier for earlier, later in pairwise(checkpoints)):
-        raise ValueError(f"checkpoints are {checkpoints[1:]}, expected increasing positive sample counts")
-    carry = (batch.lanes, state)
+def _width(batch: Batch) -> int:
+    return len(batch.run_ids)
 
-    def call(carry, count):
-        return _advance(carry, parameters, batch.mixture, jnp.int32(count), step=step, block=block, mesh=batch.mesh)
 
-    errors = []
-    for earlier, later in zip([0, *checkpoints], checkpoints, strict=False):
-        carry = _drive(call, carry, later - earlier, batch.num_runs, progress)
-        _, state = carry
-        error = _measure(state.origin, state.offset, batch.mixture.means, measure=measure, mesh=batch.mesh)
-        errors.append(jax.tree.map(lambda x: np.asarray(x)[: batch.num_runs], error))
-    centres = np.asarray(state.origin, np.float64) + np.asarray(state.offset, np.float64)
+def ladder(num_runs: int, devices: int) -> int:
+    """The padded width of so many runs: a power of two of 16-run strips on each device. Few programs then serve all."""
+    strips = -(-num_runs // (PAD * devices))
+    return PAD * devices * 2 ** (strips - 1).bit_length()
+
+
+@partial(jax.jit, static_argnames=("width",))
+def _first(tree, *, width):
+    return jax.tree.map(lambda x: x[..., :width] if x.ndim else x, tree)
+
+
+def simulate(
+    algorithm: Algorithm,
+    batch: Batch,
+    segments: Sequence[Segment],
+    *,
+    block: int = stream.BLOCK,
+    progress: Progress | None = None,
+) -> list[Record]:
+    """Stream a batch whose runs are the segments side by side, each to its own last checkpoint; a record for each.
+
+    Segments may differ in length: give the longest first, so that the run axis can be cut as the others end. A segment
+    that has ended streams on unseen until then. Raises ValueError if the segments are not the batch, if checkpoints do
+    not increase, or if a longer segment follows a shorter one.
+    """
+    sizes = [segment.num_runs for segment in segments]
+    lengths = [segment.checkpoints[-1] if segment.checkpoints else 0 for segment in segments]
+    if sum(sizes) != batch.num_runs:
+        raise ValueError(f"the segments hold {sizes} runs, expected {batch.num_runs} in all")
+    if any(later > earlier for earlier, later in pairwise(lengths)):
+        raise ValueError(f"the segments are {lengths} samples long, expected the longest first")
+    for segment in segments:
+        if any(later <= earlier for earlier, later in pairwise([0, *segment.checkpoints])):
+            raise ValueError(f"checkpoints are {list(segment.checkpoints)}, expected increasing positive sample counts")
+    edges = np.concatenate([[0], np.cumsum(sizes)])
+    places = [slice(int(a), int(b)) for a, b in pairwise(edges)]
+    first = _first_of(algorithm, batch)
+    carry, mixture, parameters = (batch.lanes, algorithm.state), batch.mixture, algorithm.parameters
+    found: list[list[tuple[CentreError, np.ndarray | None]]] = [[] for _ in segments]
+    ends: list[dict[str, np.ndarray]] = [{} for _ in segments]
+    here = 0
+    for stop in sorted({0, *(t for segment in segments for t in segment.checkpoints)}):
+        active = sum(size for size, length in zip(sizes, lengths, strict=True) if length >= stop)
+        width = ladder(active, batch.mesh.size)
+        if width < carry[0].s0.shape[-1]:
+            carry, mixture, parameters = _lay(_first((carry, mixture, parameters), width=width), batch.mesh)
+
+        def call(carry, count, mixture=mixture, parameters=parameters):
+            step, mesh = algorithm.step, batch.mesh
+            return _advance(carry, parameters, mixture, jnp.int32(count), step=step, block=block, mesh=mesh)
+
+        carry = _drive(call, carry, stop - here, active, progress)
+        here = stop
+        due = [i for i, segment in enumerate(segments) if stop == 0 or stop in segment.checkpoints]
+        error, twin_sq = _errors(algorithm, carry[1], mixture, batch.mesh)
+        last = _ends(carry[1]) if any(lengths[i] == stop for i in due) else {}
+        for i in due:
+            place = places[i]
+            mine = None if twin_sq is None else twin_sq[place]
+            found[i].append((jax.tree.map(lambda x, at=place: x[at], error), mine))
+            if lengths[i] == stop:
+                ends[i] = {name: value[..., place] for name, value in last.items()}
+    return [
+        _record(segment, records, end, {name: value[..., place] for name, value in first.items()})
+        for segment, records, end, place in zip(segments, found, ends, places, strict=True)
+    ]
+
+
+def _first_of(algorithm: Algorithm, batch: Batch) -> dict[str, np.ndarray]:
+    offset = np.asarray(algorithm.state.centres.offset, np.float64)[..., : batch.num_runs]
+    component = np.asarray(algorithm.parameters["component"])[..., : batch.num_runs]
+    return {"start_sq": (offset**2).sum(axis=-2), "component": component}
+
+
+def _errors(algorithm: Algorithm, state: State, mixture: Mixture, mesh: Mesh) -> tuple[CentreError, np.ndarray | None]:
+    origin, offset = state.centres.origin, _estimate(state)
+    error = jax.tree.map(np.asarray, _measure(origin, offset, mixture.means, measure=algorithm.measure, mesh=mesh))
+    if state.twin is None:
+        return error, None
+    twin = state.twin.offset if state.average is None else None
+    return error, None if twin is None else np.asarray(_squares(twin, mesh=mesh))
+
+
+def _estimate(state: State) -> Array:
+    return state.centres.offset if state.average is None else state.average.mean
+
+
+@partial(jax.jit, static_argnames=("mesh",))
+def _squares(offset, *, mesh):
+    """sum |offset|^2: a twin's error, whose origin is its component's mean."""
+    return _sharded(lambda x: jnp.sum(x**2, axis=tuple(range(x.ndim - 1))), mesh, offset)
+
+
+def _ends(state: State) -> dict[str, np.ndarray]:
+    values = {"origin": state.centres.origin, "displacement": _estimate(state)}
+    if state.twin is not None and state.average is None:
+        values["twin_displacement"] = state.twin.offset
+    return {name: np.asarray(value, np.float64) for name, value in values.items()}
+
+
+def _record(segment: Segment, found: list, end: dict[str, np.ndarray], first: dict[str, np.ndarray]) -> Record:
+    errors, twins = zip(*found, strict=True)
     return Record(
-        np.array(checkpoints),
-        jax.tree.map(lambda *values: np.stack(values), *errors),
-        centres[..., : batch.num_runs],
+        samples=np.array([0, *segment.checkpoints]),
+        error=jax.tree.map(lambda *values: np.stack(values), *errors),
+        centres=end["origin"] + end["displacement"],
+        displacement=end["displacement"],
+        **first,
+        twin_sq=None if twins[0] is None else np.stack(twins),
+        twin_displacement=end.get("twin_displacement"),
     )

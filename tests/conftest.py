@@ -5,7 +5,7 @@ import pytest
 from jaxtyping import install_import_hook
 
 jax.config.update("jax_num_cpu_devices", 2)  # before JAX starts
-KERNELS = ["lanes", "loops", "mixture", "lloyd", "em", "pca", "stream", "metrics", "seeding", "trials"]
+KERNELS = ["lanes", "loops", "mixture", "lloyd", "em", "soft", "pca", "stream", "metrics", "seeding", "trials"]
 hook = install_import_hook([f"jgmm.{name}" for name in KERNELS], "beartype.beartype")
 
 

@@ -57,15 +57,10 @@ def test_checkpoints_and_block_size_do_not_change_a_bit():
 
 def test_the_compiled_stream_exchanges_nothing_between_devices():
     runs = batch(range(40))
-    state = lloyd.LloydState(runs.mixture.means, 0 * runs.mixture.means, optax.sgd(0.0).init(runs.mixture.means))
-    rate = jax.device_put(jnp.full(runs.run_ids.shape, 0.1), runs.run_ids.sharding)
-    text = (
-        trials._advance.lower(
-            (runs.lanes, state), (rate,), runs.mixture, jnp.int32(5), step=trials._lloyd_step, block=16, mesh=runs.mesh
-        )
-        .compile()
-        .as_text()
-    )
+    lloyd_twin = trials.lloyd_algorithm(runs, trials.offset_start(KEY, runs, 0.5), rate=0.1, twin=True)
+    carry = (runs.lanes, lloyd_twin.state)
+    call = {"step": lloyd_twin.step, "block": 16, "mesh": runs.mesh}
+    text = trials._advance.lower(carry, lloyd_twin.parameters, runs.mixture, jnp.int32(5), **call).compile().as_text()
     assert "while" in text
     for exchange in ("all-reduce", "all-gather", "all-to-all", "collective", "send(", "recv("):
         assert exchange not in text

@@ -1,0 +1,47 @@
+r"""Soft updates for k components of known weights and scales: the general form of streaming EM.
+
+    p_i ~ w_i sigma_i^-d exp(-beta |x - mu_i|^2 / (2 sigma_i^2)),   sum_i p_i = 1,   mu_i <- mu_i + eta p_i (x - mu_i)
+
+beta = 1 is the posterior; beta -> infinity is streaming Lloyd, at the same rate. For two balanced components that are
+kept at +mu and -mu, half the difference of the two moves is `em.step` at the rate eta / 2. States are those of `lloyd`.
+"""
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float
+
+from jgmm import lloyd
+from jgmm.lloyd import LloydState
+from jgmm.loops import add_up
+
+
+def posterior(
+    origin: Float[Array, "k d *runs"],
+    offset: Float[Array, "k d *runs"],
+    x: Float[Array, "d *runs"],
+    *,
+    weights: Float[Array, "k *runs"],
+    scales: Float[Array, "k *runs"],
+    beta: Float[Array, "*runs"],
+) -> Float[Array, "k *runs"]:
+    """The probability of each component, given the sample; sums to 1."""
+    distances = add_up(
+        len(x), lambda j: ((x[None, j] - origin[:, j]) - offset[:, j]) ** 2, jnp.zeros_like(offset[:, 0])
+    )
+    prior = jnp.log(weights) - len(x) * jnp.log(scales)
+    return jax.nn.softmax(prior - beta[None] * distances / (2 * scales**2), axis=0)
+
+
+def step(
+    state: LloydState,
+    x: Float[Array, "d *runs"],
+    optimizer: optax.GradientTransformation,
+    *,
+    weights: Float[Array, "k *runs"],
+    scales: Float[Array, "k *runs"],
+    beta: Float[Array, "*runs"],
+) -> LloydState:
+    """Take in one sample."""
+    gate = posterior(state.origin, state.offset, x, weights=weights, scales=scales, beta=beta)
+    return lloyd.update(state, x, gate, optimizer)
