@@ -282,9 +282,7 @@ def lloyd_algorithm(
     if gate == "soft":
         parameters |= {"beta": _per_run_number(beta, batch), "weights": batch.mixture.weights}
         parameters["scales"] = batch.mixture.scales
-    optimizer_state = jax.eval_shape(lambda p, o: rule(p).init(o), parameters, offset)
-    optimizer_state = jax.jit(lambda p, o: rule(p).init(o))(parameters, offset) if optimizer_state else ()
-    centres = lloyd.LloydState(origin, offset, _lay(optimizer_state, batch.mesh))
+    centres = lloyd.LloydState(origin, offset, _lay(rule(parameters).init(offset), batch.mesh))
     averaged = None
     if burn is not None:
         parameters["burn"] = _per_run_number(burn, batch).astype(jnp.int32)

@@ -1,0 +1,118 @@
+"""Exact laws of labelled centres, against sums by hand, recursions and the simulator."""
+
+import jax
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from jgmm import labelled, lloyd, metrics, mixture, rates, theory, trials
+
+KEY = jax.random.key(3)
+
+
+def test_one_sample_of_a_constant_rate_by_hand():
+    law = labelled.constant(1, rate=0.5, weight=0.25)
+    assert_allclose(law, (1 - 0.25 * 0.75, 0.25 * 0.25, 1 - 0.125))
+
+
+def test_the_constant_law_is_s1():
+    law = labelled.constant([0, 3, 500], rate=0.02, weight=0.2)
+    s1 = theory.lloyd_error_sq(samples=np.array([0, 3, 500]), rate=0.02, weight=0.2, sigma=3, d=7, start_sq=11)
+    assert_allclose(law.kept * 11 + law.noise * 9 * 7, s1)
+
+
+def recursion(rate, weight, steps):
+    """E|e|^2 and E e step by step: the touched and the untouched half."""
+    kept, noise, drift = 1.0, 0.0, 1.0
+    for t in range(steps):
+        eta = rate(t)
+        kept, noise = (((1 - weight) + weight * (1 - eta) ** 2) * x for x in (kept, noise))
+        noise += weight * eta**2
+        drift *= 1 - weight * eta
+    return kept, noise, drift
+
+
+def test_a_polynomial_rate_is_its_recursion():
+    schedule = rates.polynomial(2.0, 0.7, 10.0)
+    law = labelled.polynomial([0, 1, 400], schedule=schedule, weight=0.3)
+    for i, steps in enumerate([0, 1, 400]):
+        assert_allclose([x[i] for x in law], recursion(schedule, 0.3, steps), rtol=1e-12)
+
+
+def test_a_polynomial_rate_of_one_forgets_the_start_of_a_lone_centre():
+    law = labelled.polynomial([5], schedule=rates.polynomial(1.0, 1.0, 1.0), weight=1.0)
+    assert_allclose(law, [[0.0], [1 / 5], [0.0]], atol=1e-12)
+
+
+def test_inverse_counts_of_two_samples_by_hand():
+    assert_allclose(labelled.inverse_count(2, weight=0.5, initial=1).kept, 1 / 4 + 1 / 2 / 4 + 1 / 4 / 9)
+    assert_allclose(labelled.inverse_count(2, weight=0.5, initial=1).noise, 1 / 2 / 4 + 2 / 4 / 9)
+    oracle = labelled.inverse_count(2, weight=0.5, initial=0)
+    assert_allclose(oracle, (1 / 4, 1 / 2 + 1 / 4 / 2, 1 / 4))
+
+
+def test_the_oracle_is_the_mean_of_its_samples_to_second_order():
+    law = labelled.inverse_count(5000, weight=0.2, initial=0)
+    assert_allclose(law.noise, theory.oracle_sq(n=5000, weight=0.2, sigma=1, d=1), rtol=2e-5)
+
+
+def test_an_average_is_its_double_sum():
+    rate, weight, burn, stop = 0.1, 0.4, 3, 9
+    law = labelled.averaged(stop, rate=rate, weight=weight, burn=burn)
+    t = np.arange(burn + 1, stop + 1)
+    each = labelled.constant(np.minimum(t[:, None], t[None]), rate=rate, weight=weight)
+    correlation = (1 - weight * rate) ** np.abs(t[:, None] - t[None])
+    assert_allclose(law.kept, (each.kept * correlation).mean())
+    assert_allclose(law.noise, (each.noise * correlation).mean())
+
+
+def test_an_average_before_its_window_is_the_last_iterate():
+    law, last = labelled.averaged(3, rate=0.1, weight=0.4, burn=5), labelled.constant(3, rate=0.1, weight=0.4)
+    assert_allclose(law, last)
+
+
+def twin_of(algorithm_of, n, law):
+    """The simulated twin's squared error beside the law's, for unequal weights and scales at a small separation."""
+    mix = mixture.simplex(3, 4, separation=1.0, weights=[0.5, 0.3, 0.2], scales=[1.0, 0.5, 2.0])
+    runs = trials.batch(KEY, range(2048), mix)
+    record = trials.simulate(algorithm_of(runs), runs, [trials.Segment(2048, (n,))])[0]
+    weights, scales = np.array(mix.weights)[record.component], np.array(mix.scales)[record.component]
+    expected = np.zeros(record.start_sq.shape)
+    for weight in np.unique(weights):
+        kept, noise, _ = law(n, weight)
+        expected = np.where(weights == weight, kept * record.start_sq + noise * scales**2 * 4, expected)
+    return metrics.estimate(record.twin_sq[-1] - expected.sum(axis=0)), expected.sum(axis=0).mean()
+
+
+@pytest.mark.parametrize(
+    ("rate", "law"),
+    [
+        (0.05, lambda n, w: labelled.constant(n, rate=0.05, weight=w)),
+        (
+            rates.polynomial(2.0, 0.8, 9.0),
+            lambda n, w: labelled.polynomial(n, schedule=rates.Polynomial(2, 0.8, 9), weight=w),
+        ),
+        (lloyd.inverse_count(), lambda n, w: labelled.inverse_count(n, weight=w, initial=1)),
+    ],
+    ids=["constant", "polynomial", "1/n"],
+)
+def test_the_simulated_twin_is_on_its_law_whatever_the_overlap(rate, law):
+    def algorithm(runs):
+        return trials.lloyd_algorithm(runs, trials.offset_start(KEY, runs, 0.5), rate=rate, twin=True)
+
+    gap, size = twin_of(algorithm, 100, law)
+    assert abs(gap.mean) < 4 * gap.standard_error
+    assert gap.standard_error < 0.02 * size  # so that a wrong weight or scale would show
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: labelled.constant(3, rate=1.0, weight=0.5), "rate is 1.0"),
+        (lambda: labelled.constant(3, rate=0.1, weight=0.0), "weight is 0.0"),
+        (lambda: labelled.inverse_count(-1, weight=0.5, initial=1), "samples is -1"),
+    ],
+)
+def test_bad_input_names_the_value(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
