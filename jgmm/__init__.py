@@ -7,12 +7,19 @@ import importlib
 from importlib.metadata import version
 
 __version__ = version("jgmm")
-__all__ = ["em", "lanes", "lloyd", "metrics", "mixture", "pca", "rates", "seeding", "stream", "theory", "trials"]
+MODULES = ["em", "labelled", "lanes", "lloyd", "metrics", "mixture", "pca", "rates", "seeding", "soft", "stream"]
+MODULES += ["theory", "trials"]
+STUDY = {"Study": "jgmm.study.spec", "run_study": "jgmm.study.runner", "report": "jgmm.study.report"}
+__all__ = [*MODULES, *STUDY]
 
 
 def __getattr__(name: str):
-    if name in __all__:
+    if name in MODULES:
         return importlib.import_module(f"jgmm.{name}")
+    if name == "report":
+        return importlib.import_module("jgmm.study.report").write
+    if name in STUDY:
+        return getattr(importlib.import_module(STUDY[name]), name)
     raise AttributeError(f"module 'jgmm' has no attribute {name!r}")
 
 

@@ -121,8 +121,8 @@ class InverseCountState(NamedTuple):
 def inverse_count(initial: int = 1) -> optax.GradientTransformation:
     """Steps of 1 / n_i, n_i the samples won by centre i with its start counted as `initial` of them.
 
-    Each centre is then the mean of its samples, the start weighing `initial` (MacQueen 1967). Gradients have shape
-    (k, d, *runs); a centre has won where its gradient is not zero.
+    Each centre is then the mean of its samples, the start weighing `initial` (MacQueen 1967); 0 forgets the start.
+    Gradients have shape (k, d, *runs); a centre has won where its gradient is not zero.
     """
 
     def init(params):
@@ -132,6 +132,6 @@ def inverse_count(initial: int = 1) -> optax.GradientTransformation:
         del params
         won = jnp.any(updates != 0, axis=1, keepdims=True)
         counts = state.counts + won.astype(state.counts.dtype)
-        return -updates / counts.astype(updates.dtype), InverseCountState(counts)
+        return -updates / jnp.maximum(counts, 1).astype(updates.dtype), InverseCountState(counts)
 
     return optax.GradientTransformation(init, update)

@@ -3,6 +3,7 @@ r"""Mixtures of spherical Gaussians, x ~ sum_i w_i N(mu_i, sigma_i^2 I), and the
 The separation of a mixture is C = min_{i != j} |mu_i - mu_j| / max_i sigma_i.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -77,10 +78,7 @@ def box(
     Raises ValueError if a draw is still too close after max_tries: the box cannot hold such means, or hardly ever.
     """
 
-    def propose(key):
-        return jax.random.uniform(key, (k, d)) * side
-
-    return _rejection(keys, propose, k, side, separation, weights, scales, max_tries)
+    return _rejection(keys, _free, k, d, side, separation, weights, scales, max_tries)
 
 
 def symmetric_box(
@@ -98,11 +96,7 @@ def symmetric_box(
     Raises ValueError as `box` does.
     """
 
-    def propose(key):
-        mean = jax.random.uniform(key, (d,)) * side
-        return jnp.stack([mean, -mean])
-
-    return _rejection(keys, propose, 2, side, separation, weights, scales, max_tries)
+    return _rejection(keys, _mirrored, 2, d, side, separation, weights, scales, max_tries)
 
 
 def separation(mixture: Mixture) -> Float[Array, "*runs"]:
@@ -149,13 +143,18 @@ def check_positive(name: str, value: float) -> None:
         raise ValueError(f"{name} is {value}, expected a positive finite number")
 
 
-def _rejection(keys, propose, k, side, separation, weights, scales, max_tries) -> Mixture:
-    weights, scales = check(k, weights, scales)
-    check_positive("side", side)
-    if not (np.isfinite(separation) and separation >= 0):
-        raise ValueError(f"separation is {separation}, expected a non-negative finite number")
-    distance = separation * scales.max()
+def _free(key, side, k, d):
+    return jax.random.uniform(key, (k, d)) * side
 
+
+def _mirrored(key, side, k, d):
+    del k
+    mean = jax.random.uniform(key, (d,)) * side
+    return jnp.stack([mean, -mean])
+
+
+@partial(jax.jit, static_argnames=("propose", "k", "d", "max_tries"))
+def _draw(keys, side, distance, *, propose, k, d, max_tries):
     def one(key):
         def too_close(carry):
             tries, means = carry
@@ -163,11 +162,20 @@ def _rejection(keys, propose, k, side, separation, weights, scales, max_tries) -
 
         def again(carry):
             tries, _ = carry
-            return tries + 1, propose(jax.random.fold_in(key, tries))
+            return tries + 1, propose(jax.random.fold_in(key, tries), side, k, d)
 
-        return lax.while_loop(too_close, again, (1, propose(jax.random.fold_in(key, 0))))[1]
+        return lax.while_loop(too_close, again, (1, propose(jax.random.fold_in(key, 0), side, k, d)))[1]
 
-    means = jax.jit(jax.vmap(one, out_axes=-1))(keys)
+    return jax.vmap(one, out_axes=-1)(keys)
+
+
+def _rejection(keys, propose, k, d, side, separation, weights, scales, max_tries) -> Mixture:
+    weights, scales = check(k, weights, scales)
+    check_positive("side", side)
+    if not (np.isfinite(separation) and separation >= 0):
+        raise ValueError(f"separation is {separation}, expected a non-negative finite number")
+    distance = separation * scales.max()
+    means = _draw(keys, float(side), float(distance), propose=propose, k=k, d=d, max_tries=max_tries)
     reached = float(jnp.min(closest(means)))
     if k > 1 and reached < distance:
         raise ValueError(

@@ -30,6 +30,8 @@ from jgmm.seeding import Seeding
 from jgmm.stream import Sample
 
 PAD = 16  # runs on a device are padded to a multiple of this
+LEAST_WIDTH = 64  # of a pack, on each device
+WORTH_CUTTING = 1e11  # coordinates (runs x samples x k x d) that must be saved to pay for compiling a narrower program
 CALL_SECONDS = 0.5  # a device call's length on the host's clock
 
 Progress = Callable[[int], None]  # told how many samples (of all runs together) have been consumed since the last call
@@ -65,7 +67,8 @@ class Record(NamedTuple):
     centres: np.ndarray  # (k, d, runs); (d, runs) for EM
     displacement: np.ndarray  # as centres
     component: np.ndarray  # (k, runs); (runs) for EM
-    start_sq: np.ndarray  # |start - its mean|^2, as component
+    start_displacement: np.ndarray  # as centres
+    start_sq: np.ndarray  # its squared length, as component
     twin_sq: np.ndarray | None  # squared error of the twin, shape (checkpoints, runs)
     twin_displacement: np.ndarray | None  # as centres
 
@@ -100,11 +103,17 @@ def run_keys(key: Key[Array, ""], run_ids: Sequence[int] | np.ndarray) -> Key[Ar
 
 
 def batch(
-    key: Key[Array, ""], run_ids: Sequence[int] | np.ndarray, mixture: Mixture, *, devices: Sequence | None = None
+    key: Key[Array, ""],
+    run_ids: Sequence[int] | np.ndarray,
+    mixture: Mixture,
+    *,
+    devices: Sequence | None = None,
+    width: int | None = None,
 ) -> Batch:
     """The runs with these ids, each with its own mixture (a run axis) or all with the same (none).
 
-    Raises ValueError if the mixture's run axis does not have one entry a run.
+    width: how many runs to pad to (a multiple of 16 on every device); by default as few as that allows.
+    Raises ValueError if the mixture's run axis does not have one entry a run, or if the width does not hold the runs.
     """
     ids = np.asarray(run_ids, np.uint32)
     if ids.ndim != 1 or not len(ids):
@@ -114,16 +123,28 @@ def batch(
     if mixture.means.shape[-1] != len(ids):
         raise ValueError(f"the mixture has {mixture.means.shape[-1]} runs, expected {len(ids)}")
     devices = list(devices or jax.devices())
-    mesh = Mesh(np.array(devices), ("runs",))
-    padding = -len(ids) % (PAD * len(devices))
-    padded, mixture = jax.tree.map(lambda x: _pad(jnp.asarray(x), padding), (ids, mixture))
-    words = lanes.seed(key, padded, d=mixture.means.shape[1])
-    padded, mixture, words = _lay((padded, mixture, words), mesh)
-    return Batch(padded, mixture, words, len(ids), mesh)
+    step = PAD * len(devices)
+    width = -(-len(ids) // step) * step if width is None else width
+    if width < len(ids) or width % step:
+        raise ValueError(f"width is {width}, expected a multiple of {step} that holds {len(ids)} runs")
+    words = lanes.seed(key, jnp.asarray(_pad(ids, width - len(ids))), d=mixture.means.shape[1])
+    return lay_out(ids, mixture, words, devices=devices, width=width)
 
 
-def offset_start(key: Key[Array, ""], batch: Batch, offset: float) -> Float[Array, "k d runs"]:
-    """The true means, each moved by offset * max(scales) in a uniformly random direction of the run's own."""
+def lay_out(
+    run_ids: np.ndarray, mixture: Mixture, words: LaneState, *, devices: Sequence | None = None, width: int
+) -> Batch:
+    """A batch from what its runs hold: arrays with a run axis (of the runs or of the width), padded to the width."""
+    mesh = Mesh(np.array(list(devices or jax.devices())), ("runs",))
+    padded = jax.tree.map(lambda x: _pad(np.asarray(x), width - x.shape[-1]), (run_ids, mixture, words))
+    return Batch(*_lay(padded, mesh), len(run_ids), mesh)
+
+
+def offset_start(key: Key[Array, ""], batch: Batch, offset: float | np.ndarray) -> Float[Array, "k d runs"]:
+    """The true means, each moved by offset * max(scales) in a uniformly random direction of the run's own.
+
+    offset: a number, or one for each run.
+    """
     k, d = batch.mixture.means.shape[:2]
 
     def one(run):
@@ -132,7 +153,8 @@ def offset_start(key: Key[Array, ""], batch: Batch, offset: float) -> Float[Arra
 
     directions = jax.vmap(one, out_axes=-1)(jnp.asarray(np.asarray(batch.run_ids)))
     scale = jnp.max(batch.mixture.scales, axis=0)
-    return batch.mixture.means + (offset * scale)[None, None] * _lay(directions.astype(scale.dtype), batch.mesh)
+    distance = _per_run_number(offset, batch) * scale
+    return batch.mixture.means + distance[None, None] * _lay(directions.astype(scale.dtype), batch.mesh)
 
 
 def seed_centres(
@@ -346,8 +368,8 @@ def log_checkpoints(n: int, count: int) -> list[int]:
 # --- device programs: everything below runs under shard_map, a shard of the runs on each device ---
 
 
-def _pad(x: Array, by: int) -> Array:
-    return jnp.concatenate([x, jnp.broadcast_to(x[..., -1:], (*x.shape[:-1], by))], axis=-1)
+def _pad(x: np.ndarray, by: int) -> np.ndarray:
+    return np.concatenate([x, np.broadcast_to(x[..., -1:], (*x.shape[:-1], by))], axis=-1)
 
 
 def _specs(tree: Any) -> Any:
@@ -528,10 +550,24 @@ def measure_starts(start: Float[Array, "k d runs"], batch: Batch) -> CentreError
     return jax.tree.map(lambda x: np.asarray(x)[: batch.num_runs], error)
 
 
+def start_record(samples: int, error: CentreError, runs: slice) -> Record:
+    """The record of some runs that go no further than their start, which took `samples` samples."""
+    empty = np.zeros((0, 0))
+    alone = jax.tree.map(lambda x: x[None, runs], error)
+    return Record(np.array([samples]), alone, empty, empty, empty, empty, empty, None, None)
+
+
+def lay_like(values: np.ndarray, batch: Batch) -> Array:
+    """An array with a run axis, padded and laid out as the batch is."""
+    return _lay(_pad(values, _width(batch) - values.shape[-1]), batch.mesh)
+
+
 def measure_subspace(basis: Float[Array, "d r runs"], batch: Batch) -> np.ndarray:
     """`metrics.subspace_distance` of every run."""
-    distance = jax.jit(jax.vmap(metrics.subspace_distance, in_axes=-1, out_axes=-1))
-    return np.asarray(distance(np.asarray(basis), np.asarray(batch.mixture.means)))[: batch.num_runs]
+    return np.asarray(_subspace_distances(np.asarray(basis), np.asarray(batch.mixture.means)))[: batch.num_runs]
+
+
+_subspace_distances = jax.jit(jax.vmap(metrics.subspace_distance, in_axes=-1, out_axes=-1))
 
 
 def _drive(call: Callable, carry: Any, total: int, samples_each: int, progress: Progress | None) -> Any:
@@ -556,9 +592,12 @@ def _width(batch: Batch) -> int:
 
 
 def ladder(num_runs: int, devices: int) -> int:
-    """The padded width of so many runs: a power of two of 16-run strips on each device. Few programs then serve all."""
-    strips = -(-num_runs // (PAD * devices))
-    return PAD * devices * 2 ** (strips - 1).bit_length()
+    """The padded width of so many runs: 64 times a power of two on each device. Few programs then serve all.
+
+    On CPU 64 runs a device take the time of 16 (a step's fixed cost).
+    """
+    strips = -(-num_runs // (LEAST_WIDTH * devices))
+    return LEAST_WIDTH * devices * 2 ** (strips - 1).bit_length()
 
 
 @partial(jax.jit, static_argnames=("width",))
@@ -598,8 +637,8 @@ def simulate(
     here = 0
     for stop in sorted({0, *(t for segment in segments for t in segment.checkpoints)}):
         active = sum(size for size, length in zip(sizes, lengths, strict=True) if length >= stop)
-        width = ladder(active, batch.mesh.size)
-        if width < carry[0].s0.shape[-1]:
+        width, now = ladder(active, batch.mesh.size), carry[0].s0.shape[-1]
+        if (now - width) * (lengths[0] - stop) * batch.mixture.means[..., 0].size > WORTH_CUTTING:
             carry, mixture, parameters = _lay(_first((carry, mixture, parameters), width=width), batch.mesh)
 
         def call(carry, count, mixture=mixture, parameters=parameters):
@@ -626,7 +665,7 @@ def simulate(
 def _first_of(algorithm: Algorithm, batch: Batch) -> dict[str, np.ndarray]:
     offset = np.asarray(algorithm.state.centres.offset, np.float64)[..., : batch.num_runs]
     component = np.asarray(algorithm.parameters["component"])[..., : batch.num_runs]
-    return {"start_sq": (offset**2).sum(axis=-2), "component": component}
+    return {"start_displacement": offset, "start_sq": (offset**2).sum(axis=-2), "component": component}
 
 
 def _errors(algorithm: Algorithm, state: State, mixture: Mixture, mesh: Mesh) -> tuple[CentreError, np.ndarray | None]:

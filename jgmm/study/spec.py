@@ -1,8 +1,9 @@
 """A study's spec: TOML in, checked and resolved cells out. Needs no JAX.
 
-A spec is one grid, or several `[[part]]`s that share its name, runs and seed. Every list is a grid axis. Sizes that a
-spec leaves out are the seed document's: N0 = int(k^3 d^3 ln(k d)) samples (1,000 at least), blocks of int(d ln d)
-(k at least), int(10 k ln k) graph points (10 at least), 3 neighbours.
+A spec is one grid, or several `[[part]]`s that share its name, runs and seed. Every list is a grid axis; the axes that
+`together` names are walked in step instead of crossed. Sizes that a spec leaves out are the seed document's: N0 =
+int(k^3 d^3 ln(k d)) samples (1,000 at least), blocks of int(d ln d) (k at least), int(10 k ln k) graph points (10 at
+least), 3 neighbours. From Python, `Study(name="mine", mixture={"k": 2}, ...)` takes what a TOML file holds.
 """
 
 import difflib
@@ -16,9 +17,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from jgmm import rates
+
+ENGINE = 2  # of the numbers: results of another engine are not extended
+ALGORITHMS = ("lloyd", "em", "soft", "oracle", "seeding")
+THEOREMS: dict[Any, tuple[str, ...]] = {1: ("lloyd",), 2: ("lloyd",), 3: ("seeding",), 7: ("em",)}
 
 
 def _listed(value: Any) -> list:
@@ -40,6 +45,7 @@ NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Rate = Annotated[float, Field(gt=0, lt=1)]
 Axis = BeforeValidator(_listed)
 NonEmpty = Field(min_length=1)
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 
 
 class _Strict(BaseModel):
@@ -59,14 +65,32 @@ class MixtureSpec(_Strict):
     side: Positive = 1e4
 
 
+class PolynomialRate(_Strict):
+    """`{ scale = c, power = a, shift = s }`: c / (t + s)^a."""
+
+    scale: Positive
+    power: Annotated[float, Field(gt=0, le=1)]
+    shift: Positive = 1.0
+
+
+class AdamRate(_Strict):
+    """`{ adam = r }`: optax.adam(r) (Kingma and Ba 2015) on the gradient that Lloyd's step follows."""
+
+    adam: Rate
+
+
 class StreamSpec(_Strict):
     """`[stream]`."""
 
     n: Annotated[list[Count], Axis, NonEmpty] = [100_000]
-    rate: Annotated[list[Literal["paper", "seed", "1/n"] | Rate], Axis, NonEmpty] = ["paper"]
+    rate: Annotated[
+        list[Literal["paper", "seed", "best", "1/n"] | Rate | PolynomialRate | AdamRate], Axis, NonEmpty
+    ] = ["paper"]
     start: Annotated[list[Literal["seeding", "truth"] | NonNegative], Axis, NonEmpty] = ["seeding"]
-    checkpoints: Count = 10
+    average: Annotated[list[Annotated[float, Field(ge=0, lt=1)]], Axis, NonEmpty] = [0.0]  # share of last iterates
+    checkpoints: Count | Annotated[list[Count], NonEmpty] = 10
     spacing: Literal["log", "linear"] = "log"
+    displacement: bool = False
 
 
 class SeedingSpec(_Strict):
@@ -76,10 +100,11 @@ class SeedingSpec(_Strict):
     block: Annotated[list[Literal["seed"] | Count], Axis, NonEmpty] = ["seed"]
     graph_points: Annotated[list[Literal["seed"] | Count], Axis, NonEmpty] = ["seed"]
     neighbors: Annotated[list[Count], Axis, NonEmpty] = [3]
+    method: Annotated[list[Literal["block", "oja"]], Axis, NonEmpty] = ["block"]
 
 
 class EMSpec(_Strict):
-    """`[em]`."""
+    """`[em]`, for the algorithms em and soft."""
 
     beta: Annotated[list[Positive], Axis, NonEmpty] = [1.0]
 
@@ -87,8 +112,10 @@ class EMSpec(_Strict):
 class Part(_Strict):
     """One grid of one algorithm."""
 
-    name: str = Field(default="main", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
-    algorithm: Literal["lloyd", "em", "seeding"] = "lloyd"
+    name: Name = "main"
+    algorithm: Literal["lloyd", "em", "soft", "oracle", "seeding"] = "lloyd"
+    theorem: Literal["auto", "none", 1, 2, 3, 7] = "auto"
+    together: list[str] = []
     mixture: MixtureSpec = MixtureSpec()
     stream: StreamSpec = StreamSpec()
     seeding: SeedingSpec = SeedingSpec()
@@ -96,14 +123,48 @@ class Part(_Strict):
 
 
 class Study(_Strict):
-    """A whole spec, resolved."""
+    """A whole spec, resolved. Takes the nested tables of a TOML file as keywords."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    name: Name = "study"
+    aim: str = ""
     runs: Count = 256
+    precision: Positive | None = None
+    max_runs: Count | None = None
     seed: Annotated[int, Field(ge=0, lt=2**32, strict=True)] = 0
     x64: bool = False
     report: Literal["curves", "seed"] = "curves"
     part: list[Part] = Field(min_length=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lay_shared_tables_under_the_parts(cls, table: Any) -> Any:
+        if not isinstance(table, dict):
+            return table
+        shared = {key: value for key, value in table.items() if key in SHARED}
+        parts = table.get("part", [{}])
+        if not isinstance(parts, list) or not all(isinstance(part, (dict, Part)) for part in parts):
+            raise ValueError(f"part is {parts!r}, expected [[part]] tables")
+        own = {key: value for key, value in table.items() if key not in SHARED}
+        return {**own, "part": [part if isinstance(part, Part) else _merge(shared, part) for part in parts]}
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Study":
+        names = [part.name for part in self.part]
+        if len(set(names)) < len(names):
+            raise ValueError(f"part names are {names}, expected each to differ")
+        if self.max_runs is not None and self.max_runs < self.runs:
+            raise ValueError(f"max_runs is {self.max_runs}, expected at least runs = {self.runs}")
+        return self
+
+    def rounds(self) -> list[int]:
+        """The declared numbers of runs at which a study with a precision looks: doubling from `runs` to `max_runs`."""
+        if self.precision is None:
+            return [self.runs]
+        cap = self.max_runs or 64 * self.runs
+        sizes = [self.runs]
+        while sizes[-1] < cap:
+            sizes.append(min(2 * sizes[-1], cap))
+        return sizes
 
 
 class SeedingSizes(_Strict):
@@ -113,6 +174,7 @@ class SeedingSizes(_Strict):
     block: int
     graph_points: int
     neighbors: int
+    method: str = "block"
 
 
 class Cell(_Strict):
@@ -120,6 +182,7 @@ class Cell(_Strict):
 
     part: str
     algorithm: str
+    theorem: str | int
     k: int
     d: int
     sigma: float
@@ -130,11 +193,15 @@ class Cell(_Strict):
     separation: float
     side: float
     n: int
-    rate: float | None  # None: 1/n_i, or no rate at all (seeding)
+    rate: float | None  # None: 1/n_i, a schedule, or no rate at all (seeding)
     rate_name: str
+    schedule: tuple[float, float, float] | None  # of a polynomial rate: scale, power, shift
+    adam: float | None
+    average: float
     start: str | float
     beta: float | None
     checkpoints: tuple[int, ...]
+    displacement: bool
     seeding: SeedingSizes | None
 
     def mixture_fields(self) -> tuple:
@@ -145,13 +212,18 @@ class Cell(_Strict):
         """What the start depends on."""
         return (*self.mixture_fields(), self.start, self.seeding)
 
+    def program_fields(self) -> tuple:
+        """What must agree for cells to stream side by side in one program."""
+        kind = "adam" if self.adam else "schedule" if self.schedule else "count" if self.rate is None else "constant"
+        return (self.algorithm, self.k, self.d, kind, self.adam, self.average > 0)
+
     def identifier(self, seed: int, x64: bool) -> str:
-        """A hash of the resolved content."""
-        content = json.dumps([self.model_dump(mode="json"), seed, x64], sort_keys=True)
+        """A hash of the resolved content (of what decides the numbers; not of the theorem they are held against)."""
+        content = json.dumps([self.model_dump(mode="json", exclude={"theorem"}), seed, x64, ENGINE], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:12]
 
 
-SHARED = {"mixture", "stream", "seeding", "em", "algorithm"}
+SHARED = {"mixture", "stream", "seeding", "em", "algorithm", "theorem", "together"}
 
 
 def presets() -> dict[str, str]:
@@ -191,20 +263,10 @@ def parse(text: str, *, source: str, folder: Path, default_name: str) -> Study:
         raise ValueError(f"{source}: not TOML: {error}") from None
     table.pop("environment", None)  # of a study.toml: what it was made with, not what it is
     table.setdefault("name", default_name)
-    table_keys = set(table)
-    shared = {key: table.pop(key) for key in list(table) if key in SHARED}
-    parts = table.get("part", [{}])
-    if not isinstance(parts, list) or not all(isinstance(part, dict) for part in parts):
-        raise ValueError(f"{source}: part is {parts!r}, expected [[part]] tables")
-    table["part"] = [_merge(shared, part) for part in parts]
     try:
         study = Study.model_validate(table)
     except ValidationError as error:
-        faults = (_fault(item, "part" in table_keys) for item in error.errors())
-        raise ValueError("\n".join(f"{source}: {fault}" for fault in faults)) from None
-    names = [part.name for part in study.part]
-    if len(set(names)) < len(names):
-        raise ValueError(f"{source}: part names are {names}, expected each to differ")
+        raise ValueError("\n".join(f"{source}: {fault}" for fault in _faults(error, "part" in table))) from None
     for part in study.part:
         _check_layout(part, source, folder)
     return study
@@ -224,18 +286,25 @@ def _merge(shared: dict, part: dict) -> dict:
     return merged
 
 
-def _fault(item: Any, has_parts: bool) -> str:
-    where = ".".join(
-        str(x) for x in item["loc"] if not str(x).startswith(("literal[", "constrained", "list[", "float"))
-    )
-    if not has_parts:
-        where = where.removeprefix("part.0.")
-    if item["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(str(item["loc"][-1]), _keys(), n=1)
-        return f"{where}: unknown key" + (f", expected {near[0]!r}?" if near else "")
-    if item["type"] == "missing":
-        return f"{where}: missing"
-    return f"{where} is {item['input']!r}: {item['msg'][0].lower()}{item['msg'][1:]}"
+def _faults(error: ValidationError, has_parts: bool) -> list[str]:
+    """A line for each key at fault, with what any of its forms would expect."""
+    found: dict[str, list[str]] = {}
+    hidden = ("literal[", "constrained", "list[", "float", "int", "function-", "PolynomialRate", "AdamRate")
+    for item in error.errors():
+        where = ".".join(str(x) for x in item["loc"] if not str(x).startswith(hidden))
+        where = where if has_parts else where.removeprefix("part.0.")
+        if item["type"] == "extra_forbidden":
+            near = difflib.get_close_matches(str(item["loc"][-1]), _keys(), n=1)
+            found.setdefault(where, []).append("unknown key" + (f", expected {near[0]!r}?" if near else ""))
+        elif item["type"] == "missing":
+            found.setdefault(where, []).append("missing")
+        elif item["type"] == "value_error":
+            found.setdefault(where, []).append(str(item["msg"]).removeprefix("Value error, "))
+        elif item["type"] not in ("model_type", "dict_type") or not found.get(where):
+            message = f"{item['msg'][0].lower()}{item['msg'][1:]}"
+            said = found.setdefault(where, [])
+            said.append(message if said else f"is {item['input']!r}: {message}")
+    return [f"{where} {' or '.join(said)}".strip().replace(" unknown", ": unknown") for where, said in found.items()]
 
 
 def _keys() -> list[str]:
@@ -253,25 +322,57 @@ def _check_layout(part: Part, source: str, folder: Path) -> None:
     raise ValueError(f"{source}: mixture.layout is {layout!r}, expected one of {', '.join(LAYOUTS)} or a .npy file")
 
 
-def _part_cells(part: Part, folder: Path) -> list[Cell]:
+def _axes(part: Part) -> dict[str, list]:
+    """The values along each axis that the part's algorithm has."""
     m, s, i = part.mixture, part.stream, part.seeding
     streams = part.algorithm != "seeding"
-    axes = itertools.product(
-        *(m.k, m.d, m.sigma, m.weights, m.scales, m.separation),
-        s.start if streams else ["seeding"],
-        s.n if streams else [0],
-        s.rate if streams else [None],
-        part.em.beta if part.algorithm == "em" else [None],
-        *(i.n, i.block, i.graph_points, i.neighbors),
-    )
-    made = [_cell(part, folder, *values) for values in axes]
+    return {
+        "k": m.k,
+        "d": m.d,
+        "sigma": m.sigma,
+        "weights": m.weights,
+        "scales": m.scales,
+        "separation": m.separation,
+        "start": s.start if streams else ["seeding"],
+        "n": s.n if streams else [0],
+        "rate": s.rate if streams and part.algorithm != "oracle" else [None],
+        "average": s.average if streams else [0.0],
+        "beta": part.em.beta if part.algorithm in ("em", "soft") else [None],
+        "seeding.n": i.n,
+        "seeding.block": i.block,
+        "seeding.graph_points": i.graph_points,
+        "seeding.neighbors": i.neighbors,
+        "seeding.method": i.method,
+    }
+
+
+def _part_cells(part: Part, folder: Path) -> list[Cell]:
+    axes = _axes(part)
+    for name in part.together:
+        if name not in axes:
+            near = difflib.get_close_matches(name, axes, n=1)
+            hint = f" (did you mean {near[0]!r}?)" if near else ""
+            raise ValueError(f"part {part.name!r}: together names {name!r}, expected some of {', '.join(axes)}{hint}")
+    sizes = {name: len(axes[name]) for name in part.together}
+    if len(set(sizes.values())) > 1:
+        told = ", ".join(f"{name} has {size}" for name, size in sizes.items())
+        raise ValueError(f"part {part.name!r}: axes walked together differ in length ({told}), expected one length")
+    walked = [
+        dict(zip(part.together, values, strict=True)) for values in zip(*(axes[n] for n in part.together), strict=True)
+    ]
+    crossed = [[{name: value} for value in values] for name, values in axes.items() if name not in part.together]
+    made = []
+    for settings in itertools.product(*crossed, walked or [{}]):
+        point = {name: value for setting in settings for name, value in setting.items()}
+        made.append(_cell(part, folder, point))
     return list(dict.fromkeys(made))  # axes that a start does not use give the same cell again
 
 
-def _cell(part, folder, k, d, sigma, weights, scales, separation, start, n, rate, beta, n0, block, points, neighbors):
+def _cell(part: Part, folder: Path, point: dict[str, Any]) -> Cell:
     where = f"part {part.name!r}: "
-    weights = (1 / k,) * k if weights == "equal" else tuple(weights)
-    scales = (1.0,) * k if scales == "equal" else tuple(scales)
+    k, d, sigma, n, rate, start = (point[name] for name in ("k", "d", "sigma", "n", "rate", "start"))
+    weights = (1 / k,) * k if point["weights"] == "equal" else tuple(point["weights"])
+    scales = (1.0,) * k if point["scales"] == "equal" else tuple(point["scales"])
     layout = part.mixture.layout
     if len(weights) != k or abs(math.fsum(weights) - 1) > 1e-6:
         raise ValueError(f"{where}weights {list(weights)}: expected {k} non-negative numbers with sum 1")
@@ -285,19 +386,32 @@ def _cell(part, folder, k, d, sigma, weights, scales, separation, start, n, rate
         layout.startswith("symmetric") and len(set(weights)) == 1 and len(set(scales)) == 1
     ):
         raise ValueError(f"{where}algorithm em: expected a symmetric layout with equal weights and scales")
-    if part.algorithm == "em" and rate in ("seed", "1/n"):
+    if part.algorithm == "em" and (rate in ("seed", "1/n", "best") or isinstance(rate, (PolynomialRate, AdamRate))):
         raise ValueError(f"{where}rate is {rate!r}: expected 'paper' or a number for algorithm em")
+    average = point["average"]
+    if average and (part.algorithm not in ("lloyd", "soft") or not (rate == "paper" or isinstance(rate, float))):
+        raise ValueError(f"{where}average is {average:g}: expected 0 but for lloyd or soft at a constant rate")
+    if part.algorithm == "soft" and min(weights) == 0:
+        raise ValueError(f"{where}weights {list(weights)}: expected positive ones for algorithm soft")
+    if part.stream.displacement and layout.endswith("box"):
+        raise ValueError(
+            f"{where}displacement is true: expected a layout that is the same in every run, not {layout!r}"
+        )
     layout_hash = None
     if layout.endswith(".npy"):
         means = np.load(folder / layout)
         if means.shape != (k, d) or not np.isfinite(means).all():
             raise ValueError(f"{where}{layout} holds shape {means.shape}: expected finite numbers of shape {(k, d)}")
         layout_hash = hashlib.sha256(means.tobytes()).hexdigest()[:12]
-    sizes = _seeding_sizes(where, k, d, n0, block, points, neighbors) if start == "seeding" else None
-    value, rate_name = _rate(where, part.algorithm, rate, n, k)
+    sizes = None
+    if start == "seeding":
+        named = {name: point[f"seeding.{name}"] for name in SeedingSizes.model_fields}
+        sizes = _seeding_sizes(where, k, d, **named)
+    value, rate_name = _rate(where, part.algorithm, rate, n, k, d, start, min(weights))
     return Cell(
         part=part.name,
         algorithm=part.algorithm,
+        theorem=_theorem(where, part, start),
         k=k,
         d=d,
         sigma=sigma,
@@ -305,24 +419,46 @@ def _cell(part, folder, k, d, sigma, weights, scales, separation, start, n, rate
         scales=tuple(sigma * scale for scale in scales),
         layout=layout,
         layout_hash=layout_hash,
-        separation=separation,
+        separation=point["separation"],
         side=part.mixture.side,
         n=n if sizes is None or n else sizes.n,
         rate=value,
         rate_name=rate_name,
+        schedule=(rate.scale, rate.power, rate.shift) if isinstance(rate, PolynomialRate) else None,
+        adam=rate.adam if isinstance(rate, AdamRate) else None,
+        average=average,
         start=start,
-        beta=beta,
-        checkpoints=_checkpoints(n, part.stream.checkpoints, part.stream.spacing) if n else (),
+        beta=point["beta"],
+        checkpoints=_checkpoints(where, n, part.stream) if n else (),
+        displacement=part.stream.displacement and part.algorithm in ("lloyd", "soft"),
         seeding=sizes,
     )
 
 
-def _seeding_sizes(where, k, d, n0, block, points, neighbors) -> SeedingSizes:
+def _theorem(where: str, part: Part, start: str | float) -> str | int:
+    """The theorem that a part is held against."""
+    if part.theorem in THEOREMS:
+        if part.algorithm not in THEOREMS[part.theorem]:
+            about = THEOREMS[part.theorem][0]
+            raise ValueError(
+                f"{where}theorem is {part.theorem}: it is about algorithm {about!r}, not {part.algorithm!r}:"
+                " expected that, or theorem = 'none'"
+            )
+        return part.theorem
+    if part.theorem == "none":
+        return "none"
+    plain = part.stream.rate == ["paper"] and part.stream.average == [0.0]
+    auto = {"lloyd": (1 if start == "seeding" else 2) if plain else "none", "seeding": 3, "em": 7 if plain else "none"}
+    return auto.get(part.algorithm, "none")
+
+
+def _seeding_sizes(where, k, d, *, n, block, graph_points, neighbors, method) -> SeedingSizes:
     sizes = SeedingSizes(
-        n=max(int(d**3 * k**3 * math.log(d * k)), 1000) if n0 == "seed" else n0,
+        n=max(int(d**3 * k**3 * math.log(d * k)), 1000) if n == "seed" else n,
         block=max(int(d * math.log(d)), k) if block == "seed" else block,
-        graph_points=max(int(10 * k * math.log(k)), 10) if points == "seed" else points,
+        graph_points=max(int(10 * k * math.log(k)), 10) if graph_points == "seed" else graph_points,
         neighbors=neighbors,
+        method=method,
     )
     if k > d:
         raise ValueError(f"{where}k is {k}: expected at most d = {d}, since seeding needs k directions")
@@ -337,21 +473,40 @@ def _seeding_sizes(where, k, d, n0, block, points, neighbors) -> SeedingSizes:
     return sizes
 
 
-def _rate(where: str, algorithm: str, rate: str | float | None, n: int, k: int) -> tuple[float | None, str]:
+def _rate(where: str, algorithm: str, rate: Any, n: int, k: int, d: int, start, weight) -> tuple[float | None, str]:
     """The number that a rate stands for (see `jgmm.rates`), and its name."""
     if rate is None or rate == "1/n":
         return None, rate or "none"
+    if isinstance(rate, AdamRate):
+        return None, f"adam {rate.adam:g}"
+    if isinstance(rate, PolynomialRate):
+        try:
+            schedule = rates.polynomial(rate.scale, rate.power, rate.shift)
+        except ValueError as error:
+            raise ValueError(f"{where}{error}") from None
+        return None, f"{schedule.scale:g}/(t + {schedule.shift:g})^{schedule.power:g}"
     if isinstance(rate, float):
         return rate, "given"
-    value = rates.paper_em(n) if algorithm == "em" else {"paper": rates.paper, "seed": rates.seed}[rate](n, k)
     try:
-        return rates.check_rate(value, why=f" (rate {rate!r} at n = {n}, k = {k})"), rate
+        if rate == "best":
+            if not isinstance(start, float) or not start:
+                raise ValueError(f"rate is 'best' with start {start!r}, expected an offset above 0 to be best for")
+            value = rates.best_constant(n, start_sq=start**2, sigma=1, d=d, weight=weight)
+        else:
+            value = rates.paper_em(n) if algorithm == "em" else {"paper": rates.paper, "seed": rates.seed}[rate](n, k)
+        return rates.check_rate(value, why=f" (rate {rate!r} at n = {n}, k = {k}; a larger n?)"), rate
     except ValueError as error:
-        raise ValueError(f"{where}{error}: a larger n") from None
+        raise ValueError(f"{where}{error}") from None
 
 
-def _checkpoints(n: int, count: int, spacing: str) -> tuple[int, ...]:
+def _checkpoints(where: str, n: int, stream: StreamSpec) -> tuple[int, ...]:
+    if isinstance(stream.checkpoints, list):
+        late = [count for count in stream.checkpoints if count > n]
+        if late:
+            raise ValueError(f"{where}checkpoints hold {late[0]}, expected none beyond n = {n}")
+        return tuple(sorted({*stream.checkpoints, n}))
+    count = stream.checkpoints
     steps = range(1, count + 1)
-    if spacing == "log":
+    if stream.spacing == "log":
         return tuple(sorted({round(n ** (i / count)) for i in steps}))
     return tuple(sorted({max(1, n * i // count) for i in steps}))

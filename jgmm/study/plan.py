@@ -1,0 +1,123 @@
+"""What is left to do, cut into tasks: each some runs of some cells, a fraction of a minute of work. Needs no JAX.
+
+Cells of one program (algorithm, k, d) go side by side whatever their N, rate, separation or sigma, the longest first;
+cells that share a seeding go with it. How the work is cut has no effect on results.
+"""
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+from jgmm.study.spec import Cell
+
+TASK_SECONDS = 15.0  # what a kill may cost; estimated
+TASK_RUNS = 2**16  # of one cell, so that a million runs are a few files
+TASK_PIECES = 512
+CALL_SAMPLES = 3e6  # a pack at least this long hides what happens around it
+
+
+class Piece(NamedTuple):
+    """Runs low to high - 1 of a cell."""
+
+    cell: Cell
+    low: int
+    high: int
+
+
+class Task(NamedTuple):
+    """Pieces that are computed together."""
+
+    pieces: list[Piece]
+    seconds: float  # estimated
+
+
+def sample_seconds(k: int, d: int) -> float:
+    """Seconds of one core for one sample of one run: a fit to measurements (2 cores of an EPYC, JAX 0.12).
+
+    3.7, 29 and 250 ns at (k, d) = (2, 2), (5, 10), (10, 50).
+    """
+    return (1 + 0.5 * d + 0.45 * k * d) * 1e-9
+
+
+def pack_width(k: int, d: int, n: int, *, devices: int, gpu: bool) -> int:
+    """How many runs stream side by side: the measured best, more where the stream is short.
+
+    On CPU 128 runs a device keep the state of (10, 5) in the first caches: 70 M samples a second, against 48 M at 512;
+    small states allow 256. A GPU wants thousands.
+    """
+    base = (4096 if gpu else 256 if k * d <= 16 else 128) * devices
+    width = base
+    while width < 16 * base and width * n < CALL_SAMPLES and width * k * d < 2**20:
+        width *= 2
+    return width
+
+
+def cost(cell: Cell, runs: int, *, seeded: bool) -> float:
+    """Seconds of one core for so many runs, with or without their seeding."""
+    streamed = cell.n if cell.algorithm != "seeding" else 0
+    seeding = cell.seeding.n if seeded and cell.seeding else 0
+    return runs * (streamed + seeding) * sample_seconds(cell.k, cell.d)
+
+
+def tasks(todo: Iterable[Piece], *, devices: int, gpu: bool = False) -> list[Task]:
+    """The pieces cut and grouped into tasks, the longest streams of a program first."""
+    groups: dict[tuple, list[Piece]] = {}
+    for piece in todo:
+        cell = piece.cell
+        key = ("seeding", cell.start_fields()) if cell.seeding else ("plain", cell.program_fields())
+        groups.setdefault(key, []).append(piece)
+    found = []
+    for (kind, _), pieces in groups.items():
+        if kind == "seeding":
+            found += _seeded_tasks(pieces, devices, gpu)
+        else:
+            found += _plain_tasks(sorted(pieces, key=lambda p: -p.cell.n), devices, gpu)
+    return found
+
+
+def _plain_tasks(pieces: Sequence[Piece], devices: int, gpu: bool) -> list[Task]:
+    found: list[Task] = []
+    held: list[Piece] = []
+    seconds = 0.0
+    for piece in pieces:
+        for part in _cut(piece, devices, gpu):
+            mine = cost(part.cell, part.high - part.low, seeded=False) / devices
+            if held and (seconds + mine > TASK_SECONDS or len(held) >= TASK_PIECES):
+                found.append(Task(held, seconds))
+                held, seconds = [], 0.0
+            held.append(part)
+            seconds += mine
+    return [*found, Task(held, seconds)] if held else found
+
+
+def _seeded_tasks(pieces: Sequence[Piece], devices: int, gpu: bool) -> list[Task]:
+    """Ranges of runs, each with all the cells that share its start."""
+    edges = sorted({edge for piece in pieces for edge in (piece.low, piece.high)})
+    found = []
+    for low, high in pairwise(edges):
+        mine = [p for p in pieces if p.low <= low and high <= p.high]
+        if not mine:
+            continue
+        each = cost(mine[0].cell, 1, seeded=True) + sum(cost(p.cell, 1, seeded=False) for p in mine)
+        first = mine[0].cell
+        width = pack_width(first.k, first.d, 10**9, devices=devices, gpu=gpu)
+        size = _rounded(TASK_SECONDS * devices / each, width, devices)
+        for start in range(low, high, size):
+            stop = min(start + size, high)
+            found.append(Task([Piece(p.cell, start, stop) for p in mine], each * (stop - start) / devices))
+    return found
+
+
+def _cut(piece: Piece, devices: int, gpu: bool) -> list[Piece]:
+    """A piece in parts of at most TASK_SECONDS and TASK_RUNS."""
+    cell = piece.cell
+    width = pack_width(cell.k, cell.d, cell.n, devices=devices, gpu=gpu)
+    size = _rounded(TASK_SECONDS * devices / cost(cell, 1, seeded=False), width, devices)
+    return [Piece(cell, low, min(low + size, piece.high)) for low in range(piece.low, piece.high, size)]
+
+
+def _rounded(runs: float, width: int, devices: int) -> int:
+    """About so many runs: a multiple of the width, or what of it fits, 16 on each device at least."""
+    if runs >= width:
+        return int(min(runs, TASK_RUNS) // width) * width
+    return max(int(runs) // (16 * devices), 1) * 16 * devices
