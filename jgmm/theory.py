@@ -296,6 +296,36 @@ def em_fixed_point_bias(separation, *, beta, sigma=1.0):
     return sigma * np.vectorize(one, otypes=[float])(separation)
 
 
+def cramer_rao(*, n, separation, sigma, d, free):
+    """Least squared error of unbiased estimates of a balanced pair from n unlabelled samples (Cramer 1946, Rao 1945).
+
+    sigma^2/n (1/I_par + (d-1)/I_perp) for the one mean of a pair known to be symmetric (free = 1); for two free means
+    (free = 2) summed over both, 2 sigma^2/n (1/I_par + (d-1)/I_perp + 1/(1 - s^2 (1 - I_perp)) + d - 1).
+    Raises ValueError for another `free`, and where the separation is 0 (no information).
+    """
+    _check(n=n, separation=separation, sigma=sigma, d=d)
+    if free not in (1, 2):
+        raise ValueError(f"free is {free}, expected 1 or 2 means")
+    if not np.all(np.asarray(separation) > 0):
+        raise ValueError(f"separation is {separation}, expected a positive number")
+    parallel, perpendicular = em_information(separation)
+    alone = 1 / parallel + (d - 1) / perpendicular
+    if free == 1:
+        return sigma**2 / n * alone
+    shift = 1 / (1 - (np.asarray(separation, float) / 2) ** 2 * (1 - perpendicular))
+    return 2 * sigma**2 / n * (alone + shift + d - 1)
+
+
+def soft_stationary_sq(*, rate, sigma, d, k):
+    """E sum_i |mu_i - mu_i*|^2 = k (eta/2) sigma^2 d of soft updates (beta = 1), to first order in eta, any mixture.
+
+    The update is eta sigma^2 times the score, so drift and noise are both the Fisher information (the information
+    identity), and the Lyapunov equation gives the covariance (eta/2) sigma^2 I: theory 4.5 for k components.
+    """
+    _check(rate=rate, sigma=sigma, d=d, k=k)
+    return k * rate / 2 * sigma**2 * d
+
+
 # --- seeding ---
 
 

@@ -1,260 +1,178 @@
-"""From stored cells to a summary: means with standard errors, exact laws and bounds beside them, fitted exponents.
+"""From stored cells to a summary: a row for each (cell, checkpoint), everything with its Monte-Carlo standard error.
 
 Runs whose seeding failed (its graph did not give k components, or the start has lost one) are in `runs` and in the
-plain means; the `_ok` columns leave them out, and `runs_ok` counts the rest. Means of squares are otherwise carried by
-a few runs.
+plain means; the `_ok` columns leave them out, and `runs_ok` counts the rest. Laws, floors and bounds stand in `laws`.
 """
 
 import math
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-from scipy import stats
 
 from jgmm import theory
-from jgmm.study.spec import Cell, Study
-
-QUANTITIES = ("error_sq", "error_sum", "error_max")
-RESAMPLES = 2000
-NEGLIGIBLE = 1e-2  # overlap below this share of the variance leaves the law of separated centres
+from jgmm.study import inference, laws
+from jgmm.study.cells import QUANTITIES, TWINS, CellData
+from jgmm.study.spec import Cell
 
 
-class CellData(NamedTuple):
-    """A stored cell; arrays are (runs, checkpoints), per-run ones (runs,)."""
-
-    cell: Cell
-    id: str
-    samples: np.ndarray
-    values: dict[str, np.ndarray]
-    ok: np.ndarray
-    realised_separation: np.ndarray
-    largest_mean: np.ndarray
-    example: pa.Table | None
-
-
-class Fit(NamedTuple):
-    """One fitted exponent: of the measured means, and of law and bound fitted the same way."""
-
-    part: str
-    setting: str
-    quantity: str
-    axis: str
-    exponent: float
-    low: float
-    high: float
-    law: float
-    bound: float
-    verdict: str
-
-
-def read(folder: Path, cell: Cell, study: Study) -> CellData:
-    """A cell from its file. Raises ValueError if it is not there."""
-    name = cell.identifier(study.seed, study.x64)
-    path = folder / "cells" / f"{name}.parquet"
-    if not path.is_file():
-        raise ValueError(f"{folder} lacks cell {name} of part {cell.part!r}: expected a finished study (jgmm run)")
-    table = pq.read_table(path)
-    samples = np.unique(table["samples"])
-    shape = (-1, len(samples))
-    values = {name: table[name].to_numpy().astype(float).reshape(shape) for name in (*QUANTITIES, "lost")}
-    first = {name: table[name].to_numpy().reshape(shape)[:, 0] for name in ("realised_separation", "largest_mean")}
-    ok = np.isfinite(values["error_sq"]).all(axis=1)
-    if "components" in table.column_names:
-        ok &= (table["components"].to_numpy().reshape(shape)[:, 0] == cell.k) & (values["lost"][:, 0] == 0)
-    example = folder / "examples" / f"{name}.parquet"
-    return CellData(
-        cell, name, samples, values, ok, **first, example=pq.read_table(example) if example.is_file() else None
-    )
-
-
-def summarize(data: list[CellData]) -> list[dict[str, Any]]:
-    """A row for each (cell, checkpoint)."""
-    return [_row(item, index) for item in data for index in range(len(item.samples))]
+def summarize(item: CellData) -> list[dict[str, Any]]:
+    """A row for each checkpoint of a cell."""
+    return [_row(item, index) for index in range(len(item.samples))]
 
 
 def _row(item: CellData, index: int) -> dict[str, Any]:
     cell, samples = item.cell, int(item.samples[index])
+    last = index == len(item.samples) - 1
     row: dict[str, Any] = {
         "cell": item.id,
         **cell.model_dump(include={"part", "algorithm", "k", "d", "layout", "separation", "sigma", "n"}),
-        **cell.model_dump(include={"rate", "rate_name", "beta"}),
+        **cell.model_dump(include={"rate", "rate_name", "beta", "average"}),
+        "theorem": str(cell.theorem),
         "start": str(cell.start),
+        "weights": " ".join(f"{weight:.6g}" for weight in cell.weights),
         "block": cell.seeding.block if cell.seeding else None,
         "graph_points": cell.seeding.graph_points if cell.seeding else None,
+        "seeding_n": cell.seeding.n if cell.seeding else None,
+        "method": cell.seeding.method if cell.seeding else None,
         "samples": samples,
         "runs": len(item.ok),
         "runs_ok": int(item.ok.sum()),
+        "runs_not_finite": int((~np.isfinite(item.values["error_sq"])).any(axis=1).sum()),
+        "runs_graph_failed": 0 if item.components is None else int((item.components != cell.k).sum()),
         "runs_lost": int((item.values["lost"][:, index] > 0).sum()),
         "realised_separation": float(item.realised_separation.mean()),
     }
     for name in QUANTITIES:
-        values = item.values[name][:, index]
+        values = item.values[name][:, index].astype(float)
         row[f"{name}_mean"], row[f"{name}_se"] = mean_and_error(values)
         row[f"{name}_ok_mean"], row[f"{name}_ok_se"] = mean_and_error(values[item.ok])
+    good = item.values["error_sq"][item.ok, index].astype(float)
+    root = inference.root_mean(good) if len(good) > 1 else inference.Mean(math.nan, math.nan, len(good))
+    row["rmse"], row["rmse_se"] = root.value, root.standard_error
+    row |= _controlled(item, index)
+    everyone = item.values["error_sq"][:, index].astype(float)
     for level in (5, 50, 95):
-        row[f"error_sq_q{level:02}"] = float(np.quantile(item.values["error_sq"][:, index], level / 100))
-    row["law_error_sq"], row["law_error_sum"] = law(item, samples)
-    row["floor_error_sq"] = floor(item)
-    row["bound_error_sq"] = bound(item, samples)
+        found = inference.quantile(everyone, level / 100)
+        row[f"error_sq_q{level:02}"] = found.value
+        if level == 50:
+            row["error_sq_q50_low"], row["error_sq_q50_high"] = found.low, found.high
+    row["carried_by_few"] = bool(len(good) > 1 and inference.carried_by_few(good))
+    law = laws.law(item, index)
+    row["law_error_sq"], row["law_accuracy"], row["law_error_sum"] = law.error_sq, law.accuracy, law.error_sum
+    row["floor_error_sq"] = laws.floor(item)
+    row["floor_measured"], row["floor_se"] = _floor(item) if last else (None, None)
+    row["bound_error_sq"] = laws.bound(item, samples)
+    row["oracle_error_sq"], row["cramer_rao"] = laws.oracle(item, samples), laws.cramer_rao(item, samples)
     row |= _theorem3(item, index)
     return row
+
+
+def _controlled(item: CellData, index: int) -> dict[str, float | None]:
+    """The mean with the twin as control variate, by how much its variance is less, and the twin against its own law."""
+    names = ("error_sq_controlled", "error_sq_controlled_se", "variance_factor", "twin_gap")
+    if item.twin is None or item.ok.sum() < 3:
+        return dict.fromkeys(names)
+    values = item.values["error_sq"][item.ok, index].astype(float)
+    twin, expected = (item.twin[name][item.ok, index].astype(float) for name in TWINS)
+    found = inference.controlled(values, twin, expected)
+    away = inference.mean(twin - expected)
+    error = math.hypot(away.standard_error, 1e-6 * abs(expected.mean()))  # float32 rounds the twin
+    gap = away.value / error if error else 0.0
+    return dict(zip(names, (found.value, found.standard_error, found.variance_factor, gap), strict=True))
+
+
+def floor_vectors(item: CellData) -> np.ndarray | None:
+    """Displacements of the good runs with the twin's taken off (coefficient 1: unbiased in every coordinate)."""
+    if item.displacement is None:
+        return None
+    twin = 0.0 if item.twin_displacement is None else item.twin_displacement[item.ok]
+    return item.displacement[item.ok] - twin
+
+
+def _floor(item: CellData) -> tuple[float | None, float | None]:
+    vectors = floor_vectors(item)
+    if vectors is None or len(vectors) < 3:
+        return None, None
+    found = inference.squared_length(vectors)
+    return found.value, found.standard_error
 
 
 def mean_and_error(values: np.ndarray) -> tuple[float, float]:
     """The mean, and sample standard deviation / sqrt(n) (NaN below two values)."""
     if len(values) == 0:
         return math.nan, math.nan
-    return float(values.mean()), float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan
-
-
-def law(item: CellData, samples: int) -> tuple[float | None, float | None]:
-    """What theory expects of error_sq and error_sum, given the runs' mean start; None where no law is known."""
-    cell = item.cell
-    equal = len(set(cell.weights)) == 1 and len(set(cell.scales)) == 1
-    if not equal:
-        return None, None
-    sigma, k, d = cell.scales[0], cell.k, cell.d
-    if cell.algorithm == "seeding":
-        return _seeding_law(item, sigma), None
-    if cell.rate is None:
-        return None, None
-    start_sq = float(item.values["error_sq"][item.ok, 0].mean())
-    if cell.algorithm == "em":
-        return _em_law(item, samples, start_sq, sigma)
-    forgotten = 1 - theory.contraction(rate=cell.rate, weight=1 / k) ** samples
-    large_c = theory.lloyd_error_sq(
-        samples=samples, rate=cell.rate, weight=1 / k, sigma=sigma, d=d, start_sq=start_sq / k
-    )
-    if cell.layout == "symmetric":
-        finite = theory.lloyd_pair_law(cell.separation, rate=cell.rate, d=d, sigma=sigma).error_sq
-        excess = finite - theory.stationary_sq(rate=cell.rate, sigma=sigma, d=d)
-    elif cell.layout == "simplex":
-        excess = theory.simplex_displacement(k, cell.separation, sigma=sigma) ** 2
-        if excess > NEGLIGIBLE * theory.stationary_sq(rate=cell.rate, sigma=sigma, d=d):
-            return None, None  # the floor is known, the variance about it is not
-    else:
-        excess = 0.0
-    settled = forgotten > 1 - 1e-6 and excess == 0
-    distance = k * theory.stationary_distance(rate=cell.rate, sigma=sigma, d=d) if settled else None
-    return float(k * (large_c + forgotten * excess)), None if distance is None else float(distance)
-
-
-def _em_law(item: CellData, samples: int, start_sq: float, sigma: float) -> tuple[float | None, float | None]:
-    cell = item.cell
-    if cell.beta == 1 and cell.layout == "symmetric":
-        along = start_sq / cell.d
-        value = theory.em_error_sq(
-            samples=samples,
-            rate=cell.rate,
-            separation=cell.separation,
-            sigma=sigma,
-            d=cell.d,
-            start_sq_parallel=along,
-            start_sq_perpendicular=start_sq - along,
-        )
-        return float(value), None
-    if item.realised_separation.min() > 12:  # every posterior is 0 or 1 to 1e-8: the labels are known
-        value = theory.lloyd_error_sq(
-            samples=samples, rate=cell.rate, weight=1, sigma=sigma, d=cell.d, start_sq=start_sq
-        )
-        return float(value), None
-    return None, None
-
-
-def _seeding_law(item: CellData, sigma: float) -> float | None:
-    cell = item.cell
-    if item.example is None or cell.seeding is None:
-        return None
-    means = points(item.example, "mean", "x", cell.d)
-    per_centre = theory.seeding_error_sq(
-        means, np.array(cell.weights), sigma=sigma, block=cell.seeding.block, graph_points=cell.seeding.graph_points
-    )
-    return float(np.sum(per_centre))
-
-
-def floor(item: CellData) -> float | None:
-    """k delta_k(C)^2, the part of Lloyd's error that no number of samples removes; None where it is not known."""
-    cell = item.cell
-    equal = len(set(cell.weights)) == 1 and len(set(cell.scales)) == 1
-    if cell.algorithm != "lloyd" or not equal or cell.layout not in ("simplex", "symmetric") or cell.k < 2:
-        return None
-    return float(theory.simplex_floor(cell.k, cell.separation, sigma=cell.scales[0]))
-
-
-def points(example: pa.Table, kind: str, axis: str, count: int) -> np.ndarray:
-    """Coordinates of an example's means, starts or graph points: axis "x" or "u"."""
-    mask = np.asarray(example["kind"]) == kind
-    return np.stack([example[f"{axis}{j}"].to_numpy()[mask] for j in range(count)], axis=1)
-
-
-def bound(item: CellData, samples: int) -> float | None:
-    """Theorem 1 (Lloyd) or 7 (EM) at the end of a run, with unit constants; None elsewhere."""
-    cell = item.cell
-    if cell.algorithm == "seeding" or samples != cell.n:
-        return None
-    sigma, mean_norm = max(cell.scales), float(np.sqrt((item.largest_mean**2).mean()))
-    if cell.algorithm == "em":
-        return float(theory.theorem7_bound(n=cell.n, d=cell.d, sigma=sigma, mean_norm=mean_norm))
-    separation = float(item.realised_separation.min())
-    return float(
-        theory.theorem1_bound(n=cell.n, k=cell.k, d=cell.d, sigma=sigma, separation=separation, mean_norm=mean_norm)
-    )
+    found = inference.mean(values)
+    return found.value, found.standard_error
 
 
 def _theorem3(item: CellData, index: int) -> dict[str, float | None]:
     if item.cell.algorithm != "seeding":
-        return {"theorem3_bound": None, "theorem3_passed": None, "theorem3_low": None, "theorem3_high": None}
+        return dict.fromkeys(("theorem3_bound", "theorem3_passed", "theorem3_low", "theorem3_high"))
     limit = float(theory.theorem3_bound(separation=item.cell.separation, sigma=max(item.cell.scales)))
-    fraction, low, high = proportion(item.values["error_max"][:, index] <= limit)
-    return {"theorem3_bound": limit, "theorem3_passed": fraction, "theorem3_low": low, "theorem3_high": high}
+    passed = item.values["error_max"][:, index] <= limit
+    found = inference.proportion(int(passed.sum()), len(passed))
+    return {
+        "theorem3_bound": limit,
+        "theorem3_passed": found.value,
+        "theorem3_low": found.low,
+        "theorem3_high": found.high,
+    }
 
 
 def proportion(hits: np.ndarray) -> tuple[float, float, float]:
     """The fraction of hits, with its 95 % Wilson interval."""
-    interval = stats.binomtest(int(hits.sum()), len(hits)).proportion_ci(method="wilson")
-    return float(hits.mean()), float(interval.low), float(interval.high)
+    return tuple(inference.proportion(int(np.sum(hits)), len(hits)))
 
 
-def fits(data: list[CellData]) -> list[Fit]:
-    """The exponent in N of the final squared error, for each setting with three horizons or more."""
-    groups: dict[str, list[CellData]] = {}
+class Paired(NamedTuple):
+    """Two algorithms on the same streams: errors of one centre, their difference and ratio."""
+
+    setting: str
+    first: str
+    second: str
+    n: int
+    difference: float
+    difference_se: float
+    ratio: float
+    ratio_se: float
+    correlation: float
+
+
+def per_centre(item: CellData) -> np.ndarray:
+    """Squared error of one centre in every run at the last checkpoint: EM has one estimate, the others k."""
+    return item.values["error_sq"][:, -1].astype(float) / (1 if item.cell.algorithm == "em" else item.cell.k)
+
+
+def name_of(cell: Cell) -> str:
+    """An algorithm and its step, in a few words."""
+    words = [cell.algorithm]
+    if cell.algorithm not in ("oracle", "seeding"):
+        words.append(cell.rate_name if cell.rate_name != "given" else f"{cell.rate:g}")
+    if cell.beta is not None and cell.beta != 1:
+        words.append(f"beta {cell.beta:g}")
+    if cell.average:
+        words.append(f"average {cell.average:g}")
+    return " ".join(words)
+
+
+def paired(data: list[CellData]) -> list[Paired]:
+    """Each cell against the first that has the same mixture, N and start but another algorithm or step."""
+    groups: dict[tuple, list[CellData]] = {}
     for item in data:
-        if item.cell.algorithm != "seeding" and item.cell.rate_name == "paper":
-            fixed = item.cell.model_copy(update={"n": 0, "rate": None, "checkpoints": ()})
-            groups.setdefault(fixed.model_dump_json(), []).append(item)
-    return [_fit(group) for group in groups.values() if len(group) >= 3]
-
-
-def _fit(group: list[CellData]) -> Fit:
-    """Weighted least squares of log mean against log n; the interval by bootstrap over runs.
-
-    Run r shares its bits over the horizons, so whole runs are drawn. Law and bound are fitted with the same weights: a
-    law of log(3N)/N is no power, and the exponent that a power fit gives it is the one to compare with.
-    """
-    group = sorted(group, key=lambda item: item.cell.n)
-    ok = np.logical_and.reduce([item.ok for item in group])
-    errors = np.stack([item.values["error_sq"][ok, -1] for item in group])
-    n = np.array([item.cell.n for item in group], float)
-    means = errors.mean(axis=1)
-    weights = means**2 / errors.var(axis=1, ddof=1)
-    centred = np.log(n) - np.average(np.log(n), weights=weights)
-    combination = weights * centred / (weights * centred**2).sum()  # slope = combination . log(means)
-    runs = errors.shape[1]
-    draws = np.random.default_rng(0).integers(0, runs, (RESAMPLES, runs))
-    counts = np.stack([np.bincount(draw, minlength=runs) for draw in draws])
-    slopes = np.log(counts @ errors.T / runs) @ combination
-    low, high = np.quantile(slopes, [0.025, 0.975])
-    laws = [law(item, item.cell.n)[0] for item in group]
-    bounds = [bound(item, item.cell.n) for item in group]
-    law_slope = float(combination @ np.log(np.array(laws, float))) if None not in laws else math.nan
-    bound_slope = float(combination @ np.log(np.array(bounds, float))) if None not in bounds else math.nan
-    verdict = (
-        "no law" if math.isnan(law_slope) else "agrees with the law" if low <= law_slope <= high else "off the law"
-    )
-    cell = group[0].cell
-    setting = f"k={cell.k} d={cell.d} C={cell.separation:g} sigma={cell.sigma:g}"
-    exponent = float(combination @ np.log(means))
-    return Fit(cell.part, setting, "error_sq", "n", exponent, float(low), float(high), law_slope, bound_slope, verdict)
+        if item.cell.algorithm != "seeding":
+            groups.setdefault((*item.cell.start_fields(), item.cell.n), []).append(item)
+    found = []
+    for group in groups.values():
+        first = group[0]
+        for other in group[1:]:
+            a, b = per_centre(first), per_centre(other)
+            both = slice(min(len(a), len(b)))
+            good = first.ok[both] & other.ok[both]
+            if name_of(other.cell) == name_of(first.cell) or good.sum() < 3:
+                continue
+            a, b = a[both][good], b[both][good]
+            gap, ratio = inference.paired_difference(b, a), inference.ratio(b, a)
+            cell = other.cell
+            setting = f"k={cell.k} d={cell.d} C={cell.separation:g} sigma={cell.sigma:g}"
+            found.append(Paired(setting, name_of(first.cell), name_of(cell), cell.n, *gap[:2], *ratio))
+    return found

@@ -644,7 +644,7 @@ def _cells(x: ArrayLike, values: ArrayLike, least: int) -> tuple[np.ndarray, np.
         raise ValueError(f"needs at least {least} different positive sizes, got {sizes}")
     if v.shape[1] < 2:
         raise ValueError(f"needs at least 2 runs, got {v.shape[1]}")
-    if not (np.isfinite(v).all() and (v >= 0).all() and (v > 0).any(axis=1).all()):
-        raise ValueError("values are finite, at least 0, and not all 0 in a cell")
+    if not (np.isfinite(v).all() and (v.mean(axis=1) > 0).all()):
+        raise ValueError("values are finite, and their mean is above 0 in every cell")
     order = np.argsort(sizes)
     return sizes[order], v[order]

@@ -350,7 +350,7 @@ def _mixture_of(cell: Cell, seed: int, low: int, high: int, folder: Path) -> Mix
     """`_drawn_mixture`, drawn once for all cells that share it."""
     bare = cell.model_copy(update={**dict.fromkeys(("part", "algorithm"), ""), "theorem": "", "n": 0, "rate": None})
     bare = bare.model_copy(update={"checkpoints": (), "start": "", "seeding": None, "beta": None, "schedule": None})
-    bare = bare.model_copy(update={"rate_name": "", "adam": None, "average": 0.0, "displacement": False})
+    bare = bare.model_copy(update={"axes": (), "rate_name": "", "adam": None, "average": 0.0, "displacement": False})
     return _drawn_mixture(bare, seed, low, high, folder)
 
 

@@ -12,8 +12,8 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from jgmm import theory
-from jgmm.study import analysis, plots
-from jgmm.study.analysis import CellData
+from jgmm.study import analysis, cells, plots
+from jgmm.study.cells import CellData
 from jgmm.study.plots import COLOURS, Row
 
 SIGMA = 100.0  # what the document's bounds use; its samples have a standard deviation of sqrt(100)
@@ -74,7 +74,7 @@ def write_figures(folder: Path, data: list[CellData], rows: list[Row]) -> list[t
 def _example(item: CellData, kind: str, axis: str) -> np.ndarray:
     if item.example is None:
         raise ValueError(f"examples/{item.id}.parquet is missing: expected a finished study (jgmm run, --fresh)")
-    return analysis.points(item.example, kind, axis, item.cell.k if axis == "u" else item.cell.d)
+    return cells.points(item.example, kind, axis, item.cell.k if axis == "u" else item.cell.d)
 
 
 def _components(item: CellData) -> np.ndarray:

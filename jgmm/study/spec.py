@@ -203,6 +203,7 @@ class Cell(_Strict):
     checkpoints: tuple[int, ...]
     displacement: bool
     seeding: SeedingSizes | None
+    axes: tuple[tuple[str, str | int | float], ...] = ()  # what the spec says, axis by axis
 
     def mixture_fields(self) -> tuple:
         """What the mixture depends on."""
@@ -219,7 +220,9 @@ class Cell(_Strict):
 
     def identifier(self, seed: int, x64: bool) -> str:
         """A hash of the resolved content (of what decides the numbers; not of the theorem they are held against)."""
-        content = json.dumps([self.model_dump(mode="json", exclude={"theorem"}), seed, x64, ENGINE], sort_keys=True)
+        content = json.dumps(
+            [self.model_dump(mode="json", exclude={"theorem", "axes"}), seed, x64, ENGINE], sort_keys=True
+        )
         return hashlib.sha256(content.encode()).hexdigest()[:12]
 
 
@@ -432,7 +435,20 @@ def _cell(part: Part, folder: Path, point: dict[str, Any]) -> Cell:
         checkpoints=_checkpoints(where, n, part.stream) if n else (),
         displacement=part.stream.displacement and part.algorithm in ("lloyd", "soft"),
         seeding=sizes,
+        axes=_named_axes(point, rate_name, seeded=sizes is not None),
     )
+
+
+def _named_axes(point: dict[str, Any], rate_name: str, *, seeded: bool) -> tuple[tuple[str, str | int | float], ...]:
+    """Where a cell stands on each axis that it uses, as numbers and words."""
+
+    def plain(name: str, value: Any) -> str | int | float:
+        if name == "rate" and not isinstance(value, float):
+            return rate_name
+        return value if isinstance(value, (str, int, float)) else str(value)
+
+    used = {name: value for name, value in point.items() if value is not None and (seeded or "seeding" not in name)}
+    return tuple((name, plain(name, value)) for name, value in used.items())
 
 
 def _theorem(where: str, part: Part, start: str | float) -> str | int:

@@ -1,0 +1,224 @@
+"""Curves along one axis of a grid: exponents fitted to them, and how they compare with the bound's and the law's.
+
+A curve is the cells of a part that differ along one numeric axis (and those walked together with it), three values or
+more. Exponents are those of the plain mean squared error over runs whose seeding succeeded, the runs that all cells of
+the curve have; run r shares its bits over the cells, and the covariance of that is kept.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+from jgmm.study import inference, laws
+from jgmm.study.cells import CellData
+from jgmm.study.spec import Study
+
+MARGIN = 0.03  # exponents that differ by less are called equal
+WORDS = {"n": "N", "separation": "C"}
+
+
+class Curve(NamedTuple):
+    """Cells along an axis, by size."""
+
+    part: str
+    axis: str
+    setting: str
+    x: np.ndarray
+    items: list[CellData]
+
+
+class Fit(NamedTuple):
+    """A row of fits.csv: what the sizes say about an exponent; law and bound are slopes over the same sizes.
+
+    `exponent` is that of `family` (nan limits: none fits); `slope` is the plain one, end to end.
+    """
+
+    part: str
+    setting: str
+    quantity: str
+    axis: str
+    exponent: float
+    low: float
+    high: float
+    law: float
+    bound: float
+    verdict: str
+    family: str
+    chi2_df: float
+    ols: float
+    slope: float
+    slope_low: float
+    slope_high: float
+    sizes: int
+    runs: int
+
+
+class Comparison(NamedTuple):
+    """Measured against bound along an axis. gap = measured - bound exponent, between neighbours and end to end."""
+
+    kind: str  # tight | loose | contradicted | inconclusive
+    slope: float
+    bound: float
+    gap: float
+    low: float
+    high: float
+    local: np.ndarray
+    local_low: np.ndarray
+    local_high: np.ndarray
+
+
+def curves(study: Study, data: list[CellData]) -> list[Curve]:
+    """Every curve of a study: each numeric axis with three values or more, at each setting of the others."""
+    found = []
+    for part in study.part:
+        mine = [item for item in data if item.cell.part == part.name]
+        names = dict.fromkeys(name for item in mine for name, _ in item.cell.axes)
+        for axis in names:
+            if axis in part.together[1:]:
+                continue
+            moving = {axis, *(part.together if axis in part.together else ())}
+            groups: dict[tuple, list[CellData]] = {}
+            for item in mine:
+                rest = tuple(pair for pair in item.cell.axes if pair[0] not in moving)
+                groups.setdefault(rest, []).append(item)
+            found += [_curve(part.name, axis, group, mine) for group in groups.values() if _numeric(group, axis)]
+    return found
+
+
+def _numeric(group: list[CellData], axis: str) -> bool:
+    values = [dict(item.cell.axes).get(axis) for item in group]
+    return len(set(values)) >= 3 and all(isinstance(value, (int, float)) for value in values)
+
+
+def _curve(part: str, axis: str, group: list[CellData], mine: list[CellData]) -> Curve:
+    group = sorted(group, key=lambda item: dict(item.cell.axes)[axis])
+    fixed = [name for name, _ in group[0].cell.axes if len({dict(i.cell.axes).get(name) for i in group}) == 1]
+    varying = [name for name in fixed if len({dict(i.cell.axes).get(name) for i in mine}) > 1]
+    shown = list(dict.fromkeys([*varying, *(n for n in ("k", "d", "separation", "n") if n in fixed)]))
+    setting = " ".join(f"{WORDS.get(name, name)}={_short(dict(group[0].cell.axes)[name])}" for name in shown)
+    return Curve(part, axis, setting, np.array([dict(item.cell.axes)[axis] for item in group], float), group)
+
+
+def _short(value) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def usable(curve: Curve) -> bool:
+    """Whether exponents mean anything on this curve: positive sizes, two good runs or more, no mean of a few runs."""
+    if (curve.x <= 0).any() or curve.items[0].cell.algorithm == "seeding":
+        return (curve.x > 0).all() and not _carried(curve) and _runs(curve).sum() >= 3
+    return _runs(curve).sum() >= 3 and not _carried(curve)
+
+
+def _carried(curve: Curve) -> bool:
+    return any(item.ok.sum() < 3 or inference.carried_by_few(item.error_sq) for item in curve.items)
+
+
+def _runs(curve: Curve) -> np.ndarray:
+    """Which runs are good in every cell (of those that all have)."""
+    common = min(len(item.ok) for item in curve.items)
+    return np.logical_and.reduce([item.ok[:common] for item in curve.items])
+
+
+def values(curve: Curve) -> np.ndarray:
+    """Squared errors at the last checkpoint, shape (sizes, runs)."""
+    good = _runs(curve)
+    return np.stack([item.values["error_sq"][: len(good), -1][good].astype(float) for item in curve.items])
+
+
+def known(curve: Curve, what: str) -> np.ndarray | None:
+    """The law or the bound at each size; None unless it is known at all of them."""
+    index = -1
+    if what == "law":
+        numbers = [laws.law(item, len(item.samples) - 1).error_sq for item in curve.items]
+    else:
+        numbers = [laws.bound(item, int(item.samples[index])) for item in curve.items]
+    return None if any(number is None for number in numbers) else np.array(numbers, float)
+
+
+def slope_weights(x: np.ndarray) -> np.ndarray:
+    """w with w . y the least-squares slope of y on log x."""
+    centred = np.log(x) - np.log(x).mean()
+    return centred / (centred @ centred)
+
+
+def fit(curve: Curve) -> Fit | None:
+    """The fitted exponent of a curve, law and bound beside it; None where the mean is carried by a few runs."""
+    if not usable(curve):
+        return None
+    errors = values(curve)
+    found = inference.fit(curve.x, errors)
+    slope, error = _pooled(curve.x, errors)
+    quantile = float(stats.t.ppf(0.975, errors.shape[1] - 1))
+    law, bound = known(curve, "law"), known(curve, "bound")
+    weights = slope_weights(curve.x)
+    law_slope = float(weights @ np.log(law)) if law is not None else np.nan
+    bound_slope = float(weights @ np.log(bound)) if bound is not None else np.nan
+    low, high = slope - quantile * error, slope + quantile * error
+    said = "no law" if law is None else "agrees with the law" if low <= law_slope <= high else "off the law"
+    name = ("error_sq", WORDS.get(curve.axis, curve.axis))
+    ends = (found.exponent, found.low, found.high, law_slope, bound_slope)
+    shape = (found.family, found.chi2_df, found.ols_exponent)
+    return Fit(curve.part, curve.setting, *name, *ends, said, *shape, slope, low, high, len(curve.x), errors.shape[1])
+
+
+def _pooled(x: np.ndarray, errors: np.ndarray) -> tuple[float, float]:
+    """The least-squares slope of log means on log x, and its standard error from the runs."""
+    means = errors.mean(axis=1)
+    weights = slope_weights(x)
+    influence = weights @ (errors / means[:, None])
+    return float(weights @ np.log(means)), float(influence.std(ddof=1) / np.sqrt(errors.shape[1]))
+
+
+def against_bound(x: np.ndarray, errors: np.ndarray, bound: np.ndarray, level: float) -> Comparison:
+    """Does the measured error (sizes, runs) grow faster along x than the bound's shape, slower, or as fast?
+
+    Gaps between measured and bound exponents, end to end and between each two neighbours, get simultaneous intervals
+    (Bonferroni over all of them, Student's t). Contradicted: the end-to-end gap, or that of the two largest sizes, is
+    above MARGIN. Loose: the end-to-end gap is below -MARGIN. Tight: it is within the margin. Else inconclusive.
+    """
+    local = inference.local_exponents(x, errors)
+    order = np.argsort(x)
+    steps = np.diff(np.log(x[order]))
+    local_bound = np.diff(np.log(bound[order])) / steps
+    slope, error = _pooled(x, errors)
+    bound_slope = float(slope_weights(x) @ np.log(bound))
+    count = len(steps) + (len(steps) > 1)
+    quantile = float(stats.t.ppf(1 - level / (2 * count), errors.shape[1] - 1))
+    gap, reach = slope - bound_slope, quantile * error
+    gaps, reaches = local.exponent - local_bound, quantile * local.standard_error
+    if gap - reach > MARGIN or gaps[-1] - reaches[-1] > MARGIN:
+        kind = "contradicted"
+    elif gap + reach < -MARGIN:
+        kind = "loose"
+    elif gap - reach >= -MARGIN and gap + reach <= MARGIN:
+        kind = "tight"
+    else:
+        kind = "inconclusive"
+    return Comparison(
+        kind, slope, bound_slope, gap, gap - reach, gap + reach, local.exponent, gaps - reaches, gaps + reaches
+    )
+
+
+class LawCheck(NamedTuple):
+    """Measured means against laws, all cells at once."""
+
+    agrees: bool
+    cells: int
+    largest: float  # gap beyond the law's own accuracy, in standard errors
+    worst: int  # which
+
+
+def against_law(measured, errors, law, accuracy, freedom, level: float) -> LawCheck:
+    """Is every mean within its standard errors of its law (and of what the law's approximation may be off by)?
+
+    A cell contradicts if its gap beyond the accuracy exceeds Student's quantile at level / cells, two-sided
+    (Bonferroni): true laws are contradicted with probability at most `level`, whatever the cells share.
+    """
+    measured, errors, law, accuracy = (np.asarray(a, float) for a in (measured, errors, law, accuracy))
+    beyond = np.maximum(np.abs(measured - law) - accuracy, 0)
+    gaps = np.where(beyond > 0, beyond / np.maximum(errors, 1e-300), 0.0)
+    limits = stats.t.ppf(1 - level / (2 * len(gaps)), np.asarray(freedom))
+    worst = int(np.argmax(gaps / limits))
+    return LawCheck(bool((gaps <= limits).all()), len(gaps), float(gaps[worst]), worst)
