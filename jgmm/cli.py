@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import math
 import os
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from jgmm.study import spec
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run a command; the exit status: 0 done, 2 bad input, 130 interrupted."""
+    """Run a command; the exit status: 0 done, 1 our bug, 2 bad input, 3 unfinished, 130 interrupted."""
     arguments = _parser().parse_args(argv)
     try:
         return COMMANDS[arguments.command](arguments)
@@ -18,26 +19,51 @@ def main(argv: list[str] | None = None) -> int:
         for line in str(error).splitlines():
             print(f"jgmm: {line}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # the reader of our output has left
+        sys.stderr.close()
+        return 0
+    except OSError as error:
+        what = f"{error.filename}: " if error.filename else ""
+        print(f"jgmm: {what}{error.strerror or error}; finished tiles are stored", file=sys.stderr)
+        return 3
     except KeyboardInterrupt:
-        print("jgmm: interrupted; finished cells are stored, the same command goes on from them", file=sys.stderr)
+        print("jgmm: interrupted; finished tiles are stored, the same command goes on from them", file=sys.stderr)
         return 130
 
 
 def run(arguments: argparse.Namespace) -> int:
     """`jgmm run`: simulate what is missing, then report."""
     study = spec.load(arguments.spec)
-    changes = {"runs": arguments.runs, "seed": arguments.seed, "x64": arguments.x64 or None}
-    study = study.model_copy(update={key: value for key, value in changes.items() if value is not None})
     folder = Path(arguments.spec).parent if study.name not in spec.presets() else Path()
+    out = arguments.out or Path("results") / study.name
+    changes = {"seed": arguments.seed, "x64": arguments.x64 or None, "precision": arguments.precision}
+    changes |= {"runs": arguments.runs, "max_runs": arguments.max_runs}
+    study = study.model_copy(update={key: value for key, value in changes.items() if value is not None})
+    if study.max_runs is not None and study.max_runs < study.runs:
+        raise ValueError(f"max_runs is {study.max_runs}, expected at least runs = {study.runs}")
+    if arguments.runs is not None and not arguments.fresh:
+        _check_not_fewer(out, arguments.runs)
     spec.cells(study, folder)  # every fault of the spec, before JAX starts
     _start_jax(study.x64)
     command = importlib.import_module("jgmm.study.command")
-    return command.run(study, arguments.out or Path("results") / study.name, spec_folder=folder, fresh=arguments.fresh)
+    if arguments.dry_run:
+        return command.dry_run(study, out, spec_folder=folder)
+    return command.run(study, out, spec_folder=folder, fresh=arguments.fresh)
+
+
+def _check_not_fewer(out: Path, runs: int) -> None:
+    """Raises ValueError if a study with more runs lies there."""
+    if (out / "study.toml").is_file():
+        there = spec.load(str(out / "study.toml")).runs
+        if there > runs:
+            raise ValueError(f"--runs is {runs}, but {out} holds {there}: expected at least these, or --fresh")
 
 
 def report(arguments: argparse.Namespace) -> int:
     """`jgmm report`: summary, figures and report again, from the stored cells."""
-    importlib.import_module("jgmm.study.report").write(arguments.dir, _stored(arguments.dir))
+    written = importlib.import_module("jgmm.study.report").write(arguments.dir, _stored(arguments.dir))
+    for note in written.ignored:
+        print(f"jgmm: {note}", file=sys.stderr)
     print(arguments.dir / "report.html")
     return 0
 
@@ -81,6 +107,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--seed", type=_seed, help="a whole number; the same seed gives the same results")
     command.add_argument("--out", type=Path, metavar="DIR", help="where to write (default: results/NAME)")
     command.add_argument("--fresh", action="store_true", help="replace what a study left in the folder")
+    command.add_argument("--precision", type=_positive, metavar="P", help="add runs until relative errors are below P")
+    command.add_argument("--max-runs", type=_count, metavar="R", help="the most runs that --precision may add up to")
+    command.add_argument("--dry-run", action="store_true", help="say what it would take, and write nothing")
     command.add_argument("--x64", action="store_true", help="compute in float64")
     command = commands.add_parser("report", help="rebuild summary, figures and report from the stored cells")
     command.add_argument("dir", type=Path, metavar="DIR")
@@ -103,6 +132,16 @@ def _whole(low: int, what: str):
         return value
 
     return parse
+
+
+def _positive(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} given, expected a positive number")
+    return value
 
 
 _count = _whole(1, "a whole number of at least 1")

@@ -190,8 +190,10 @@ def seed_centres(
         gap, shift = (_per_run_number(x, batch) for x in oja_rate(batch.mixture))
         state = (*state, (gap, shift, jnp.int32(0)))
 
+    draw = block if block <= 32 else stream.BLOCK  # one program for all larger blocks
+
     def power(state, count):
-        return _power_blocks(state, batch.mixture, jnp.int32(count), block=block, mesh=batch.mesh)
+        return _power_blocks(state, batch.mixture, jnp.int32(count), jnp.int32(block), draw=draw, mesh=batch.mesh)
 
     words, basis, *_ = _drive(power, state, blocks, block * batch.num_runs, progress)
     sizes = {"graph_points": graph_points, "neighbors": neighbors, "mesh": batch.mesh}
@@ -482,12 +484,9 @@ def _advance(carry, parameters, mixture, count, *, step, block, mesh):
     return _sharded(shard, mesh, carry, parameters, mixture, count)
 
 
-@partial(jax.jit, static_argnames=("block", "mesh"))
-def _power_blocks(carry, mixture, count, *, block, mesh):
-    # Samples are drawn in the largest even parts of a power block that are at most 32.
-    draw = -(-block // -(-block // 32))
-
-    def shard(carry, mixture, count):
+@partial(jax.jit, static_argnames=("draw", "mesh"))
+def _power_blocks(carry, mixture, count, block, *, draw, mesh):
+    def shard(carry, mixture, count, block):
         def one(_, carry):
             words, basis = carry
             words, state = stream.fold(_pca_step, words, pca.init(basis), mixture, block, block=draw)
@@ -501,7 +500,7 @@ def _power_blocks(carry, mixture, count, *, block, mesh):
 
         return lax.fori_loop(0, count, one if len(carry) == 2 else one_oja, carry)
 
-    return _sharded(shard, mesh, carry, mixture, count)
+    return _sharded(shard, mesh, carry, mixture, count, block)
 
 
 @partial(jax.jit, static_argnames=("mesh",))

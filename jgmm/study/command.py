@@ -1,5 +1,7 @@
 """What `jgmm run` and `jgmm show` do once JAX is up: simulate, report, and talk to the terminal."""
 
+import shutil
+import signal
 import sys
 import time
 from importlib.metadata import version
@@ -11,30 +13,121 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from jgmm.study import report, runner
+from jgmm.study import plan, report, runner, spec, store
 from jgmm.study.spec import Cell, Study
 
-PLAIN_SECONDS = 20  # between lines of progress where there is no terminal
+PLAIN_SECONDS = 60  # between lines of progress where there is no terminal
+PILOT_SECONDS = 4.0  # of a dry run's pilot, about
+BYTES_PER_ROW = 30  # of a cell's file, compressed: measured 20 to 40
 
 
 def run(study: Study, out: Path, *, spec_folder: Path, fresh: bool) -> int:
-    """Simulate what is missing in `out`, report, and print the closing table."""
+    """Simulate what is missing in `out`, report, and print the verdicts. 0 done, 3 unfinished, 130 interrupted."""
     console = Console(stderr=True)
     started = time.perf_counter()
     devices = jax.devices()
     console.print(
         f"[bold]{study.name}[/]: {study.runs} runs on {len(devices)} x {devices[0].device_kind},"
-        f" seed {study.seed} -> {out}"
+        f" seed {study.seed} -> {out}",
+        highlight=False,
     )
-    with _meter(console) as progress:
-        done = runner.run(study, out, environment(), spec_folder=spec_folder, fresh=fresh, progress=progress)
+    stopper = _Stopper(console)
+    try:
+        with stopper, _Meter(console) as progress:
+            done = runner.run_study(
+                study, out, environment(), spec_folder=spec_folder, fresh=fresh, progress=progress, stop=stopper.asked
+            )
+    except runner.Stopped:
+        _say_left(console, study, out, spec_folder)
+        return 130 if stopper.signal == signal.SIGINT else 3
+    for note in (*done.ignored, *done.failures):
+        console.print(f"[yellow]{note}[/]", highlight=False)
+    seconds = f"{done.samples:.3g} samples in {done.seconds:.1f} s"
+    console.print(f"runs of cells: {done.computed} computed, {done.reused} reused, {done.left} left; {seconds}")
+    if done.left:
+        console.print(f"unfinished: {done.left} runs of cells are missing; the same command goes on")
+        return 3
+    stored = spec.load(str(out / "study.toml"))
+    timing = {"seconds": round(done.seconds, 2), "samples": done.samples} if done.computed else None
+    written = report.write(out, stored, spec_folder, timing=timing)
+    _print(written, quiet_cells=stored.report != "seed")
     console.print(
-        f"{done.computed} cells computed, {done.reused} reused; {done.samples:.3g} samples in {done.seconds:.1f} s"
+        f"{out / 'report.html'}  ({time.perf_counter() - started:.1f} s in all)", highlight=False, soft_wrap=True
     )
-    written = report.write(out, study, spec_folder)
-    _print_table(written.headline)
-    console.print(f"{out / 'report.html'}  ({time.perf_counter() - started:.1f} s in all)")
     return 0
+
+
+def dry_run(study: Study, out: Path, *, spec_folder: Path) -> int:
+    """Print what a run would take, from a short pilot; write nothing."""
+    console = Console(width=None if sys.stdout.isatty() else 150)
+    cells = spec.cells(study, spec_folder)
+    runner.check_mixtures(study, cells, spec_folder)
+    names = {cell.identifier(study.seed, study.x64): cell for cell in cells}
+    stored = store.scan(out, {name: runner.rows_per_run(cell) for name, cell in names.items()}).cells
+    todo = [
+        plan.Piece(cell, low, high)
+        for name, cell in names.items()
+        for low, high in store.missing(stored.get(name, []), study.runs)
+    ]
+    devices = jax.devices()
+    tasks = plan.tasks(todo, devices=len(devices), gpu=devices[0].platform == "gpu")
+    samples = sum(runner.samples_of(task) for task in tasks)
+    rows = sum((p.high - p.low) * runner.rows_per_run(p.cell) for p in todo)
+    largest = max((cell.k * cell.d for cell in cells), default=1)
+    width = max(plan.pack_width(c.k, c.d, c.n, devices=len(devices), gpu=False) for c in cells)
+    memory = (500e6 + 60 * width * largest + 16 * max((p.high - p.low for p in todo), default=0)) / 1e9
+    pilot, seconds, per_program = _pilot(study, todo, len(devices), spec_folder)
+    console.print(f"[bold]{study.name}[/]: {len(cells)} cells x {study.runs} runs, {len(todo)} with runs to do")
+    console.print(f"samples    {samples:.3g} in {len(tasks)} tasks")
+    console.print(f"memory     about {memory:.1f} GB")
+    console.print(f"files      {len(cells)} cell files, about {rows * BYTES_PER_ROW / 1e6:.1f} MB")
+    console.print(f"time       about {seconds:.0f} s on {len(devices)} x {devices[0].device_kind} ({per_program})")
+    target = study.precision or 0.01
+    table = Table(title=f"runs for a relative standard error of {target:g} (from {PILOT_RUNS} pilot runs)")
+    for name in ("part", "cells", "relative sd of a run", "runs"):
+        table.add_column(name, justify="left" if name == "part" else "right")
+    for part, spreads in pilot.items():
+        worst = max(spreads)
+        table.add_row(part, str(len(spreads)), f"{worst:.3g}", f"{int(np.ceil((worst / target) ** 2))}")
+    console.print(table)
+    console.print("nothing was written")
+    return 0
+
+
+PILOT_RUNS = 64
+
+
+def _pilot(study: Study, todo: list[plan.Piece], devices: int, folder: Path):
+    """Relative spread of a run by part, and an estimate of the whole, from cells cut to what a short pilot allows."""
+    spreads: dict[str, list[float]] = {}
+    ratios = []
+    started = time.perf_counter()
+    chosen: dict[tuple, list[plan.Piece]] = {}
+    for piece in todo:
+        chosen.setdefault((piece.cell.part, piece.cell.program_fields()), []).append(piece)
+    for (part, _), pieces in chosen.items():
+        cell = min((p.cell for p in pieces), key=lambda c: c.n + (c.seeding.n if c.seeding else 0))
+        if time.perf_counter() - started > 10 * PILOT_SECONDS:
+            break
+        runs = PILOT_RUNS
+        allowed = PILOT_SECONDS * devices / len(chosen) / max(plan.cost(cell, runs, seeded=True), 1e-12)
+        short = _shortened(cell, allowed)
+        error, seconds = runner.pilot(study, short, runs, folder)
+        ratios.append((seconds * devices, plan.cost(short, runs, seeded=True)))
+        mean = error.mean()
+        spreads.setdefault(part, []).append(float(error.std(ddof=1) / mean) if mean else 0.0)
+    factor = np.median([a / b for a, b in ratios]) if ratios else 1.0
+    stream = sum(task.seconds for task in plan.tasks(todo, devices=devices)) * max(float(factor), 0.2)
+    programs = len({p.cell.program_fields() for p in todo})
+    return spreads, stream + 3.0 * programs + 3, f"{stream:.0f} s of streams, {programs} programs to compile"
+
+
+def _shortened(cell: Cell, allowed: float) -> Cell:
+    """The cell with a shorter stream, if the whole of it is more than a pilot allows."""
+    if allowed >= 1 or cell.algorithm == "seeding":
+        return cell
+    n = max(int(cell.n * allowed), 200)
+    return cell.model_copy(update={"n": n, "checkpoints": (n,)})
 
 
 def show(study: Study, cell: Cell, run_id: int, folder: Path) -> None:
@@ -42,7 +135,8 @@ def show(study: Study, cell: Cell, run_id: int, folder: Path) -> None:
     table = runner.replay(study, cell, run_id, spec_folder=folder)
     names = ("samples", "error_sq", "error_sum", "error_max", "lost")
     columns = [np.asarray(table[name]) for name in names]
-    print(f"# part {cell.part}, run {run_id}: {cell.algorithm} k={cell.k} d={cell.d} n={cell.n} rate={cell.rate}")
+    rate = cell.rate_name if cell.rate is None else f"{cell.rate:g}"
+    print(f"# part {cell.part}, run {run_id}: {cell.algorithm} k={cell.k} d={cell.d} n={cell.n} rate={rate}")
     print("".join(f"{name:>14}" for name in names))
     for row in zip(*columns, strict=True):
         print("".join(f"{value:14.7g}" for value in row))
@@ -56,19 +150,71 @@ def environment() -> dict:
     return {"python": sys.version.split()[0], "packages": packages, "device": device}
 
 
-def _print_table(headline: report.Headline) -> None:
-    table = Table(title=headline.title, title_justify="left", caption=headline.caption, caption_justify="left")
-    for index, name in enumerate(headline.columns):
-        table.add_column(name, justify="left" if index == 0 else "right", overflow="fold")
-    for row in headline.rows:
-        table.add_row(*row)
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=150)
-    console.print(table)
+def _print(written: report.Written, *, quiet_cells: bool) -> None:
+    """The verdicts, and the seed's table or that of the cells."""
+    width = None if sys.stdout.isatty() else 150
+    console = Console(width=width, highlight=False)
+    for note in written.ignored:
+        console.print(f"[yellow]{note}[/]")
+    rows = written.headline.rows
+    if not quiet_cells or len(rows) <= 40:
+        table = Table(title=written.headline.title, title_justify="left")
+        table.caption, table.caption_justify = written.headline.caption, "left"
+        for index, name in enumerate(written.headline.columns):
+            table.add_column(name, justify="left" if index == 0 else "right", overflow="fold")
+        for row in rows:
+            table.add_row(*row)
+        console.print(table)
+    else:
+        console.print(f"{len(rows)} cells: see the report")
+    for verdict in written.verdicts:
+        console.print(f"[bold]{verdict.verdict}[/] - {verdict.sentence}")
+    if written.laws:
+        console.print(f"[bold]exact laws[/] - {written.laws.sentence}")
 
 
-class _meter:
+def _say_left(console: Console, study: Study, out: Path, spec_folder: Path) -> None:
+    cells = {c.identifier(study.seed, study.x64): c for c in spec.cells(study, spec_folder)}
+    stored = store.scan(out, {name: runner.rows_per_run(cell) for name, cell in cells.items()}).cells
+    left = sum(h - low for name in cells for low, h in store.missing(stored.get(name, []), study.runs))
+    total = len(cells) * study.runs
+    console.print(
+        f"stopped: {total - left} of {total} runs of cells are stored in {out}; the same command goes on from them",
+        highlight=False,
+    )
+
+
+class _Stopper:
+    """The first SIGINT or SIGTERM asks the run to stop at its next chance; the second ends the process at once."""
+
+    def __init__(self, console: Console):
+        self.console = console
+        self.signal: int | None = None
+        self.before: dict = {}
+
+    def __enter__(self):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            try:
+                self.before[number] = signal.signal(number, self._ask)
+            except ValueError:  # not in the main thread: whoever owns it stops us
+                continue
+        return self
+
+    def __exit__(self, *error):
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+
+    def _ask(self, number, frame) -> None:
+        self.signal = number
+        signal.signal(number, signal.SIG_DFL)
+        self.console.print("stopping: what is finished is being stored (once more to stop at once)")
+
+    def asked(self) -> bool:
+        """Whether somebody has asked."""
+        return self.signal is not None
+
+
+class _Meter:
     """A live bar on a terminal, a plain line now and then elsewhere: samples done, samples a second, time left."""
 
     def __init__(self, console: Console):
@@ -88,9 +234,11 @@ class _meter:
 
     def __call__(self, name: str, done: int, total: int) -> None:
         elapsed = time.perf_counter() - self.started
-        what = f"{done / 1e6:,.0f} of {total / 1e6:,.0f} M samples, {done / elapsed / 1e6:.0f} M/s"
+        rate = done / elapsed / 1e6
+        what = f"{done / 1e6:,.0f} of {total / 1e6:,.0f} M samples, {rate:.0f} M/s"
         if self.console.is_terminal:
-            self.bar.update(self.task, completed=done, total=total, description=name, what=what)
+            room = shutil.get_terminal_size().columns > 90
+            self.bar.update(self.task, completed=done, total=total, description=name, what=what if room else "")
         elif time.perf_counter() - self.last > PLAIN_SECONDS:
             self.last = time.perf_counter()
             left = elapsed * (total - done) / done

@@ -1,4 +1,4 @@
-"""Figures from summary rows: error curves with two standard errors, law and bound."""
+"""Figures of a study, in print and for colour-blind readers, as PNG and SVG."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -6,12 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-# Okabe and Ito 2008: told apart by colour-blind readers.
+from jgmm.study import curves, inference, verdict
+from jgmm.study.cells import CellData
+from jgmm.study.curves import Curve
+
+# Okabe and Ito 2008: told apart by colour-blind readers; markers tell them apart in black and white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = "os^DvPX"
 STYLE: dict[Any, Any] = {
     "figure.dpi": 110,
     "savefig.dpi": 110,
@@ -22,8 +28,13 @@ STYLE: dict[Any, Any] = {
     "grid.alpha": 0.25,
     "legend.frameon": False,
     "axes.prop_cycle": cycler(color=COLOURS),
+    "svg.hashsalt": "jgmm",  # the same figure gives the same file
 }
 Row = dict[str, Any]
+SHOWN = len(COLOURS)  # settings in one figure
+AXES = {"n": "horizon N", "separation": "separation C", "sigma": "sigma", "start": "start offset / sigma"}
+AXES |= {"seeding.block": "block B", "seeding.graph_points": "graph points k0", "seeding.n": "seeding samples N0"}
+ERROR = "squared error, sum over centres"
 
 
 def figure(columns: int = 1, *, rows: int = 1, size: tuple[float, float] = (5.2, 3.8)) -> tuple[Figure, list[Axes]]:
@@ -35,9 +46,10 @@ def figure(columns: int = 1, *, rows: int = 1, size: tuple[float, float] = (5.2,
 
 
 def save(made: Figure, path: Path) -> Path:
-    """Write the figure as PNG."""
+    """Write the figure as PNG, and as SVG beside it."""
     with mpl.rc_context(STYLE):
         made.savefig(path)
+        made.savefig(path.with_suffix(".svg"), metadata={"Date": None})
     return path
 
 
@@ -67,7 +79,8 @@ def line(axes: Axes, rows: Sequence[Row], *, x: str, y: str, label: str | None, 
 def logarithmic(axes: Axes, *, title: str, x: str, y: str) -> None:
     """Logarithmic axes with their names, and a legend."""
     axes.set(xscale="log", yscale="log", title=title, xlabel=x, ylabel=y)
-    axes.legend(fontsize=7.5)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(fontsize=7.5)
 
 
 def final(rows: Iterable[Row]) -> list[Row]:
@@ -78,40 +91,197 @@ def final(rows: Iterable[Row]) -> list[Row]:
     return list(last.values())
 
 
-def write_curves(folder: Path, rows: list[Row]) -> list[tuple[Path, str]]:
-    """For each part a figure of squared error against N (several horizons) or samples (one), and its caption."""
+def write_all(folder: Path, found: list[Curve], data: list[CellData], rows: list[Row]) -> list[tuple[Path, str]]:
+    """Every figure of a study, with its caption."""
+    last = {row["cell"]: row for row in final(rows)}
     figures = []
-    for part in dict.fromkeys(row["part"] for row in rows if row["algorithm"] != "seeding"):
-        mine = [row for row in rows if row["part"] == part]
-        many = len({row["n"] for row in mine}) > 1
-        made, (axes,) = figure(size=(6.4, 4.4))
-        settings = ("k", "d", "separation", "sigma", "start", "rate_name", "beta")
-        varying = [s for s in settings if len({row[s] for row in mine}) > 1]
-        chosen = final(mine) if many else [row for row in mine if row["samples"] > 0]
-        groups = list(dict.fromkeys(tuple(row[s] for s in varying) for row in chosen))
-        for index, group in enumerate(groups):
-            group_rows = sorted(
-                (r for r in chosen if tuple(r[s] for s in varying) == group), key=lambda r: r["samples"]
-            )
-            colour = COLOURS[index % len(COLOURS)]
-            name = ", ".join(
-                f"{s} {v:g}" if isinstance(v, float) else f"{s} {v}" for s, v in zip(varying, group, strict=True)
-            )
-            curve(axes, group_rows, x="samples", quantity="error_sq", label=name or "measured", colour=colour)
-            first = index == 0
-            line(axes, group_rows, x="samples", y="law_error_sq", label="law" if first else None, colour=colour)
-            line(
-                axes,
-                group_rows,
-                x="samples",
-                y="bound_error_sq",
-                label="bound" if first else None,
-                colour=colour,
-                style=":",
-            )
-        logarithmic(axes, title=part, x="horizon N" if many else "samples", y="squared error, sum over centres")
-        path = save(made, folder / f"{part}.png")
-        figures.append(
-            (path, f"{part}: mean squared error with bars of two standard errors, the exact law and the bound.")
+    for part, axis in dict.fromkeys((c.part, c.axis) for c in found):
+        mine = [c for c in found if (c.part, c.axis) == (part, axis)]
+        if mine[0].axis == "separation" and all(item.displacement is not None for c in mine for item in c.items):
+            figures.append(_floor(folder, part, mine, last))
+        else:
+            figures.append(_axis(folder, part, axis, mine, last))
+    figures += _phases(folder, data, last)
+    figures += _trajectories(folder, data, rows)
+    return figures
+
+
+def _spread(found: list, count: int = SHOWN) -> list:
+    """At most `count` of them, evenly, the first and last included."""
+    if len(found) <= count:
+        return found
+    return [found[round(i * (len(found) - 1) / (count - 1))] for i in range(count)]
+
+
+def _note(found: list) -> str:
+    return f" ({SHOWN} of {len(found)} settings shown)" if len(found) > SHOWN else ""
+
+
+def _axis(folder: Path, part: str, axis: str, found: list[Curve], last: dict[str, Row]) -> tuple[Path, str]:
+    """Error against an axis, and local exponents between neighbours."""
+    exponents = any(curves.usable(c) for c in found)
+    made, panels = figure(2 if exponents else 1, size=(5.6, 4.0))
+    left = panels[0]
+    for index, c in enumerate(_spread(found)):
+        colour, marker, first = COLOURS[index], MARKERS[index], index == 0
+        mine = [{**last[item.id], "axis": value} for item, value in zip(c.items, c.x, strict=True)]
+        means, errors = (np.array([row[f"error_sq_ok_{what}"] for row in mine], float) for what in ("mean", "se"))
+        label = c.setting or "measured"
+        left.plot(c.x, means, marker, ms=4, color=colour, label=label)
+        left.fill_between(
+            c.x, np.maximum(means - 2 * errors, means * 1e-3), means + 2 * errors, color=colour, alpha=0.25
         )
+        line(left, mine, x="axis", y="law_error_sq", label="law" if first else None, colour=colour)
+        line(left, mine, x="axis", y="bound_error_sq", label="bound" if first else None, colour=colour, style=":")
+        line(
+            left,
+            mine,
+            x="axis",
+            y="oracle_error_sq",
+            label="labelled oracle" if first else None,
+            colour=colour,
+            style="--",
+        )
+        if exponents and curves.usable(c):
+            _local(panels[1], c, colour, marker, first)
+    name = AXES.get(axis, axis)
+    logarithmic(left, title=f"{part}: error against {name}", x=name, y=ERROR)
+    if exponents:
+        panels[1].set(xscale="log", title="local exponents", xlabel=name, ylabel="d log error / d log axis")
+        panels[1].legend(fontsize=7.5)
+    path = save(made, folder / f"{part}-{axis.replace('.', '-')}.png")
+    caption = f"{part}: mean squared error against {name}, bands of two standard errors; exact law, bound, oracle"
+    tail = "; local exponents between neighbours, bars of two standard errors" if exponents else ""
+    return path, f"{caption}{tail}{_note(found)}."
+
+
+def _local(axes: Axes, c: Curve, colour: str, marker: str, first: bool) -> None:
+    local = inference.local_exponents(c.x, curves.values(c))
+    axes.errorbar(
+        local.x,
+        local.exponent,
+        2 * local.standard_error,
+        fmt=marker,
+        ms=4,
+        capsize=2,
+        color=colour,
+        label="measured" if first else None,
+    )
+    for what, style in (("law", "-"), ("bound", ":")):
+        values = curves.known(c, what)
+        if values is not None:
+            axes.plot(
+                local.x,
+                np.diff(np.log(values)) / np.diff(np.log(c.x)),
+                style,
+                color=colour,
+                lw=1.3,
+                label=what if first else None,
+            )
+
+
+def _floor(folder: Path, part: str, found: list[Curve], last: dict[str, Row]) -> tuple[Path, str]:
+    """The floor against the separation."""
+    made, (axes,) = figure(size=(6.4, 4.4))
+    for index, c in enumerate(_spread(found)):
+        colour, first = COLOURS[index], index == 0
+        mine = [last[item.id] for item in c.items]
+        seen = [row for row in mine if row["floor_measured"] is not None and row["floor_measured"] > 0]
+        low = [min(2 * row["floor_se"], 0.9 * row["floor_measured"]) for row in seen]
+        bars = [low, [2 * row["floor_se"] for row in seen]]
+        axes.errorbar(
+            [r["separation"] for r in seen],
+            [r["floor_measured"] for r in seen],
+            bars,
+            fmt=MARKERS[index],
+            ms=4,
+            capsize=2,
+            color=colour,
+            label="measured, less its twin" if first else c.setting,
+        )
+        line(axes, mine, x="separation", y="floor_error_sq", label="law" if first else None, colour=colour)
+        bound = [{"separation": i.cell.separation, "bound": verdict.floor_bound(i)} for i in c.items]
+        line(
+            axes,
+            bound,
+            x="separation",
+            y="bound",
+            label="Theorem 1's floor, unit constants" if first else None,
+            colour=colour,
+            style=":",
+        )
+    axes.set(yscale="log", title=f"{part}: the floor", xlabel="separation C", ylabel="squared mean displacement")
+    axes.legend(fontsize=7.5)
+    caption = (
+        f"{part}: squared length of the mean displacement of the centres, estimated without bias, bars of two standard"
+        " errors; its law; the floor in the theorem's bound"
+    )
+    return save(made, folder / f"{part}-floor.png"), caption + _note(found) + "."
+
+
+def _phases(folder: Path, data: list[CellData], last: dict[str, Row]) -> list[tuple[Path, str]]:
+    """A map of success over two axes for each part that has two numeric axes of three values and a success to tell."""
+    figures = []
+    for part in dict.fromkeys(item.cell.part for item in data):
+        mine = [item for item in data if item.cell.part == part]
+        seeding = mine[0].cell.algorithm == "seeding"
+        column = "theorem3_passed" if seeding else "converged"
+        points = [dict(item.cell.axes) for item in mine]
+        numeric = [
+            name
+            for name in points[0]
+            if all(isinstance(p.get(name), (int, float)) for p in points) and len({p[name] for p in points}) >= 3
+        ]
+        if len(numeric) != 2 or len({(p[numeric[0]], p[numeric[1]]) for p in points}) < len(mine) or "n" in numeric:
+            continue
+        y, x = numeric
+        xs, ys = sorted({p[x] for p in points}), sorted({p[y] for p in points})
+        grid = np.full((len(ys), len(xs)), np.nan)
+        for item, p in zip(mine, points, strict=True):
+            grid[ys.index(p[y]), xs.index(p[x])] = last[item.id][column]
+        made, (axes,) = figure(size=(1.8 + 0.75 * len(xs), 1.6 + 0.42 * len(ys)))
+        image = axes.imshow(grid, origin="lower", cmap="cividis", vmin=0, vmax=1, aspect="auto")
+        for (i, j), value in np.ndenumerate(grid):
+            if np.isfinite(value):
+                axes.text(
+                    j,
+                    i,
+                    f"{value:.2f}",
+                    ha="center",
+                    va="center",
+                    fontsize=8,
+                    color="white" if value < 0.5 else "black",
+                )
+        axes.grid(False)
+        axes.set_xticks(range(len(xs)), [f"{v:g}" for v in xs])
+        axes.set_yticks(range(len(ys)), [f"{v:g}" for v in ys])
+        what = "every centre within C sigma/20" if seeding else "every centre within C sigma/2 of its mean"
+        axes.set(xlabel=AXES.get(x, x), ylabel=AXES.get(y, y), title=f"{part}: share of runs, {what}")
+        made.colorbar(image, ax=axes, shrink=0.9)
+        caption = (
+            f"{part}: share of runs that end with {what}, of all runs. Wilson intervals stand in the table of cells."
+        )
+        figures.append((save(made, folder / f"{part}-phase.png"), caption))
+    return figures
+
+
+def _trajectories(folder: Path, data: list[CellData], rows: list[Row]) -> list[tuple[Path, str]]:
+    """Error against samples, for parts whose cells have checkpoints on their way."""
+    figures = []
+    for part in dict.fromkeys(item.cell.part for item in data if len(item.cell.checkpoints) > 2):
+        mine = [item for item in data if item.cell.part == part]
+        made, (axes,) = figure(size=(6.4, 4.4))
+        varying = [n for n, _ in mine[0].cell.axes if len({dict(i.cell.axes).get(n) for i in mine}) > 1]
+        for index, item in enumerate(_spread(mine)):
+            own = [row for row in rows if row["cell"] == item.id and row["samples"] > 0]
+            point = dict(item.cell.axes)
+            label = ", ".join(f"{curves.WORDS.get(n, n)} {point.get(n)}" for n in varying) or "measured"
+            curve(
+                axes, own, x="samples", quantity="error_sq", label=label, colour=COLOURS[index], marker=MARKERS[index]
+            )
+            first = index == 0
+            line(axes, own, x="samples", y="law_error_sq", label="law" if first else None, colour=COLOURS[index])
+        logarithmic(axes, title=f"{part}: one run's error as it goes", x="samples", y=ERROR)
+        caption = f"{part}: mean squared error on the way, bars of two standard errors, and the exact law{_note(mine)}."
+        figures.append((save(made, folder / f"{part}-samples.png"), caption))
     return figures

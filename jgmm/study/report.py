@@ -1,17 +1,23 @@
-"""Summary, fits, figures and the page, all from the stored cells."""
+"""Verdicts, summary, fits, figures and the page, all from the stored cells."""
 
 import base64
+import csv
+import io
+import math
+import time
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.csv as pc
 from jinja2 import Environment, PackageLoader
 
-from jgmm.study import analysis, plots, seed_document, spec, store
+from jgmm.study import analysis, cells, curves, inference, plots, seed_document, spec, store, verdict
+from jgmm.study.cells import CellData
 from jgmm.study.plots import Row
-from jgmm.study.spec import Study
+from jgmm.study.spec import Cell, Study
 
 CURVE_COLUMNS = ("cell", "part", "algorithm", "k", "d", "C", "N", "error_sq", "law", "bound", "failed")
 
@@ -30,24 +36,31 @@ class Written(NamedTuple):
 
     headline: Headline
     summary: list[Row]
-    fits: list[analysis.Fit]
+    fits: list[curves.Fit]
     figures: list[tuple[Path, str]]
+    verdicts: list[verdict.Verdict]
+    laws: verdict.LawVerdict | None
+    look: int
+    ignored: list[str]
 
 
-def write(folder: Path, study: Study, spec_folder: Path | None = None) -> Written:
-    """Write summary.parquet, summary.csv, fits.csv, figures/ and report.html.
+def write(folder: Path, study: Study, spec_folder: Path | None = None, *, timing: dict | None = None) -> Written:
+    """Write summary.parquet, .csv, fits.csv, verdicts.csv, paired.csv, looks.json, figures/ and report.html.
 
-    Raises ValueError if a cell is missing.
+    timing: what the simulation took (seconds, samples), kept with the look. Raises ValueError if a run is missing.
     """
-    cells = spec.cells(study, spec_folder or folder)
-    data = [analysis.read(folder, cell, study) for cell in cells]
-    summary = analysis.summarize(data)
-    fits = analysis.fits(data)
-    table = pa.Table.from_pylist(summary)
-    store.write_table(folder / "summary.parquet", table)
-    pc.write_csv(table, folder / "summary.csv")
-    fields = analysis.Fit._fields
-    pc.write_csv(pa.table({name: [getattr(fit, name) for fit in fits] for name in fields}), folder / "fits.csv")
+    described = spec.cells(study, spec_folder or folder)
+    expected = {c.identifier(study.seed, study.x64): 1 + len(c.checkpoints) for c in described}
+    done = store.scan(folder, expected)
+    pieces = {name: done.cells.get(name, []) for name in expected}
+    data = [cells.read(folder, cell, study, pieces[name]) for name, cell in zip(expected, described, strict=True)]
+    summary = [row for item in data for row in analysis.summarize(item)]
+    found = curves.curves(study, data)
+    fits = [fit for fit in map(curves.fit, found) if fit is not None]
+    look = _look(folder, study, data)
+    verdicts = verdict.verdicts(study, data, look)
+    law = verdict.law_verdict(data, look)
+    pairs = analysis.paired(data)
     (folder / "figures").mkdir(exist_ok=True)
     if study.report == "seed":
         figures = seed_document.write_figures(folder / "figures", data, summary)
@@ -56,10 +69,38 @@ def write(folder: Path, study: Study, spec_folder: Path | None = None) -> Writte
             seed_document.TITLE.format(runs=study.runs), seed_document.COLUMNS, rows, seed_document.CAPTION
         )
     else:
-        figures = plots.write_curves(folder / "figures", summary)
+        figures = plots.write_all(folder / "figures", found, data, summary)
         headline = Headline(study.name, CURVE_COLUMNS, [_curve_row(row) for row in plots.final(summary)], "")
-    store.write_text(folder / "report.html", _page(folder, study, headline, summary, fits, figures))
-    return Written(headline, summary, fits, figures)
+    table = pa.Table.from_pylist(summary)
+    store.write_table(folder / "summary.parquet", table)
+    pc.write_csv(table, folder / "summary.csv")
+    _write_csv(folder / "fits.csv", curves.Fit._fields, fits)
+    _write_csv(folder / "paired.csv", analysis.Paired._fields, pairs)
+    fields = ("theorem", "verdict", "sentence", "level", "look")
+    _write_csv(folder / "verdicts.csv", fields, [[getattr(v, name) for name in fields] for v in verdicts])
+    said = {v.theorem: v.sentence for v in verdicts}
+    total = sum(len(item.ok) for item in data)
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+    store.record_look(folder, {"look": look, "runs": total, "time": stamp, **(timing or {}), "verdicts": said})
+    written = Written(headline, summary, fits, figures, verdicts, law, look, done.ignored)
+    store.write_text(folder / "report.html", _page(folder, study, data, written, pairs))
+    return written
+
+
+def _look(folder: Path, study: Study, data: list[CellData]) -> int:
+    """Which look this is: looking again at the same runs is the same look; a precision's rounds count as looks."""
+    total = sum(len(item.ok) for item in data)
+    past = [look for look in store.looks(folder) if look["runs"] != total]
+    most = max(len(item.ok) for item in data)
+    rounds = sum(runs <= most for runs in study.rounds()) if study.precision is not None else 1
+    return max(len(past) + 1, rounds)
+
+
+def _write_csv(path: Path, fields: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([fields, *rows])
+    store.write_text(path, text.getvalue())
 
 
 def _curve_row(row: Row) -> tuple[str, ...]:
@@ -70,18 +111,103 @@ def _curve_row(row: Row) -> tuple[str, ...]:
     return (*fixed, str(row["n"]), numbers, *known, str(row["runs"] - row["runs_ok"]))
 
 
-def _page(folder, study, headline, summary, fits, figures) -> str:
+def number(value: Any, digits: int = 4) -> str:
+    """A number for a table; nothing where there is none."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    return f"{value:.{digits}g}" if isinstance(value, float) else str(value)
+
+
+def mechanism(cell: Cell) -> str:
+    """How a cell's data are drawn."""
+    places = {
+        "simplex": "means at the corners of a regular simplex about the origin",
+        "symmetric": "means at +m and -m",
+        "box": f"means uniform in a box of side {cell.side:g}, redrawn in every run until they are far enough apart",
+        "symmetric-box": f"a mean uniform in a box of side {cell.side:g} and its mirror image, redrawn in every run",
+    }
+    return places.get(cell.layout, f"means given by {cell.layout}")
+
+
+def method(cell: Cell) -> str:
+    """What a cell's algorithm does, its step size in full."""
+    k0 = cell.seeding
+    steps = {
+        "paper": "3 ln(N)/N" if cell.algorithm == "em" else "3 k ln(3N)/N",
+        "seed": "3 k log2(3N)/N",
+        "best": "the best constant for the horizon",
+        "1/n": "1/n_i, n_i the samples that centre i has won, its start among them",
+        "given": f"{cell.rate:g}" if cell.rate else "",
+    }
+    step = steps.get(cell.rate_name, cell.rate_name)
+    what = {
+        "lloyd": f"streaming Lloyd, each sample moves the nearest centre, step {step}",
+        "em": f"streaming EM, mu <- mu + eta (tanh(beta <x, mu>/sigma^2) x - mu), beta = {cell.beta}, step {step}",
+        "soft": f"soft updates, mu_i <- mu_i + eta p_i (x - mu_i), beta = {cell.beta}, step {step}",
+        "oracle": "labelled oracle, the mean of each component's own samples",
+        "seeding": "seeding alone",
+    }[cell.algorithm]
+    if cell.average:
+        what += f", the estimate the mean of the last {cell.average:.0%} of the iterates"
+    if k0 is None:
+        where = "the true means" if cell.start in ("truth", 0.0) else f"each mean moved {cell.start} sigma at random"
+        return f"{what}; start: {where}"
+    power = "block power iteration, blocks of B" if k0.method == "block" else "Oja's rule, orthonormalised every B"
+    return f"{what}; seeding: {power} samples, then a {k0.neighbors}-nearest-neighbour graph of k0 projected points"
+
+
+def _page(folder: Path, study: Study, data: list[CellData], written: Written, pairs: list) -> str:
     stored = tomllib.loads((folder / "study.toml").read_text())
     pictures = [
         {"data": base64.b64encode(path.read_bytes()).decode(), "caption": caption, "name": path.stem}
-        for path, caption in figures
+        for path, caption in written.figures
     ]
-    template = Environment(loader=PackageLoader("jgmm.study", "."), autoescape=True).get_template("report.html.jinja")
+    final = plots.final(written.summary)
+    failures = {
+        "not finite": sum(row["runs_not_finite"] for row in final),
+        "graph without k components": sum(row["runs_graph_failed"] for row in final),
+        "a component without its own centre at the end": sum(row["runs_lost"] for row in final),
+    }
+    factors = [row["variance_factor"] for row in final if row["variance_factor"] is not None]
+    gaps = [abs(row["twin_gap"]) for row in final if row["twin_gap"] is not None]
+    precision = [row["error_sq_ok_se"] / row["error_sq_ok_mean"] for row in final if row["error_sq_ok_mean"] > 0]
+    capped = _capped(study, data, final)
+    floors = [row for row in final if row["floor_measured"] is not None]
+    environment = Environment(loader=PackageLoader("jgmm.study", "."), autoescape=True)
+    environment.filters["number"] = number
+    template = environment.get_template("report.html.jinja")
     return template.render(
         study=study,
-        headline=headline,
+        written=written,
+        headline=written.headline,
         environment=stored.get("environment", {}),
-        final=plots.final(summary),
-        fits=fits,
+        final=final,
+        floors=floors,
+        fits=written.fits,
+        pairs=pairs,
         pictures=pictures,
+        failures=failures,
+        factors=(min(factors), sorted(factors)[len(factors) // 2], max(factors)) if factors else None,
+        twin_gap=max(gaps) if gaps else None,
+        twin_cells=len(gaps),
+        precision=(min(precision), max(precision)) if precision else None,
+        capped=capped,
+        carried=[row for row in final if row["carried_by_few"]],
+        looks=store.looks(folder),
+        level=inference.look_level(written.look),
+        mechanisms=list(dict.fromkeys(mechanism(item.cell) for item in data)),
+        methods=list(dict.fromkeys((item.cell.part, method(item.cell)) for item in data)),
+        folder=folder,
+        runs=(min(len(item.ok) for item in data), max(len(item.ok) for item in data)),
+        seeded=any(item.cell.seeding for item in data),
+        statements=verdict.STATEMENTS,
     )
+
+
+def _capped(study: Study, data: list[CellData], final: list[Row]) -> list[str]:
+    """Cells that have the most runs allowed and not the precision asked for."""
+    if study.precision is None:
+        return []
+    cap = study.rounds()[-1]
+    rows = zip(data, final, strict=True)
+    return [i.id for i, r in rows if len(i.ok) >= cap and r["error_sq_ok_se"] > study.precision * r["error_sq_ok_mean"]]

@@ -206,7 +206,7 @@ def _compute(study, out, todo, wanted, executor, meter, pieces) -> tuple[list[Re
     devices = jax.devices()
     here = {"devices": len(devices), "gpu": devices[0].platform == "gpu"} if executor is None else {"devices": 1}
     tasks = plan.tasks(todo, **here)
-    meter.expect(sum(_samples(task) for task in tasks))
+    meter.expect(sum(samples_of(task) for task in tasks))
     stored = pieces
     receipts: list[Receipt] = []
     failures: list[str] = []
@@ -233,7 +233,7 @@ def _compute(study, out, todo, wanted, executor, meter, pieces) -> tuple[list[Re
                 else:
                     take(future.result())
                     meter.name = task.pieces[0].cell.part
-                    meter(_samples(task))
+                    meter(samples_of(task))
         except BaseException:
             for future in futures:
                 future.cancel()
@@ -241,7 +241,8 @@ def _compute(study, out, todo, wanted, executor, meter, pieces) -> tuple[list[Re
     return receipts, failures, meter.done_now
 
 
-def _samples(task: Task) -> int:
+def samples_of(task: Task) -> int:
+    """Samples that a task consumes, seeding included."""
     streamed = sum(p.cell.n * (p.high - p.low) for p in task.pieces if p.cell.algorithm != "seeding")
     first = task.pieces[0]
     return streamed + (first.cell.seeding.n * (first.high - first.low) if first.cell.seeding else 0)
@@ -264,7 +265,7 @@ def work(study: Study, out: Path, task: Task, wanted: dict[str, int], meter: Cal
         jax.config.update("jax_enable_x64", study.x64)
     found: dict[Cell, list[tuple[int, pa.Table]]] = {}
     try:
-        _compute_task(study, out, task, found, meter or (lambda samples: None))
+        _compute_task(study, out, task, found, meter or _nothing)
     finally:
         receipts = _store(study, out, found, wanted)
     return receipts
@@ -307,7 +308,7 @@ def _compute_task(study: Study, out: Path, task: Task, found: dict, meter: Calla
         return
     for low in sorted({piece.low for piece in chunks}):
         mine = [piece for piece in chunks if piece.low == low]
-        start = _seed_range(study, out, mine, keys, meter)
+        start = _seed_range(study, out, out, mine, keys, meter)
         programs: dict[tuple, list[Piece]] = {}
         for piece in mine:
             programs.setdefault(piece.cell.program_fields(), []).append(piece)
@@ -354,11 +355,14 @@ def _mixture_of(cell: Cell, seed: int, low: int, high: int, folder: Path) -> Mix
     return _drawn_mixture(bare, seed, low, high, folder)
 
 
-def _seed_range(study: Study, out: Path, pieces: list[Piece], keys: Keys, meter: Callable) -> _Start:
+def _seed_range(
+    study: Study, out: Path | None, folder: Path, pieces: list[Piece], keys: Keys, meter: Callable
+) -> _Start:
+    """The start of these runs; the first run's graph goes to `out` as an example."""
     cell, low, high = pieces[0]
     assert cell.seeding is not None
     meter_name(meter, cell.part)
-    mixed = _mixture_of(cell, study.seed, low, high, out)
+    mixed = _mixture_of(cell, study.seed, low, high, folder)
     batch = trials.batch(keys.lanes, range(low, high), mixed)
     sizes = cell.seeding.model_dump()
     batch, found, example = trials.seed_centres(keys.start, batch, **sizes, progress=meter)
@@ -367,7 +371,7 @@ def _seed_range(study: Study, out: Path, pieces: list[Piece], keys: Keys, meter:
         "components": np.asarray(found.num_components)[real],
         "subspace_distance": trials.measure_subspace(found.basis, batch),
     }
-    if low == 0:
+    if low == 0 and out is not None:
         truth, start = np.asarray(batch.mixture.means[..., 0]), np.asarray(found.means[..., 0])
         table = _example_table(truth, start, example, np.asarray(found.basis[..., 0]))
         for piece in pieces:
@@ -525,16 +529,29 @@ def replay(study: Study, cell: Cell, run_id: int, *, spec_folder: Path = Path(),
     piece = Piece(dense, run_id, run_id + 1)
     start = None
     if cell.seeding:
-        mixed = _mixture_of(cell, study.seed, run_id, run_id + 1, spec_folder)
-        batch = trials.batch(keys.lanes, [run_id], mixed)
-        batch, found, _ = trials.seed_centres(keys.start, batch, **cell.seeding.model_dump())
-        words = lanes.LaneState(*(np.asarray(word)[..., :1] for word in batch.lanes))
-        per_run = {"components": np.asarray(found.num_components)[:1]}
-        per_run["subspace_distance"] = trials.measure_subspace(found.basis, batch)
-        start = _Start(words, np.asarray(found.means)[..., :1], per_run)
+        start = _seed_range(study, None, spec_folder, [piece], keys, _nothing)
     tables: dict[Cell, list] = {}
-    _stream_pack(study, spec_folder, [piece], keys, start, tables, lambda samples: None)
+    _stream_pack(study, spec_folder, [piece], keys, start, tables, _nothing)
     return tables[dense][0][1]
+
+
+def pilot(study: Study, cell: Cell, runs: int, folder: Path) -> tuple[np.ndarray, float]:
+    """Squared errors of a few runs of a cell at its last checkpoint, and the seconds they took once compiled."""
+    keys = study_keys(study.seed)
+    seconds = 0.0
+    for _ in range(2):
+        tables: dict[Cell, list] = {}
+        started = time.perf_counter()
+        start = _seed_range(study, None, folder, [Piece(cell, 0, runs)], keys, _nothing) if cell.seeding else None
+        _stream_pack(study, folder, [Piece(cell, 0, runs)], keys, start, tables, _nothing)
+        seconds = time.perf_counter() - started
+    return tables[cell][0][1]["error_sq"].to_numpy()[rows_per_run(cell) - 1 :: rows_per_run(cell)].astype(
+        float
+    ), seconds
+
+
+def _nothing(samples: int) -> None:
+    """No meter."""
 
 
 class _Meter:
