@@ -137,7 +137,8 @@ def lay_out(
     """A batch from what its runs hold: arrays with a run axis (of the runs or of the width), padded to the width."""
     mesh = Mesh(np.array(list(devices or jax.devices())), ("runs",))
     padded = jax.tree.map(lambda x: _pad(np.asarray(x), width - x.shape[-1]), (run_ids, mixture, words))
-    return Batch(*_lay(padded, mesh), len(run_ids), mesh)
+    laid_ids, laid_mixture, laid_words = _lay(padded, mesh)
+    return Batch(laid_ids, laid_mixture, laid_words, len(run_ids), mesh)
 
 
 def offset_start(key: Key[Array, ""], batch: Batch, offset: float | np.ndarray) -> Float[Array, "k d runs"]:
@@ -183,7 +184,7 @@ def seed_centres(
     draw_frame = jax.vmap(lambda run: seeding.random_basis(jax.random.fold_in(key, run), d=d, r=k), out_axes=-1)
     basis = _lay(draw_frame(jnp.asarray(np.asarray(batch.run_ids))).astype(batch.mixture.means.dtype), batch.mesh)
     basis = _orthonormalize(basis, mesh=batch.mesh)
-    state = (batch.lanes, basis)
+    state: tuple = (batch.lanes, basis)
     blocks, rest = divmod(n - graph_points, block)
 
     if method == "oja":

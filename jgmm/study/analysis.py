@@ -129,7 +129,8 @@ def _theorem3(item: CellData, index: int) -> dict[str, float | None]:
 
 def proportion(hits: np.ndarray) -> tuple[float, float, float]:
     """The fraction of hits, with its 95 % Wilson interval."""
-    return tuple(inference.proportion(int(np.sum(hits)), len(hits)))
+    found = inference.proportion(int(np.sum(hits)), len(hits))
+    return found.value, found.low, found.high
 
 
 class Paired(NamedTuple):

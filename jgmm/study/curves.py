@@ -106,9 +106,7 @@ def _short(value) -> str:
 
 def usable(curve: Curve) -> bool:
     """Whether exponents mean anything on this curve: positive sizes, two good runs or more, no mean of a few runs."""
-    if (curve.x <= 0).any() or curve.items[0].cell.algorithm == "seeding":
-        return (curve.x > 0).all() and not _carried(curve) and _runs(curve).sum() >= 3
-    return _runs(curve).sum() >= 3 and not _carried(curve)
+    return bool((curve.x > 0).all()) and int(_runs(curve).sum()) >= 3 and not _carried(curve)
 
 
 def _carried(curve: Curve) -> bool:
@@ -157,10 +155,26 @@ def fit(curve: Curve) -> Fit | None:
     bound_slope = float(weights @ np.log(bound)) if bound is not None else np.nan
     low, high = slope - quantile * error, slope + quantile * error
     said = "no law" if law is None else "agrees with the law" if low <= law_slope <= high else "off the law"
-    name = ("error_sq", WORDS.get(curve.axis, curve.axis))
-    ends = (found.exponent, found.low, found.high, law_slope, bound_slope)
-    shape = (found.family, found.chi2_df, found.ols_exponent)
-    return Fit(curve.part, curve.setting, *name, *ends, said, *shape, slope, low, high, len(curve.x), errors.shape[1])
+    return Fit(
+        part=curve.part,
+        setting=curve.setting,
+        quantity="error_sq",
+        axis=WORDS.get(curve.axis, curve.axis),
+        exponent=found.exponent,
+        low=found.low,
+        high=found.high,
+        law=law_slope,
+        bound=bound_slope,
+        verdict=said,
+        family=found.family,
+        chi2_df=found.chi2_df,
+        ols=found.ols_exponent,
+        slope=slope,
+        slope_low=low,
+        slope_high=high,
+        sizes=len(curve.x),
+        runs=errors.shape[1],
+    )
 
 
 def _pooled(x: np.ndarray, errors: np.ndarray) -> tuple[float, float]:

@@ -124,7 +124,8 @@ def _em(item: CellData, samples: int, start_sq: float) -> Law:
     value = float(theory.em_error_sq(**known, **parts))
     if cell.beta != 1:
         # theory 4.6: another fixed point; about it the variance has no known law but for large separations.
-        bias = float(theory.em_fixed_point_bias(separation, beta=cell.beta, sigma=sigma)) ** 2 if cell.beta > 1 else 0
+        beta = cell.beta or 1.0
+        bias = float(theory.em_fixed_point_bias(separation, beta=beta, sigma=sigma)) ** 2 if beta > 1 else 0.0
         return _accept(value + bias, (_overlap(item) + 2 * rate) * value + 0.3 * bias, None)
     settled = float(theory.em_stationary_sq(rate=rate, sigma=sigma, d=d))
     # First order in the rate, and linear in the start: seen within 2 rate, and within a tenth of what is left of it.

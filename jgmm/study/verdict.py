@@ -9,7 +9,7 @@ over any number of looks is below 0.05, so a study may be looked at and grown, a
 declared are why this and not a split over declared ones; a confidence sequence would be wider at the first looks.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import stats
@@ -95,7 +95,7 @@ def _bounded(theorem, study: Study, mine: list[CellData], inside: list[CellData]
     """Theorems 1, 2 and 7: an error and the shape of its bound."""
     beta = mine[0].cell.beta
     name = f"Theorem {theorem}" + (f", updates with beta = {beta:g} (not EM's)," if beta not in (None, 1) else "")
-    made = {
+    made: dict[str, Any] = {
         "theorem": f"{theorem}" + (f" (beta = {beta:g})" if beta not in (None, 1) else ""),
         "statement": STATEMENTS[theorem],
         "level": level,
@@ -299,7 +299,7 @@ def _divisors(logs: np.ndarray, u: np.ndarray) -> str:
 
 def _third(mine: list[CellData], inside: list[CellData], level: float, look: int) -> Verdict:
     """Success of the seeding: its (1 - 1/k)-quantile against C sigma/20, for the best sizes of each (k, C)."""
-    made = {"theorem": "3", "statement": STATEMENTS[3], "level": level, "look": look}
+    made: dict[str, Any] = {"theorem": "3", "statement": STATEMENTS[3], "level": level, "look": look}
     if not inside:
         why = laws.in_regime(mine[0])
         return Verdict(**made, verdict=OUT, sentence=f"Theorem 3: {OUT}: {why}.", findings=[], constant=None)

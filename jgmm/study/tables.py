@@ -1,0 +1,148 @@
+"""The rows that a cell stores: a row for each run and checkpoint, its twin's error and the exact mean of that beside it."""
+
+from functools import lru_cache
+
+import numpy as np
+import pyarrow as pa
+
+from jgmm import labelled, rates, trials
+from jgmm.mixture import Mixture
+from jgmm.study import spec
+from jgmm.study.plan import Piece
+from jgmm.study.spec import Cell
+
+# Parquet names a list's elements so: a table that was read again must be the one that was written.
+ELEMENT = pa.field("element", pa.float64())
+FIXED = ("part", "algorithm", "k", "d", "separation", "sigma", "n", "rate", "rate_name", "average", "beta", "layout")
+
+
+def rows_per_run(cell: Cell) -> int:
+    """Rows of a run: its start and its checkpoints, or its start alone."""
+    return 1 + len(cell.checkpoints)
+
+
+def run_table(piece: Piece, mixed: Mixture, record: trials.Record, per_run: dict[str, np.ndarray]) -> pa.Table:
+    """One row for each (run, checkpoint), sorted by run."""
+    cell, runs = piece.cell, piece.high - piece.low
+    checkpoints = len(record.samples)
+    size = checkpoints * runs
+    seeding = cell.seeding.model_dump() if cell.seeding else dict.fromkeys(spec.SeedingSizes.model_fields)
+    fixed = {name: getattr(cell, name) for name in FIXED}
+    fixed |= {"start": str(cell.start), "seeding_n": seeding.pop("n"), **seeding}
+    columns = {name: _constant(value, size) for name, value in fixed.items()}
+    for name in ("weights", "scales"):
+        values = pa.array(np.tile(getattr(cell, name), size))
+        columns[name] = pa.FixedSizeListArray.from_arrays(values, type=pa.list_(ELEMENT, cell.k))
+    columns["run"] = np.repeat(np.arange(piece.low, piece.high, dtype=np.int64), checkpoints)
+    columns["samples"] = np.tile(record.samples.astype(np.int64), runs)
+    columns |= {name: values.T.reshape(-1) for name, values in record.error._asdict().items()}
+    twins = _twin_columns(cell, record) if record.twin_sq is not None else {}
+    for name in ("twin_error_sq", "twin_mean_sq"):
+        columns[name] = twins[name].T.reshape(-1).astype(float) if twins else pa.nulls(size, pa.float64())
+    means = np.asarray(mixed.means, float)
+    largest = np.sqrt((means**2).sum(axis=1)).max(axis=0)
+    separations = _closest(means) / np.asarray(mixed.scales).max(axis=0)
+    per_run = {"realised_separation": separations, "largest_mean": largest, **per_run}
+    columns |= {name: np.repeat(values, checkpoints) for name, values in per_run.items()}
+    if cell.displacement:
+        last = np.arange(size) % checkpoints == checkpoints - 1
+        for name, values in _displacements(cell, mixed, record).items():
+            columns[name] = _sparse_lists(values, last)
+    return pa.table(columns)
+
+
+def example_table(truth: np.ndarray, start: np.ndarray, example: trials.GraphExample, basis: np.ndarray) -> pa.Table:
+    """The first run's means, starting centres and graph points: coordinates x0, ... and projections u0, ..."""
+    blocks = [("mean", truth, np.arange(len(truth))), ("start", start, np.arange(len(start)))]
+    blocks.append(("point", example.points, example.component))
+    points = np.concatenate([values for _, values, _ in blocks])
+    columns = {
+        "kind": np.concatenate([np.full(len(values), kind) for kind, values, _ in blocks]),
+        "component": np.concatenate([component for *_, component in blocks]),
+        **{f"x{j}": points[:, j] for j in range(points.shape[1])},
+        **{f"u{j}": (points @ basis)[:, j] for j in range(basis.shape[1])},
+    }
+    return pa.table(columns)
+
+
+def has_twin(cell: Cell) -> bool:
+    """Whether the cell's twin has a known mean: not under Adam, averages, or for the oracle (which is a twin)."""
+    return cell.algorithm in ("lloyd", "soft", "em") and not cell.adam and not cell.average
+
+
+@lru_cache(maxsize=512)
+def twin_law(cell: Cell, weight: float) -> labelled.Law:
+    """The law of the cell's twin (the oracle's own) at its checkpoints, 0 included, for a component of this weight."""
+    samples = np.array([0, *cell.checkpoints])
+    if cell.algorithm == "em":
+        assert cell.rate is not None
+        return labelled.constant(samples, rate=cell.rate, weight=1.0)
+    if cell.schedule:
+        return labelled.polynomial(samples, schedule=rates.Polynomial(*cell.schedule), weight=weight)
+    if cell.rate is None:
+        return labelled.inverse_count(samples, weight=weight, initial=0 if cell.algorithm == "oracle" else 1)
+    return labelled.constant(samples, rate=cell.rate, weight=weight)
+
+
+def _twin_columns(cell: Cell, record: trials.Record) -> dict[str, np.ndarray]:
+    """The twin's squared error, and its exact mean given each run's start; shape (checkpoints, runs)."""
+    assert record.twin_sq is not None
+    if cell.algorithm == "em":
+        law = twin_law(cell, 1.0)
+        expected = law.kept[:, None] * record.start_sq[None] + law.noise[:, None] * cell.scales[0] ** 2 * cell.d
+        return {"twin_error_sq": record.twin_sq, "twin_mean_sq": expected}
+    expected = np.zeros(record.twin_sq.shape)
+    for component, (weight, scale) in enumerate(zip(cell.weights, cell.scales, strict=True)):
+        if weight:
+            law = twin_law(cell, weight)
+            kept, noise = law.kept, law.noise
+        else:
+            kept, noise = np.ones(len(expected)), np.zeros(len(expected))
+        start_sq = np.where(record.component == component, record.start_sq, 0).sum(axis=0)
+        expected += kept[:, None] * start_sq[None] + noise[:, None] * scale**2 * cell.d
+    return {"twin_error_sq": record.twin_sq, "twin_mean_sq": expected}
+
+
+def span(means: np.ndarray) -> np.ndarray:
+    """An orthonormal basis (d, r) of the differences of the means (k, d): mean displacements lie in it."""
+    centred = means - means.mean(axis=0)
+    _, sizes, directions = np.linalg.svd(np.asarray(centred, float), full_matrices=False)
+    return directions[sizes > 1e-6 * max(sizes[0], 1e-300)].T
+
+
+def _displacements(cell: Cell, mixed: Mixture, record: trials.Record) -> dict[str, np.ndarray]:
+    """Of each component's centre in the means' span, shape (runs, k r): the estimate's, the twin's less its mean."""
+    basis = span(np.asarray(mixed.means)[..., 0])
+    order = np.argsort(record.component, axis=0)
+
+    def coordinates(vectors: np.ndarray) -> np.ndarray:
+        projected = np.einsum("kdr,db->kbr", vectors, basis)
+        return np.take_along_axis(projected, order[:, None], axis=0)
+
+    found = {"displacement": coordinates(record.displacement)}
+    if record.twin_displacement is not None:
+        drift = np.array([twin_law(cell, weight).drift[-1] if weight else 1.0 for weight in cell.weights])
+        expected = drift[:, None, None] * coordinates(record.start_displacement)
+        found["twin_displacement"] = coordinates(record.twin_displacement) - expected
+    return {name: np.moveaxis(value, -1, 0).reshape(value.shape[-1], -1) for name, value in found.items()}
+
+
+def _closest(means: np.ndarray) -> np.ndarray:
+    """The smallest distance between two means of each run; infinite for one."""
+    pairs = [np.sum((means[i] - means[j]) ** 2, axis=0) for i in range(len(means)) for j in range(i)]
+    return np.sqrt(np.min(pairs, axis=0)) if pairs else np.full(means.shape[-1], np.inf)
+
+
+def _sparse_lists(values: np.ndarray, where: np.ndarray) -> pa.Array:
+    """A list for each place that is `where`, null elsewhere."""
+    lengths = np.where(where, values.shape[1], 0)
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    return pa.ListArray.from_arrays(
+        pa.array(offsets), pa.array(values.reshape(-1)), pa.list_(ELEMENT), mask=pa.array(~where)
+    )
+
+
+def _constant(value, size: int) -> pa.Array:
+    if value is None:
+        return pa.nulls(size, pa.float64())
+    return pa.repeat(pa.scalar(value), size)

@@ -1,0 +1,306 @@
+"""One task: some runs of some cells, from their mixtures and starts to the tiles that are stored.
+
+Run r of every cell draws the same bits (they depend on the seed and r alone), so cells are compared on common random
+numbers, and cells that differ after their start share it: it is computed once.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import numpy as np
+import optax
+import pyarrow as pa
+
+from jgmm import lanes, lloyd, mixture, rates, trials
+from jgmm.mixture import Mixture
+from jgmm.study import plan, store, tables
+from jgmm.study.plan import Piece, Task
+from jgmm.study.spec import Cell, Study
+from jgmm.study.tables import rows_per_run
+
+
+class Keys(NamedTuple):
+    """What each is used for."""
+
+    mixture: jax.Array
+    lanes: jax.Array
+    start: jax.Array
+
+
+class Receipt(NamedTuple):
+    """What a task stored of a cell."""
+
+    cell: str
+    low: int
+    high: int
+
+
+class Stopped(Exception):
+    """Somebody asked to stop; what is finished is stored."""
+
+
+def study_keys(seed: int) -> Keys:
+    """The keys of a study."""
+    return Keys(*jax.random.split(jax.random.key(seed), 3))
+
+
+def canary(seed: int) -> list[int]:
+    """A few of the integers that a study draws: another installation that draws others must not extend it."""
+    words = lanes.seed(study_keys(seed).lanes, jax.numpy.arange(2, dtype=jax.numpy.uint32), d=2)
+    for _ in range(3):
+        words, bits = lanes.next_bits(words)
+    return [int(x) for x in np.asarray(bits).ravel()[:6]]
+
+
+def build_mixture(cell: Cell, key: jax.Array, run_ids: Sequence[int], folder: Path = Path()) -> Mixture:
+    """The mixture of a cell, a run axis where it is drawn for each run. Raises ValueError if it cannot be built."""
+    weights, scales = cell.weights, np.array(cell.scales)
+    if cell.layout in ("box", "symmetric-box"):
+        make = mixture.symmetric_box if cell.layout == "symmetric-box" else partial(mixture.box, k=cell.k)
+        drawn = trials.run_keys(key, run_ids)
+        return make(drawn, d=cell.d, side=cell.side, separation=cell.separation, weights=weights, scales=scales)
+    if cell.layout == "simplex":
+        return mixture.simplex(cell.k, cell.d, separation=cell.separation, weights=weights, scales=scales)
+    if cell.layout == "symmetric":
+        return mixture.symmetric(cell.d, separation=cell.separation, weights=weights, scales=scales)
+    return mixture.given(np.load(folder / cell.layout), weights=weights, scales=scales)
+
+
+def work(study: Study, out: Path, task: Task, wanted: dict[str, int], meter: Callable | None = None) -> list[Receipt]:
+    """Compute a task and store it; what is finished is stored even when it is stopped half way."""
+    if jax.config.jax_enable_x64 != study.x64:
+        jax.config.update("jax_enable_x64", study.x64)
+    found: dict[Cell, list[tuple[int, pa.Table]]] = {}
+    try:
+        _compute_task(study, out, task, found, meter or _nothing)
+    finally:
+        receipts = _store(study, out, found, wanted)
+    return receipts
+
+
+def replay(study: Study, cell: Cell, run_id: int, *, spec_folder: Path = Path(), checkpoints: int = 40) -> pa.Table:
+    """One run alone, its errors at many checkpoints; the last row is the stored one."""
+    steps = {max(1, cell.n * i // checkpoints) for i in range(1, checkpoints + 1)} if cell.checkpoints else ()
+    dense = cell.model_copy(update={"checkpoints": tuple(sorted({*steps, *cell.checkpoints}))})
+    keys = study_keys(study.seed)
+    piece = Piece(dense, run_id, run_id + 1)
+    start = None
+    if cell.seeding:
+        start = _seed_range(study, None, spec_folder, [piece], keys, _nothing)
+    found: dict[Cell, list] = {}
+    _stream_pack(study, spec_folder, [piece], keys, start, found, _nothing)
+    return found[dense][0][1]
+
+
+def pilot(study: Study, cell: Cell, runs: int, folder: Path) -> tuple[np.ndarray, float]:
+    """Squared errors of a few runs of a cell at its last checkpoint, and the seconds they took once compiled."""
+    keys = study_keys(study.seed)
+    seconds = 0.0
+    for _ in range(2):
+        found: dict[Cell, list] = {}
+        started = time.perf_counter()
+        start = _seed_range(study, None, folder, [Piece(cell, 0, runs)], keys, _nothing) if cell.seeding else None
+        _stream_pack(study, folder, [Piece(cell, 0, runs)], keys, start, found, _nothing)
+        seconds = time.perf_counter() - started
+    return found[cell][0][1]["error_sq"].to_numpy()[rows_per_run(cell) - 1 :: rows_per_run(cell)].astype(float), seconds
+
+
+def _nothing(samples: int) -> None:
+    """No meter."""
+
+
+def meter_name(meter: Callable, name: str) -> None:
+    """Tell a meter what runs now."""
+    if hasattr(meter, "name"):
+        meter.name = name
+
+
+def _store(study: Study, out: Path, found: dict, wanted: dict[str, int]) -> list[Receipt]:
+    """Neighbouring runs of a cell go into one file."""
+    receipts = []
+    for cell, parts in found.items():
+        name, rows = cell.identifier(study.seed, study.x64), rows_per_run(cell)
+        runs: list[tuple[int, list[pa.Table]]] = []
+        here = -1
+        for low, table in sorted(parts, key=lambda part: part[0]):
+            if low != here:
+                runs.append((low, []))
+            runs[-1][1].append(table)
+            here = low + table.num_rows // rows
+        for low, pieces in runs:
+            stored = store.write_runs(out, name, low, pa.concat_tables(pieces), rows, wanted[name])
+            receipts.append(Receipt(name, stored.low, stored.high))
+    return receipts
+
+
+def _compute_task(study: Study, out: Path, task: Task, found: dict, meter: Callable) -> None:
+    devices = jax.devices()
+    keys = study_keys(study.seed)
+    seeded = task.pieces[0].cell.seeding is not None
+    first = task.pieces[0].cell
+    gpu = devices[0].platform == "gpu"
+    longest = 10**9 if seeded else max(piece.cell.n for piece in task.pieces)
+    width = plan.pack_width(first.k, first.d, longest, devices=len(devices), gpu=gpu)
+    chunks = [
+        Piece(piece.cell, low, min(low + width, piece.high))
+        for piece in task.pieces
+        for low in range(piece.low, piece.high, width)
+    ]
+    if not seeded:
+        for pack in _packed(chunks, width):
+            _stream_pack(study, out, pack, keys, None, found, meter)
+        return
+    for low in sorted({piece.low for piece in chunks}):
+        mine = [piece for piece in chunks if piece.low == low]
+        start = _seed_range(study, out, out, mine, keys, meter)
+        programs: dict[tuple, list[Piece]] = {}
+        for piece in mine:
+            programs.setdefault(piece.cell.program_fields(), []).append(piece)
+        for pieces in programs.values():
+            for pack in _packed(sorted(pieces, key=lambda p: -p.cell.n), width):
+                _stream_pack(study, out, pack, keys, start, found, meter)
+
+
+def _packed(pieces: Sequence[Piece], width: int) -> list[list[Piece]]:
+    """Pieces in a row (the longest streams first) as packs of at most `width` runs."""
+    packs: list[list[Piece]] = []
+    room = 0
+    for piece in pieces:
+        if not packs or piece.high - piece.low > room:
+            packs.append([])
+            room = width
+        packs[-1].append(piece)
+        room -= piece.high - piece.low
+    return packs
+
+
+_mixture: Callable[..., Mixture] = Mixture  # of NumPy arrays, which JAX takes for its own
+_words: Callable[..., lanes.LaneState] = lanes.LaneState
+
+
+class _Start(NamedTuple):
+    """What seeding left for a range of runs: NumPy arrays, runs last."""
+
+    words: lanes.LaneState
+    means: np.ndarray
+    per_run: dict[str, np.ndarray]
+
+
+@lru_cache(maxsize=1024)
+def _drawn_mixture(cell: Cell, seed: int, low: int, high: int, folder: Path) -> Mixture:
+    """The mixture of these runs as NumPy arrays with a run axis."""
+    built = build_mixture(cell, study_keys(seed).mixture, range(low, high), folder)
+    runs = high - low
+    spread = lambda x: np.broadcast_to(np.asarray(x)[..., None], (*x.shape, runs))  # noqa: E731
+    return _mixture(*(map(np.asarray, built) if built.means.ndim == 3 else map(spread, built)))
+
+
+def _mixture_of(cell: Cell, seed: int, low: int, high: int, folder: Path) -> Mixture:
+    """`_drawn_mixture`, drawn once for all cells that share it."""
+    bare = cell.model_copy(update={**dict.fromkeys(("part", "algorithm"), ""), "theorem": "", "n": 0, "rate": None})
+    bare = bare.model_copy(update={"checkpoints": (), "start": "", "seeding": None, "beta": None, "schedule": None})
+    bare = bare.model_copy(update={"axes": (), "rate_name": "", "adam": None, "average": 0.0, "displacement": False})
+    return _drawn_mixture(bare, seed, low, high, folder)
+
+
+def _seed_range(
+    study: Study, out: Path | None, folder: Path, pieces: list[Piece], keys: Keys, meter: Callable
+) -> _Start:
+    """The start of these runs; the first run's graph goes to `out` as an example."""
+    cell, low, high = pieces[0]
+    assert cell.seeding is not None
+    meter_name(meter, cell.part)
+    mixed = _mixture_of(cell, study.seed, low, high, folder)
+    batch = trials.batch(keys.lanes, range(low, high), mixed)
+    sizes = cell.seeding.model_dump()
+    batch, found, example = trials.seed_centres(keys.start, batch, **sizes, progress=meter)
+    real = slice(high - low)
+    per_run = {
+        "components": np.asarray(found.num_components)[real],
+        "subspace_distance": trials.measure_subspace(found.basis, batch),
+    }
+    if low == 0 and out is not None:
+        truth, start = np.asarray(batch.mixture.means[..., 0]), np.asarray(found.means[..., 0])
+        table = tables.example_table(truth, start, example, np.asarray(found.basis[..., 0]))
+        for piece in pieces:
+            store.write_table(out / "examples" / f"{piece.cell.identifier(study.seed, study.x64)}.parquet", table)
+    words = _words(*(np.asarray(word)[..., real] for word in batch.lanes))
+    return _Start(words, np.asarray(found.means)[..., real], per_run)
+
+
+def _stream_pack(study, out, pack: list[Piece], keys: Keys, start: _Start | None, found: dict, meter) -> None:
+    """Stream the pieces of a pack side by side and keep their tables."""
+    first = pack[0].cell
+    meter_name(meter, first.part if first.algorithm == "seeding" else f"{first.part} n={first.n}")
+    mixtures = [_mixture_of(p.cell, study.seed, p.low, p.high, out) for p in pack]
+    ids = np.concatenate([np.arange(p.low, p.high, dtype=np.uint32) for p in pack])
+    mixed = _mixture(*(np.concatenate(values, axis=-1) for values in zip(*mixtures, strict=True)))
+    width = trials.ladder(len(ids), len(jax.devices()))
+    if start is None:
+        batch = trials.batch(keys.lanes, ids, mixed, width=width)
+        offsets = [0.0 if p.cell.start == "truth" else float(p.cell.start) for p in pack]
+        means = trials.offset_start(keys.start, batch, np.repeat(offsets, [p.high - p.low for p in pack]))
+    else:
+        words = _words(*(np.concatenate([word] * len(pack), axis=-1) for word in start.words))
+        batch = trials.lay_out(ids, mixed, words, width=width)
+        means = trials.lay_like(np.concatenate([start.means] * len(pack), axis=-1), batch)
+    records = _simulate(pack, batch, means, meter)
+    for piece, record, mine in zip(pack, records, mixtures, strict=True):
+        table = tables.run_table(piece, mine, record, start.per_run if start else {})
+        found.setdefault(piece.cell, []).append((piece.low, table))
+
+
+def _simulate(pack: list[Piece], batch: trials.Batch, start: jax.Array, meter) -> list[trials.Record]:
+    cells = [piece.cell for piece in pack]
+    sizes = [piece.high - piece.low for piece in pack]
+    cell = cells[0]
+    if cell.algorithm == "seeding":
+        error = trials.measure_starts(start, batch)
+        edges = np.cumsum([0, *sizes])
+        return [trials.start_record(c.n, error, slice(*ends)) for c, ends in zip(cells, pairwise(edges), strict=True)]
+
+    def each(values) -> np.ndarray:
+        return np.repeat(np.array(values, float), sizes)
+
+    if cell.algorithm == "em":
+        rate, beta = each([c.rate for c in cells]), each([c.beta for c in cells])
+        algorithm = trials.em_algorithm(batch, start[0], rate=rate, beta=beta, twin=True)
+    else:
+        burn = np.repeat([round(c.n * (1 - c.average)) for c in cells], sizes) if cell.average else None
+        algorithm = trials.lloyd_algorithm(
+            batch,
+            start,
+            rate=_rate(cells, each),
+            gate={"lloyd": "nearest", "soft": "soft", "oracle": "labelled"}[cell.algorithm],
+            beta=each([c.beta for c in cells]) if cell.algorithm == "soft" else 1.0,
+            burn=burn,
+            twin=tables.has_twin(cell),
+        )
+    segments = [trials.Segment(size, c.checkpoints) for size, c in zip(sizes, cells, strict=True)]
+    return trials.simulate(algorithm, batch, segments, progress=meter)
+
+
+def _rate(cells: list[Cell], each: Callable):
+    first = cells[0]
+    if first.adam:
+        return _adam(first.adam)
+    if first.schedule:
+        return rates.Polynomial(*(each(values) for values in zip(*(c.schedule for c in cells), strict=True)))
+    if first.rate is None:
+        return _inverse_count(0 if first.algorithm == "oracle" else 1)
+    return each([c.rate for c in cells])
+
+
+@lru_cache
+def _inverse_count(initial: int) -> optax.GradientTransformation:
+    return lloyd.inverse_count(initial)
+
+
+@lru_cache
+def _adam(rate: float) -> optax.GradientTransformation:
+    return optax.adam(rate)
