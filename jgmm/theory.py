@@ -181,6 +181,34 @@ def simplex_floor(k, separation, *, sigma=1.0):
     return k * simplex_displacement(k, separation, sigma=sigma) ** 2
 
 
+def lloyd_pair_fixed_points(separation, weights, *, sigma=1.0):
+    """Where Lloyd's centres of a pair at +-C/2 settle for any weights, shape (2,), along the separation: exact.
+
+    m_1 = E(x | x > t), m_2 = E(x | x < t), t = (m_1 + m_2)/2, x ~ w_1 N(s, 1) + w_2 N(-s, 1). Raises ValueError for
+    weights that are not two positive numbers with sum 1, or a separation so small that the boundary runs away.
+    """
+    _check(separation=separation, sigma=sigma)
+    weights = np.asarray(weights, float)
+    if weights.shape != (2,) or not (weights > 0).all() or abs(weights.sum() - 1) > 1e-6:
+        raise ValueError(f"weights are {weights}, expected two positive numbers with sum 1")
+    s = float(separation) / 2
+    centres = np.array([s, -s])
+
+    def means(t):
+        above, density = weights * stats.norm.sf(t - centres), weights * stats.norm.pdf(t - centres)
+        below = weights - above
+        return (above @ centres + density.sum()) / above.sum(), (below @ centres - density.sum()) / below.sum()
+
+    def gap(t):
+        first, second = means(t)
+        return (first + second) / 2 - t
+
+    edge = 0.9 * s
+    if not gap(-edge) > 0 > gap(edge):
+        raise ValueError(f"separation is {separation}: expected one with a fixed point between the means")
+    return sigma * np.array(means(optimize.brentq(gap, -edge, edge, xtol=1e-15, rtol=1e-14)))
+
+
 def first_order_displacement(means, weights, *, sigma):
     """Displacements (k, d) of Lloyd's fixed points from general means (k, d), to first order in the overlaps.
 

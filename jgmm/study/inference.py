@@ -452,10 +452,13 @@ def _try_family(family: str, moments: Moments, replicas: np.ndarray) -> Trial:
 def _hotelling(residuals: np.ndarray, covariance: np.ndarray, moments: Moments) -> tuple[float, float]:
     """T^2 scaled to an F of expectation near 1, and its p: T^2 (nu-p+1)/(nu p) ~ F(p, nu-p+1) (Hotelling 1931).
 
-    With the diagonal alone F(p, nu), which is heavier than the truth.
+    With the diagonal alone F(p, nu), which is heavier than the truth. Directions without variance (cells whose runs
+    agree but for rounding) are left out: what they say is rounding's.
     """
-    p, nu = len(residuals), moments.freedom
-    square = float(residuals @ np.linalg.solve(covariance, residuals))
+    sizes, directions = np.linalg.eigh(covariance)
+    kept = sizes > 1e-10 * sizes[-1]
+    p, nu = int(kept.sum()), moments.freedom
+    square = float(np.sum((directions.T @ residuals)[kept] ** 2 / sizes[kept]))
     second = nu - p + 1 if moments.full else nu
     f = square / p * (second / nu)
     return f, float(stats.f.sf(f, p, second))

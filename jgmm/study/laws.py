@@ -180,7 +180,7 @@ def _seeding(item: CellData) -> Law:
 def floor(item: CellData) -> float | None:
     """The squared displacement of Lloyd's fixed point, which no number of samples removes; None where unknown.
 
-    Exact for equal weights (theory 4.3), to first order in the overlap otherwise.
+    Exact: theory 4.3 for equal weights, `theory.lloyd_pair_fixed_points` for a pair of others.
     """
     cell = item.cell
     if cell.algorithm != "lloyd" or cell.k < 2 or len(set(cell.scales)) > 1:
@@ -189,11 +189,28 @@ def floor(item: CellData) -> float | None:
         return None
     if equal(cell):
         return float(theory.simplex_floor(cell.k, cell.separation, sigma=cell.scales[0]))
-    if min(cell.weights) == 0:
+    if cell.k > 2 or min(cell.weights) == 0:
+        return None  # the first order (theory 4.3) is off by up to 3 at C = 3, and still by 10 % at C = 6
+    try:
+        fixed = theory.lloyd_pair_fixed_points(cell.separation, cell.weights, sigma=cell.scales[0])
+    except ValueError:
         return None
-    corners = np.eye(cell.k) * cell.separation * cell.scales[0] / math.sqrt(2)
-    moved = theory.first_order_displacement(corners, np.array(cell.weights), sigma=cell.scales[0])
-    return float((moved**2).sum())
+    half = cell.separation * cell.scales[0] / 2
+    return float((fixed[0] - half) ** 2 + (fixed[1] + half) ** 2)
+
+
+def floor_accuracy(item: CellData) -> float:
+    """What a stored floor may be off by: what is left of the way from the start, and the rate's own shift.
+
+    The shift of a pair is theory 4.4's; for a simplex it is taken k times as large, in each of the k centres.
+    """
+    cell, exact = item.cell, floor(item)
+    if exact is None or cell.rate is None:
+        return math.inf
+    left = math.exp(cell.n * math.log1p(-min(cell.weights) * cell.rate))
+    pair_law = theory.lloyd_pair_law(cell.separation, rate=cell.rate, d=cell.d, sigma=cell.scales[0])
+    shift = abs(float(pair_law.shift)) * (cell.k if cell.k > 2 or not equal(cell) else 1)
+    return 2 * left * exact + 2 * math.sqrt(exact * cell.k) * shift
 
 
 def bound(item: CellData, samples: int) -> float | None:

@@ -80,7 +80,15 @@ def logarithmic(axes: Axes, *, title: str, x: str, y: str) -> None:
     """Logarithmic axes with their names, and a legend."""
     axes.set(xscale="log", yscale="log", title=title, xlabel=x, ylabel=y)
     if axes.get_legend_handles_labels()[0]:
-        axes.legend(fontsize=7.5)
+        axes.legend(fontsize=7.5, frameon=False)
+
+
+def _ticks(axes: Axes, values: Sequence[float]) -> None:
+    """Ticks at the sizes themselves, where they are few and near; offsets never."""
+    axes.ticklabel_format(axis="y", style="plain", useOffset=False) if axes.get_yscale() == "linear" else None
+    if len(values) <= 8 and max(values) <= 100 * min(values):
+        axes.set_xticks(list(values), [f"{value:g}" for value in values])
+        axes.set_xticks([], minor=True)
 
 
 def final(rows: Iterable[Row]) -> list[Row]:
@@ -148,7 +156,12 @@ def _axis(folder: Path, part: str, axis: str, found: list[Curve], last: dict[str
     logarithmic(left, title=f"{part}: error against {name}", x=name, y=ERROR)
     if exponents:
         panels[1].set(xscale="log", title="local exponents", xlabel=name, ylabel="d log error / d log axis")
-        panels[1].legend(fontsize=7.5)
+        low, high = panels[1].get_ylim()
+        if high - low < 0.1:  # a band narrower than what would matter
+            panels[1].set_ylim((low + high) / 2 - 0.05, (low + high) / 2 + 0.05)
+        panels[1].legend(fontsize=7.5, frameon=False)
+    for panel in panels:
+        _ticks(panel, sorted({float(x) for c in found for x in c.x}))
     path = save(made, folder / f"{part}-{axis.replace('.', '-')}.png")
     caption = f"{part}: mean squared error against {name}, bands of two standard errors; exact law, bound, oracle"
     tail = "; local exponents between neighbours, bars of two standard errors" if exponents else ""
@@ -211,7 +224,7 @@ def _floor(folder: Path, part: str, found: list[Curve], last: dict[str, Row]) ->
             style=":",
         )
     axes.set(yscale="log", title=f"{part}: the floor", xlabel="separation C", ylabel="squared mean displacement")
-    axes.legend(fontsize=7.5)
+    axes.legend(fontsize=7.5, frameon=False)
     caption = (
         f"{part}: squared length of the mean displacement of the centres, estimated without bias, bars of two standard"
         " errors; its law; the floor in the theorem's bound"

@@ -74,7 +74,8 @@ def write(folder: Path, study: Study, spec_folder: Path | None = None, *, timing
     table = pa.Table.from_pylist(summary)
     store.write_table(folder / "summary.parquet", table)
     pc.write_csv(table, folder / "summary.csv")
-    _write_csv(folder / "fits.csv", curves.Fit._fields, fits)
+    floors = verdict.floor_fits(study, data)
+    _write_csv(folder / "fits.csv", curves.Fit._fields, [*fits, *map(_floor_row, floors)])
     _write_csv(folder / "paired.csv", analysis.Paired._fields, pairs)
     fields = ("theorem", "verdict", "sentence", "level", "look")
     _write_csv(folder / "verdicts.csv", fields, [[getattr(v, name) for name in fields] for v in verdicts])
@@ -83,7 +84,7 @@ def write(folder: Path, study: Study, spec_folder: Path | None = None, *, timing
     stamp = time.strftime("%Y-%m-%dT%H:%M:%S%z")
     store.record_look(folder, {"look": look, "runs": total, "time": stamp, **(timing or {}), "verdicts": said})
     written = Written(headline, summary, fits, figures, verdicts, law, look, done.ignored)
-    store.write_text(folder / "report.html", _page(folder, study, data, written, pairs))
+    store.write_text(folder / "report.html", _page(folder, study, data, written, pairs, floors))
     return written
 
 
@@ -103,6 +104,24 @@ def _write_csv(path: Path, fields: Sequence[str], rows: Sequence[Sequence[Any]])
     store.write_text(path, text.getvalue())
 
 
+def _floor_row(fall: verdict.FloorFit) -> tuple:
+    """A floor's row of fits.csv: its exponent is that of exp(C^2)."""
+    ends = (-fall.measured, -fall.high, -fall.low, -fall.law, -fall.bound)
+    said = (
+        "no law"
+        if math.isnan(fall.law)
+        else "agrees with the law"
+        if fall.low <= fall.law <= fall.high
+        else "off the law"
+    )
+    row: dict[str, Any] = dict.fromkeys(curves.Fit._fields, "")
+    row |= {"part": fall.part, "setting": fall.setting, "quantity": "floor", "axis": "exp(C^2)"}
+    row |= {"verdict": said, "family": "exponential", "sizes": fall.sizes, "runs": fall.runs}
+    for name, value in zip(("exponent", "low", "high", "law", "bound"), ends, strict=True):
+        row[name] = value
+    return tuple(row.values())
+
+
 def _curve_row(row: Row) -> tuple[str, ...]:
     law, bound = (row[name] for name in ("law_error_sq", "bound_error_sq"))
     numbers = f"{row['error_sq_ok_mean']:.4g} ± {row['error_sq_ok_se']:.2g}"
@@ -116,6 +135,11 @@ def number(value: Any, digits: int = 4) -> str:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     return f"{value:.{digits}g}" if isinstance(value, float) else str(value)
+
+
+def factor(value: float | None) -> str:
+    """By how much a variance fell; where no label was ever wrong, what is left is rounding."""
+    return "" if value is None else f"{value:.3g}" if value < 1e6 else "all of it"
 
 
 def mechanism(cell: Cell) -> str:
@@ -156,7 +180,7 @@ def method(cell: Cell) -> str:
     return f"{what}; seeding: {power} samples, then a {k0.neighbors}-nearest-neighbour graph of k0 projected points"
 
 
-def _page(folder: Path, study: Study, data: list[CellData], written: Written, pairs: list) -> str:
+def _page(folder: Path, study: Study, data: list[CellData], written: Written, pairs: list, falls: list) -> str:
     stored = tomllib.loads((folder / "study.toml").read_text())
     pictures = [
         {"data": base64.b64encode(path.read_bytes()).decode(), "caption": caption, "name": path.stem}
@@ -175,6 +199,7 @@ def _page(folder: Path, study: Study, data: list[CellData], written: Written, pa
     floors = [row for row in final if row["floor_measured"] is not None]
     environment = Environment(loader=PackageLoader("jgmm.study", "."), autoescape=True)
     environment.filters["number"] = number
+    environment.filters["factor"] = factor
     template = environment.get_template("report.html.jinja")
     return template.render(
         study=study,
@@ -183,6 +208,7 @@ def _page(folder: Path, study: Study, data: list[CellData], written: Written, pa
         environment=stored.get("environment", {}),
         final=final,
         floors=floors,
+        falls=falls,
         fits=written.fits,
         pairs=pairs,
         pictures=pictures,

@@ -1,4 +1,4 @@
-"""The rows that a cell stores: a row for each run and checkpoint, its twin's error and the exact mean of that beside it."""
+"""The rows that a cell stores, one for each run and checkpoint: errors, its twin's error and the exact mean of that."""
 
 from functools import lru_cache
 

@@ -172,7 +172,10 @@ def _told(findings: list[Finding], axis: str) -> str:
     order = ("contradicted", "loose", "inconclusive", "tight")
     worst = min(mine, key=lambda f: (order.index(f.kind), -abs(f.gap)))
     if axis == "exp(-C^2)":
-        return f"the floor falls as exp(-C^2/{1 / worst.measured:.3g}), the bound's as exp(-C^2/{1 / worst.bound:.3g})"
+        return (
+            f"the floor falls as exp(-C^2/{1 / worst.measured:.3g}), the bound's as exp(-C^2/{1 / worst.bound:.3g})"
+            " (8, slowed by its factor C^2 + k)"
+        )
     said = f"in {axis} {worst.kind}: measured {axis}^{worst.measured:.3g}, bound {axis}^{worst.bound:.3g}"
     others = {f.kind for f in mine} - {worst.kind}
     return said + (f" (elsewhere {', '.join(sorted(others))})" if others else "")
@@ -290,6 +293,34 @@ def _floor_finding(theorem, curve: Curve, level: float) -> Finding:
     return Finding(str(theorem), curve.part, "exp(-C^2)", curve.setting, kind, *numbers, detail)
 
 
+class FloorFit(NamedTuple):
+    """1/D of exp(-C^2/D) along a curve: end to end with its 95 % interval, of the law, and of the bound's floor."""
+
+    part: str
+    setting: str
+    measured: float
+    low: float
+    high: float
+    law: float
+    bound: float
+    detail: str
+    sizes: int
+    runs: int
+
+
+def floor_fits(study: Study, data: list[CellData]) -> list[FloorFit]:
+    """How floors fall with C^2 on every curve that recorded displacements, whatever theorem it is held against."""
+    found = []
+    for curve in _floor_curves(study, data):
+        finding = _floor_finding("", curve, 0.05 * len(curve.x))  # level / (1 + neighbours) of it: 5 % for the whole
+        exact = np.array([laws.floor(item) for item in curve.items], float)  # None becomes nan
+        law = -float(np.log(exact[-1] / exact[0]) / (curve.x[-1] ** 2 - curve.x[0] ** 2))
+        runs = min(len(item.ok) for item in curve.items)
+        ends = (finding.measured, finding.bound - finding.high, finding.bound - finding.low)
+        found.append(FloorFit(curve.part, curve.setting, *ends, law, finding.bound, finding.detail, len(curve.x), runs))
+    return found
+
+
 def _divisors(logs: np.ndarray, u: np.ndarray) -> str:
     return " ".join(f"{divisor:.3g}" for divisor in -np.diff(u) / np.diff(logs))
 
@@ -311,9 +342,7 @@ def _third(mine: list[CellData], inside: list[CellData], level: float, look: int
     words = f"the (1 - 1/k)-quantile of the largest distance is {min(f.measured for f in best):.3g}"
     words += f" to {max(f.measured for f in best):.3g} times C sigma/20 with the best of the sizes tried"
     sizes = sum(finding.kind == "contradicted" for finding in findings)
-    tail = (
-        f" It fails in {sizes} of the {len(findings)} cells: B = d ln d and k0 ~ k ln k are too small." if sizes else ""
-    )
+    tail = f" It fails in {sizes} of {len(findings)} cells: their B and k0 are too small." if sizes else ""
     if held and len(held) == len(best):
         kind = "holds, loose" if all(f.kind == "loose" for f in held) else "holds and tight"
         by = (
@@ -374,24 +403,28 @@ def _success(item: CellData, level: float) -> Finding:
 def law_verdict(data: list[CellData], look: int) -> LawVerdict | None:
     """Do all cells agree with their exact laws at the last checkpoint (floors included)? None where no law is known."""
     names, measured, errors, expected, accuracy, freedom = [], [], [], [], [], []
-    for item in data:
-        law = laws.law(item, len(item.samples) - 1)
-        if law.error_sq is None or law.accuracy is None or not np.isfinite(law.accuracy) or item.ok.sum() < 8:
-            continue
-        if inference.carried_by_few(item.error_sq):
-            continue
-        found = inference.mean(item.error_sq)
-        names.append(item)
+
+    def take(item: CellData, found: inference.Mean, law: float, off: float, what: str) -> None:
+        names.append((item, what))
         measured.append(found.value)
         errors.append(found.standard_error)
-        expected.append(law.error_sq)
-        accuracy.append(law.accuracy)
+        expected.append(law)
+        accuracy.append(off)
         freedom.append(found.runs - 1)
+
+    for item in data:
+        law = laws.law(item, len(item.samples) - 1)
+        trusted = item.ok.sum() >= 8 and not inference.carried_by_few(item.error_sq)
+        if trusted and law.error_sq is not None and law.accuracy is not None and np.isfinite(law.accuracy):
+            take(item, inference.mean(item.error_sq), law.error_sq, law.accuracy, "")
+        exact, vectors = laws.floor(item), analysis.floor_vectors(item)
+        if trusted and exact is not None and vectors is not None:
+            take(item, inference.squared_length(vectors), exact, laws.floor_accuracy(item), "floor, ")
     if not names:
         return None
     check = curves.against_law(measured, errors, expected, accuracy, freedom, inference.look_level(look))
-    worst = names[check.worst].cell
-    where = f"{worst.part}, k={worst.k} d={worst.d} C={worst.separation:g} N={worst.n}"
+    worst, what = names[check.worst][0].cell, names[check.worst][1]
+    where = f"{what}{worst.part}, k={worst.k} d={worst.d} C={worst.separation:g} N={worst.n}"
     if check.agrees:
         said = (
             f"All {check.cells} means with a known law agree with it: the largest gap is {check.largest:.2g} standard"
