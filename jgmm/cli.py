@@ -163,3 +163,7 @@ def _start_jax(x64: bool) -> None:
         "jax_num_cpu_devices", len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )
     jax.config.update("jax_enable_x64", x64)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -23,7 +23,7 @@ BYTES_PER_ROW = 30  # of a cell's file, compressed: measured 20 to 40
 
 def run(study: Study, out: Path, *, spec_folder: Path, fresh: bool) -> int:
     """Simulate what is missing in `out`, report, and print the verdicts. 0 done, 3 unfinished, 130 interrupted."""
-    console = Console(stderr=True)
+    console = Console(stderr=True, soft_wrap=True)
     started = time.perf_counter()
     devices = jax.devices()
     console.print(

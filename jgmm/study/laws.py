@@ -15,7 +15,7 @@ from jgmm.study.cells import CellData, points
 from jgmm.study.spec import Cell
 
 FLOAT32 = 1e-5  # relative: what rounding may do to a mean squared error
-WORST = 0.05  # a law that may be off by more than this share is not printed
+WORST = 0.1  # a law that may be off by more than this share is not printed
 
 
 class Law(NamedTuple):

@@ -65,27 +65,27 @@ class MixtureSpec(_Strict):
     side: Positive = 1e4
 
 
-class PolynomialRate(_Strict):
-    """`{ scale = c, power = a, shift = s }`: c / (t + s)^a."""
+class Schedule(_Strict):
+    """`{ scale = c, power = a, shift = s }`: c / (t + s)^a. `{ adam = r }`: optax.adam(r) (Kingma and Ba 2015)."""
 
-    scale: Positive
-    power: Annotated[float, Field(gt=0, le=1)]
+    scale: Positive | None = None
+    power: Annotated[float, Field(gt=0, le=1)] | None = None
     shift: Positive = 1.0
+    adam: Rate | None = None
 
-
-class AdamRate(_Strict):
-    """`{ adam = r }`: optax.adam(r) (Kingma and Ba 2015) on the gradient that Lloyd's step follows."""
-
-    adam: Rate
+    @model_validator(mode="after")
+    def _one_of_the_two(self) -> "Schedule":
+        polynomial = self.scale is not None and self.power is not None
+        if polynomial == (self.adam is not None) or (self.adam is not None and self.shift != 1):
+            raise ValueError("expected either scale and power (and shift), or adam alone")
+        return self
 
 
 class StreamSpec(_Strict):
     """`[stream]`."""
 
     n: Annotated[list[Count], Axis, NonEmpty] = [100_000]
-    rate: Annotated[
-        list[Literal["paper", "seed", "best", "1/n"] | Rate | PolynomialRate | AdamRate], Axis, NonEmpty
-    ] = ["paper"]
+    rate: Annotated[list[Literal["paper", "seed", "best", "1/n"] | Rate | Schedule], Axis, NonEmpty] = ["paper"]
     start: Annotated[list[Literal["seeding", "truth"] | NonNegative], Axis, NonEmpty] = ["seeding"]
     average: Annotated[list[Annotated[float, Field(ge=0, lt=1)]], Axis, NonEmpty] = [0.0]  # share of last iterates
     checkpoints: Count | Annotated[list[Count], NonEmpty] = 10
@@ -292,7 +292,7 @@ def _merge(shared: dict, part: dict) -> dict:
 def _faults(error: ValidationError, has_parts: bool) -> list[str]:
     """A line for each key at fault, with what any of its forms would expect."""
     found: dict[str, list[str]] = {}
-    hidden = ("literal[", "constrained", "list[", "float", "int", "function-", "PolynomialRate", "AdamRate")
+    hidden = ("literal[", "constrained", "list[", "float", "int", "function-", "Schedule")
     for item in error.errors():
         where = ".".join(str(x) for x in item["loc"] if not str(x).startswith(hidden))
         where = where if has_parts else where.removeprefix("part.0.")
@@ -307,11 +307,14 @@ def _faults(error: ValidationError, has_parts: bool) -> list[str]:
             message = f"{item['msg'][0].lower()}{item['msg'][1:]}"
             said = found.setdefault(where, [])
             said.append(message if said else f"is {item['input']!r}: {message}")
+    # A table that fits no form is told by what is wrong inside it.
+    outer = [w for w in found if any(other.startswith(f"{w}.") for other in found)]
+    found = {where: list(dict.fromkeys(said)) for where, said in found.items() if where not in outer}
     return [f"{where} {' or '.join(said)}".strip().replace(" unknown", ": unknown") for where, said in found.items()]
 
 
 def _keys() -> list[str]:
-    models = (Study, Part, MixtureSpec, StreamSpec, SeedingSpec, EMSpec)
+    models = (Study, Part, MixtureSpec, StreamSpec, SeedingSpec, EMSpec, Schedule)
     return sorted({name for model in models for name in model.model_fields})
 
 
@@ -389,8 +392,13 @@ def _cell(part: Part, folder: Path, point: dict[str, Any]) -> Cell:
         layout.startswith("symmetric") and len(set(weights)) == 1 and len(set(scales)) == 1
     ):
         raise ValueError(f"{where}algorithm em: expected a symmetric layout with equal weights and scales")
-    if part.algorithm == "em" and (rate in ("seed", "1/n", "best") or isinstance(rate, (PolynomialRate, AdamRate))):
+    if part.algorithm == "em" and (rate in ("seed", "1/n", "best") or isinstance(rate, Schedule)):
         raise ValueError(f"{where}rate is {rate!r}: expected 'paper' or a number for algorithm em")
+    if part.algorithm == "soft" and rate == "1/n":
+        raise ValueError(
+            f"{where}rate is '1/n': expected another for algorithm soft, whose centres win no whole samples"
+            f" ({{ scale = {k}, power = 1, shift = {k} }} is its like)"
+        )
     average = point["average"]
     if average and (part.algorithm not in ("lloyd", "soft") or not (rate == "paper" or isinstance(rate, float))):
         raise ValueError(f"{where}average is {average:g}: expected 0 but for lloyd or soft at a constant rate")
@@ -427,8 +435,8 @@ def _cell(part: Part, folder: Path, point: dict[str, Any]) -> Cell:
         n=n if sizes is None or n else sizes.n,
         rate=value,
         rate_name=rate_name,
-        schedule=(rate.scale, rate.power, rate.shift) if isinstance(rate, PolynomialRate) else None,
-        adam=rate.adam if isinstance(rate, AdamRate) else None,
+        schedule=_polynomial(rate),
+        adam=rate.adam if isinstance(rate, Schedule) else None,
         average=average,
         start=start,
         beta=point["beta"],
@@ -489,15 +497,24 @@ def _seeding_sizes(where, k, d, *, n, block, graph_points, neighbors, method) ->
     return sizes
 
 
+def _polynomial(rate: Any) -> tuple[float, float, float] | None:
+    """Scale, power and shift, if the rate is such a schedule."""
+    if isinstance(rate, Schedule) and rate.scale is not None and rate.power is not None:
+        return rate.scale, rate.power, rate.shift
+    return None
+
+
 def _rate(where: str, algorithm: str, rate: Any, n: int, k: int, d: int, start, weight) -> tuple[float | None, str]:
     """The number that a rate stands for (see `jgmm.rates`), and its name."""
     if rate is None or rate == "1/n":
         return None, rate or "none"
-    if isinstance(rate, AdamRate):
+    if isinstance(rate, Schedule) and rate.adam:
         return None, f"adam {rate.adam:g}"
-    if isinstance(rate, PolynomialRate):
+    if isinstance(rate, Schedule):
+        numbers = _polynomial(rate)
+        assert numbers is not None
         try:
-            schedule = rates.polynomial(rate.scale, rate.power, rate.shift)
+            schedule = rates.polynomial(*numbers)
         except ValueError as error:
             raise ValueError(f"{where}{error}") from None
         return None, f"{schedule.scale:g}/(t + {schedule.shift:g})^{schedule.power:g}"
