@@ -1,25 +1,38 @@
-"""The notebook runs from top to bottom, at a small size."""
+"""The notebooks run from top to bottom, at a small size."""
 
 from pathlib import Path
 
 import nbformat
+import pytest
 from nbclient import NotebookClient
 
-NOTEBOOK = Path(__file__).parent.parent / "notebooks" / "01_seed.ipynb"
+FOLDER = Path(__file__).parent.parent / "notebooks"
+
+
+def executed(name, runs):
+    notebook = nbformat.read(FOLDER / name, as_version=4)
+    sized = [cell for cell in notebook.cells if "runs = 256" in cell.source]
+    assert len(sized) == 1
+    sized[0].source = sized[0].source.replace("runs = 256", f"runs = {runs}")
+    NotebookClient(notebook, timeout=600, kernel_name="python3").execute()
+    return [output for cell in notebook.cells for output in cell.get("outputs", [])]
 
 
 def test_the_seed_notebook_runs_and_shows_every_section():
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
-    sized = [cell for cell in notebook.cells if "runs = 256" in cell.source]
-    assert len(sized) == 1
-    sized[0].source = sized[0].source.replace("runs = 256", "runs = 8")
-    NotebookClient(notebook, timeout=600, kernel_name="python3").execute()
-    pictures = [
-        output for cell in notebook.cells for output in cell.get("outputs", []) if "image/png" in output.get("data", {})
-    ]
-    assert len(pictures) == 9
+    outputs = executed("01_seed.ipynb", 8)
+    assert sum("image/png" in output.get("data", {}) for output in outputs) == 9
 
 
-def test_the_committed_notebook_has_its_outputs():
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
+def test_the_tightness_notebook_comes_to_its_verdict():
+    outputs = executed("02_tightness.ipynb", 32)
+    said = "".join(output.get("text", "") for output in outputs)
+    assert said.count("Theorem 1 holds, loose by k^") == 2
+    assert "k^1: contradicted" in said
+    assert "k^3: loose" in said
+    assert sum("image/png" in output.get("data", {}) for output in outputs) == 1
+
+
+@pytest.mark.parametrize("name", ["01_seed.ipynb", "02_tightness.ipynb"])
+def test_the_committed_notebooks_have_their_outputs(name):
+    notebook = nbformat.read(FOLDER / name, as_version=4)
     assert all(cell.outputs for cell in notebook.cells[2:] if cell.cell_type == "code")

@@ -247,7 +247,8 @@ def test_seeding_that_succeeds_with_large_blocks_holds_and_one_that_never_does_i
     study = seeding_study(block=[50, 500, 2000])
     found = verdict.verdicts(study, seeded(study, lambda c: 1.0 if c.seeding.block > 1000 else 0.2), look=1)[0]
     assert found.verdict == "holds, loose"
-    assert "fails in 2 of 3 cells" in found.sentence
+    assert "In 2 of 3 cells it fails" in found.sentence
+    assert "B = 2000" in found.sentence
     found = verdict.verdicts(study, seeded(study, lambda c: 0.1), look=1)[0]
     assert found.verdict == "contradicted"
     found = verdict.verdicts(study, seeded(study, lambda c: 0.8), look=1)[0]

@@ -64,11 +64,11 @@ def _row(item: CellData, index: int) -> dict[str, Any]:
     row["bound_error_sq"] = laws.bound(item, samples)
     row["oracle_error_sq"], row["cramer_rao"] = laws.oracle(item, samples), laws.cramer_rao(item, samples)
     row |= _theorem3(item, index)
-    row["converged"], row["converged_low"], row["converged_high"] = _converged(item, index)
+    row["converged"], row["converged_low"], row["converged_high"] = converged(item, index)
     return row
 
 
-def _converged(item: CellData, index: int) -> tuple[float, float, float]:
+def converged(item: CellData, index: int) -> tuple[float, float, float]:
     """The share of all runs whose centres are each within half the separation of their own mean, with its interval."""
     reach = item.realised_separation * max(item.cell.scales) / 2
     near = (item.values["error_max"][:, index] < reach) & (item.values["lost"][:, index] == 0)

@@ -44,6 +44,8 @@ def law(item: CellData, index: int) -> Law:
         return UNKNOWN
     separated = float(item.twin["twin_mean_sq"][item.ok, index].astype(float).mean())
     start_sq = float(item.values["error_sq"][item.ok, 0].astype(float).mean())
+    if isinstance(cell.start, float) and cell.start > float(item.realised_separation.min()) / 4:
+        return UNKNOWN  # so far from the truth that samples are misassigned on the way, and centres lost
     if samples == 0:
         return _accept(separated, FLOAT32 * separated, None)
     if cell.algorithm == "em":

@@ -11,7 +11,7 @@ from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from jgmm.study import curves, inference, verdict
+from jgmm.study import analysis, curves, inference, verdict
 from jgmm.study.cells import CellData
 from jgmm.study.curves import Curve
 
@@ -110,6 +110,7 @@ def write_all(folder: Path, found: list[Curve], data: list[CellData], rows: list
         else:
             figures.append(_axis(folder, part, axis, mine, last))
     figures += _phases(folder, data, last)
+    figures += _comparison(folder, data, last)
     figures += _trajectories(folder, data, rows)
     return figures
 
@@ -159,11 +160,14 @@ def _axis(folder: Path, part: str, axis: str, found: list[Curve], last: dict[str
         low, high = panels[1].get_ylim()
         if high - low < 0.1:  # a band narrower than what would matter
             panels[1].set_ylim((low + high) / 2 - 0.05, (low + high) / 2 + 0.05)
-        panels[1].legend(fontsize=7.5, frameon=False)
+        if panels[1].get_legend_handles_labels()[0]:
+            panels[1].legend(fontsize=7.5, frameon=False)
     for panel in panels:
         _ticks(panel, sorted({float(x) for c in found for x in c.x}))
     path = save(made, folder / f"{part}-{axis.replace('.', '-')}.png")
-    caption = f"{part}: mean squared error against {name}, bands of two standard errors; exact law, bound, oracle"
+    drawn = [text for text in ("law", "bound", "labelled oracle") if text in left.get_legend_handles_labels()[1]]
+    beside = f"; lines: {', '.join(drawn)}" if drawn else ""
+    caption = f"{part}: mean squared error against {name}, bands of two standard errors{beside}"
     tail = "; local exponents between neighbours, bars of two standard errors" if exponents else ""
     return path, f"{caption}{tail}{_note(found)}."
 
@@ -230,6 +234,59 @@ def _floor(folder: Path, part: str, found: list[Curve], last: dict[str, Row]) ->
         " errors; its law; the floor in the theorem's bound"
     )
     return save(made, folder / f"{part}-floor.png"), caption + _note(found) + "."
+
+
+def _comparison(folder: Path, data: list[CellData], last: dict[str, Row]) -> list[tuple[Path, str]]:
+    """All algorithms and steps on the same streams: N times a centre's squared error, a panel for each mixture."""
+    groups: dict[tuple, list[CellData]] = {}
+    for item in data:
+        if item.cell.algorithm != "seeding":
+            groups.setdefault((*item.cell.mixture_fields(), item.cell.start), []).append(item)
+    groups = {key: mine for key, mine in groups.items() if len({analysis.name_of(i.cell) for i in mine}) >= 3}
+    if not groups:
+        return []
+    shown = _spread(list(groups.values()), 4)
+    made, panels = figure(len(shown), size=(4.6, 4.4))
+    names = list(dict.fromkeys(analysis.name_of(item.cell) for mine in shown for item in mine))
+    for axes, mine in zip(panels, shown, strict=True):
+        for index, name in enumerate(names):
+            own = sorted((i for i in mine if analysis.name_of(i.cell) == name), key=lambda i: i.cell.n)
+            if not own:
+                continue
+            n = np.array([item.cell.n for item in own], float)
+            scale = n / (own[0].cell.scales[0] ** 2 * own[0].cell.d)
+            found = [inference.mean(analysis.per_centre(item)[item.ok]) for item in own]
+            values, errors = (np.array([getattr(f, w) for f in found]) * scale for w in ("value", "standard_error"))
+            style = "-" if index < SHOWN else "--"
+            axes.errorbar(
+                n,
+                values,
+                2 * errors,
+                fmt=MARKERS[index % SHOWN] + style,
+                ms=4,
+                lw=0.9,
+                capsize=2,
+                color=COLOURS[index % SHOWN],
+                label=name,
+            )
+        free = [item for item in mine if item.cell.algorithm != "em"]
+        if free and all(last[item.id]["cramer_rao"] for item in free):
+            own = sorted(free, key=lambda i: i.cell.n)
+            ends = [item.cell.n for item in own]
+            least = [last[i.id]["cramer_rao"] / i.cell.k * i.cell.n / (i.cell.scales[0] ** 2 * i.cell.d) for i in own]
+            axes.plot(ends, least, ":", color="black", lw=1.3, label="Cramér-Rao, two free means")
+        cell = mine[0].cell
+        axes.set(xscale="log", yscale="log", title=f"k={cell.k} d={cell.d} C={cell.separation:g}", xlabel="horizon N")
+    panels[0].set_ylabel("N x squared error of a centre / (sigma^2 d)")
+    handles = {
+        label: handle for axes in panels for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    made.legend(handles.values(), handles.keys(), fontsize=7.5, frameon=False, loc="outside lower center", ncols=4)
+    caption = (
+        "On the same streams: N times the squared error of one centre over sigma^2 d, bars of two standard errors."
+        " The labelled oracle of k centres is at k; an EM estimate uses both halves of the samples."
+    )
+    return [(save(made, folder / "comparison.png"), caption)]
 
 
 def _phases(folder: Path, data: list[CellData], last: dict[str, Row]) -> list[tuple[Path, str]]:

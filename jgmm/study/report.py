@@ -42,6 +42,7 @@ class Written(NamedTuple):
     laws: verdict.LawVerdict | None
     look: int
     ignored: list[str]
+    data: list[CellData]
 
 
 def write(folder: Path, study: Study, spec_folder: Path | None = None, *, timing: dict | None = None) -> Written:
@@ -83,7 +84,7 @@ def write(folder: Path, study: Study, spec_folder: Path | None = None, *, timing
     total = sum(len(item.ok) for item in data)
     stamp = time.strftime("%Y-%m-%dT%H:%M:%S%z")
     store.record_look(folder, {"look": look, "runs": total, "time": stamp, **(timing or {}), "verdicts": said})
-    written = Written(headline, summary, fits, figures, verdicts, law, look, done.ignored)
+    written = Written(headline, summary, fits, figures, verdicts, law, look, done.ignored, data)
     store.write_text(folder / "report.html", _page(folder, study, data, written, pairs, floors))
     return written
 

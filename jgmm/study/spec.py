@@ -456,6 +456,8 @@ def _named_axes(point: dict[str, Any], rate_name: str, *, seeded: bool) -> tuple
         return value if isinstance(value, (str, int, float)) else str(value)
 
     used = {name: value for name, value in point.items() if value is not None and (seeded or "seeding" not in name)}
+    if not point["n"]:  # seeding alone
+        used = {name: value for name, value in used.items() if name not in ("n", "average", "start")}
     return tuple((name, plain(name, value)) for name, value in used.items())
 
 

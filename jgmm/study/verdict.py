@@ -122,9 +122,31 @@ def _bounded(theorem, study: Study, mine: list[CellData], inside: list[CellData]
             f"In {len(carried)} of {len(mine)} cells the mean is carried by a few runs with lost centres:"
             " no exponent was fitted there."
         )
+    words += _basin(mine)
     if outside:
         words.append(f"{len(outside)} of {len(mine)} cells are out of its regime ({outside[0]}).")
     return Verdict(**made, verdict=kind, sentence=" ".join(words), findings=findings, constant=constant)
+
+
+def _basin(items: list[CellData]) -> list[str]:
+    """From how far away 95 % of runs or more (the low end of Wilson's interval) converge, where starts were tried."""
+    told = []
+    for separation in sorted({item.cell.separation for item in items}):
+        mine = [i for i in items if i.cell.separation == separation and isinstance(i.cell.start, float)]
+        starts = sorted({i.cell.start for i in mine})
+        if len(starts) < 3:
+            continue
+        far = 0.0
+        for start in starts:
+            here = [i for i in mine if i.cell.start == start]
+            if any(analysis.converged(i, len(i.samples) - 1)[1] < 0.95 for i in here):
+                break
+            far = float(start)
+        more = " or more" if far == starts[-1] else ""
+        told.append(f"{far:g}{more} at C = {separation:g}")
+    if not told:
+        return []
+    return [f"Runs converge (95 % of them or more) from starts up to {', '.join(told)}, in units of sigma."]
 
 
 def _finding(theorem, curve: Curve, found: Comparison) -> Finding:
@@ -335,38 +357,68 @@ def _third(mine: list[CellData], inside: list[CellData], level: float, look: int
         why = laws.in_regime(mine[0])
         return Verdict(**made, verdict=OUT, sentence=f"Theorem 3: {OUT}: {why}.", findings=[], constant=None)
     findings = [_success(item, level / len(inside)) for item in inside]
-    settings = dict.fromkeys(finding.setting for finding in findings)
-    best = [min((f for f in findings if f.setting == s), key=lambda f: f.measured) for s in settings]
-    held = [finding for finding in best if finding.kind in ("loose", "tight")]
-    failed = [finding for finding in best if finding.kind == "contradicted"]
-    words = f"the (1 - 1/k)-quantile of the largest distance is {min(f.measured for f in best):.3g}"
-    words += f" to {max(f.measured for f in best):.3g} times C sigma/20 with the best of the sizes tried"
-    sizes = sum(finding.kind == "contradicted" for finding in findings)
-    tail = f" It fails in {sizes} of {len(findings)} cells: their B and k0 are too small." if sizes else ""
-    if held and len(held) == len(best):
-        kind = "holds, loose" if all(f.kind == "loose" for f in held) else "holds and tight"
+    paired = list(zip(inside, findings, strict=True))
+    best = {
+        k: _threshold(k, [pair for pair in paired if pair[0].cell.k == k]) for k in sorted({i.cell.k for i in inside})
+    }
+    held = {k: found for k, found in best.items() if found is not None}
+    failed = sum(finding.kind == "contradicted" for finding in findings)
+    tail = f" In {failed} of {len(findings)} cells it fails: C, B or k0 are too small there." if failed else ""
+    if len(inside) < len(mine):
+        tail += f" {len(mine) - len(inside)} of {len(mine)} cells are out of its regime (C below (k ln k)^(1/4))."
+    if len(held) == len(best):
+        slack = 1 / max(found.ratio for found in held.values())
+        kind = "holds, loose" if slack > 1.25 else "holds and tight"
         by = (
-            f", loose by {1 / max(f.measured for f in held):.3g} times or more"
+            f"loose by {slack:.3g} times at the largest C"
             if kind == "holds, loose"
-            else " and is tight"
+            else "and is tight at the largest C"
         )
-        sentence = f"Theorem 3 holds{by} where block and graph are large enough: {words}.{tail}"
-    elif failed and not held:
-        kind = "contradicted"
-        sentence = f"Theorem 3 is contradicted for every size tried (its constants are hidden): {words}.{tail}"
+        froms = ", ".join(f"C = {found.separation:.3g} (k = {k}; {found.sizes})" for k, found in held.items())
+        factors = [found.separation / max(float(theory.theorem1_separation(k)), 1e-9) for k, found in held.items()]
+        scale = f"{min(factors):.3g} to {max(factors):.3g} times (k ln k)^(1/4)"
+        sentence = f"Theorem 3 holds, {by}, with the best sizes tried from {froms} on: {scale}.{tail}"
     elif held:
-        kind = "holds, loose" if any(f.kind == "loose" for f in held) else "holds and tight"
-        smallest = ", ".join(f.setting for f in best if f not in held)
-        by = "loose by its constants" if kind == "holds, loose" else "tight"
-        sentence = (
-            f"Theorem 3 holds, {by}, in {len(held)} of {len(best)} settings, but was not seen to hold at {smallest}:"
-            f" {words}.{tail}"
+        kind = "inconclusive"
+        missing = ", ".join(f"k = {k}" for k in best if k not in held)
+        seen = ", ".join(map(str, held))
+        sentence = f"Theorem 3: inconclusive: it holds for k = {seen}, with no size tried for {missing}.{tail}"
+    elif all(finding.kind == "contradicted" for finding in findings):
+        kind, sentence = (
+            "contradicted",
+            f"Theorem 3 is contradicted at every size tried (its constants are hidden).{tail}",
         )
     else:
-        kind, sentence = "inconclusive", f"Theorem 3: inconclusive with so few runs: {words}."
-    if len(inside) < len(mine):
-        sentence += f" {len(mine) - len(inside)} of {len(mine)} cells are out of its regime (C below (k ln k)^(1/4))."
+        kind, sentence = "inconclusive", f"Theorem 3: inconclusive with so few runs.{tail}"
     return Verdict(**made, verdict=kind, sentence=sentence, findings=findings, constant=None)
+
+
+class Threshold(NamedTuple):
+    """From which separation on the seeding succeeds, with which sizes, and its quantile there at the largest one."""
+
+    separation: float
+    sizes: str
+    ratio: float
+
+
+def _threshold(k: int, paired: list[tuple[CellData, Finding]]) -> Threshold | None:
+    """The least C from which on every larger C tried succeeds, for the best of the sizes; None if there is none."""
+    groups: dict[str, list[tuple[CellData, Finding]]] = {}
+    for item, finding in paired:
+        sizes = item.cell.seeding
+        assert sizes is not None
+        groups.setdefault(f"B = {sizes.block}, k0 = {sizes.graph_points}", []).append((item, finding))
+    found = []
+    for sizes_text, mine in groups.items():
+        least = None
+        for item, finding in sorted(mine, key=lambda pair: -pair[0].cell.separation):
+            if finding.kind not in ("loose", "tight"):
+                break
+            least = item.cell.separation
+        if least is not None:
+            largest = max(mine, key=lambda pair: pair[0].cell.separation)
+            found.append(Threshold(least, sizes_text, largest[1].measured))
+    return min(found, key=lambda t: (t.separation, t.ratio)) if found else None
 
 
 def _success(item: CellData, level: float) -> Finding:
