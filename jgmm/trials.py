@@ -127,8 +127,22 @@ def batch(
     width = -(-len(ids) // step) * step if width is None else width
     if width < len(ids) or width % step:
         raise ValueError(f"width is {width}, expected a multiple of {step} that holds {len(ids)} runs")
-    words = lanes.seed(key, jnp.asarray(_pad(ids, width - len(ids))), d=mixture.means.shape[1])
+    words = _seed(key, jnp.asarray(_pad(ids, width - len(ids))), d=mixture.means.shape[1])
     return lay_out(ids, mixture, words, devices=devices, width=width)
+
+
+_seed = jax.jit(lanes.seed, static_argnames="d")
+
+
+@partial(jax.jit, static_argnames=("k", "d"))
+def _directions(key, run_ids, *, k, d):
+    """k uniformly random unit vectors for each run."""
+
+    def one(run):
+        moves = jax.random.normal(jax.random.fold_in(key, run), (k, d))
+        return moves / jnp.linalg.norm(moves, axis=1, keepdims=True)
+
+    return jax.vmap(one, out_axes=-1)(run_ids)
 
 
 def lay_out(
@@ -148,11 +162,7 @@ def offset_start(key: Key[Array, ""], batch: Batch, offset: float | np.ndarray) 
     """
     k, d = batch.mixture.means.shape[:2]
 
-    def one(run):
-        moves = jax.random.normal(jax.random.fold_in(key, run), (k, d))
-        return moves / jnp.linalg.norm(moves, axis=1, keepdims=True)
-
-    directions = jax.vmap(one, out_axes=-1)(jnp.asarray(np.asarray(batch.run_ids)))
+    directions = _directions(key, jnp.asarray(np.asarray(batch.run_ids)), k=k, d=d)
     scale = jnp.max(batch.mixture.scales, axis=0)
     distance = _per_run_number(offset, batch) * scale
     return batch.mixture.means + distance[None, None] * _lay(directions.astype(scale.dtype), batch.mesh)

@@ -439,9 +439,9 @@ def test_bad_input_is_named():
         ([0.0, 1.0, 2.0], values, "positive"),
         (x, values[:2], "shape"),
         (x, values[:, :1], "at least 2 runs, got 1"),
-        (x, -values, "at least 0"),
+        (x, -values, "above 0"),
         (x, np.full((3, 5), np.nan), "finite"),
-        (x, np.zeros((3, 5)), "all 0"),
+        (x, np.zeros((3, 5)), "above 0"),
     ):
         with pytest.raises(ValueError, match=words):
             inference.fit(bad_x, bad_values)

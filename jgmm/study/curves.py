@@ -72,32 +72,33 @@ def curves(study: Study, data: list[CellData]) -> list[Curve]:
     """Every curve of a study: each numeric axis with three values or more, at each setting of the others."""
     found = []
     for part in study.part:
-        mine = [item for item in data if item.cell.part == part.name]
-        names = dict.fromkeys(name for item in mine for name, _ in item.cell.axes)
-        for axis in names:
+        mine = [(item, dict(item.cell.axes)) for item in data if item.cell.part == part.name]
+        names = dict.fromkeys(name for _, point in mine for name in point)
+        varying = [name for name in names if len({point.get(name) for _, point in mine}) > 1]
+        for axis in varying:
             if axis in part.together[1:]:
                 continue
             moving = {axis, *(part.together if axis in part.together else ())}
-            groups: dict[tuple, list[CellData]] = {}
-            for item in mine:
+            groups: dict[tuple, list[tuple[CellData, dict]]] = {}
+            for item, point in mine:
                 rest = tuple(pair for pair in item.cell.axes if pair[0] not in moving)
-                groups.setdefault(rest, []).append(item)
-            found += [_curve(part.name, axis, group, mine) for group in groups.values() if _numeric(group, axis)]
+                groups.setdefault(rest, []).append((item, point))
+            shown = [name for name in varying if name not in moving]
+            shown += [name for name in ("k", "d", "separation", "n") if name in names and name not in varying]
+            found += [_curve(part.name, axis, group, shown) for group in groups.values() if _numeric(group, axis)]
     return found
 
 
-def _numeric(group: list[CellData], axis: str) -> bool:
-    values = [dict(item.cell.axes).get(axis) for item in group]
+def _numeric(group: list[tuple[CellData, dict]], axis: str) -> bool:
+    values = [point.get(axis) for _, point in group]
     return len(set(values)) >= 3 and all(isinstance(value, (int, float)) for value in values)
 
 
-def _curve(part: str, axis: str, group: list[CellData], mine: list[CellData]) -> Curve:
-    group = sorted(group, key=lambda item: dict(item.cell.axes)[axis])
-    fixed = [name for name, _ in group[0].cell.axes if len({dict(i.cell.axes).get(name) for i in group}) == 1]
-    varying = [name for name in fixed if len({dict(i.cell.axes).get(name) for i in mine}) > 1]
-    shown = list(dict.fromkeys([*varying, *(n for n in ("k", "d", "separation", "n") if n in fixed)]))
-    setting = " ".join(f"{WORDS.get(name, name)}={_short(dict(group[0].cell.axes)[name])}" for name in shown)
-    return Curve(part, axis, setting, np.array([dict(item.cell.axes)[axis] for item in group], float), group)
+def _curve(part: str, axis: str, group: list[tuple[CellData, dict]], shown: list[str]) -> Curve:
+    group = sorted(group, key=lambda pair: pair[1][axis])
+    point = group[0][1]
+    setting = " ".join(f"{WORDS.get(name, name)}={_short(point[name])}" for name in shown if name in point)
+    return Curve(part, axis, setting, np.array([p[axis] for _, p in group], float), [item for item, _ in group])
 
 
 def _short(value) -> str:

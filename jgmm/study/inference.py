@@ -313,7 +313,7 @@ class Moments(NamedTuple):
         return 1 / np.diag(self.covariance)
 
 
-def fit(x: ArrayLike, values: ArrayLike, *, resamples: int = 1000) -> Fit:
+def fit(x: ArrayLike, values: ArrayLike, *, resamples: int = 400) -> Fit:
     r"""The exponent b of the mean of values[i, r] in x[i], or the statement that the sizes do not decide it.
 
     Families, by weighted least squares on log means with weights 1/var, from which the bias -var/2 is removed:
@@ -456,8 +456,10 @@ def _hotelling(residuals: np.ndarray, covariance: np.ndarray, moments: Moments) 
     agree but for rounding) are left out: what they say is rounding's.
     """
     sizes, directions = np.linalg.eigh(covariance)
-    kept = sizes > 1e-10 * sizes[-1]
+    kept = sizes > max(1e-10 * sizes[-1], ROUNDING**2 / 100)
     p, nu = int(kept.sum()), moments.freedom
+    if p == 0:  # no variance at all: rounding fits, anything else does not
+        return (0.0, 1.0) if np.abs(residuals).max() < 1e-6 else (np.inf, 0.0)
     square = float(np.sum((directions.T @ residuals)[kept] ** 2 / sizes[kept]))
     second = nu - p + 1 if moments.full else nu
     f = square / p * (second / nu)
@@ -512,7 +514,7 @@ def _interval(family: str, theta: np.ndarray, moments: Moments, replicas: np.nda
     if family == "power-floor":
         centred = moments.logs - moments.logs.mean()
         starts = np.broadcast_to(theta, (len(y), 3))
-        exponents = _floor_fit(centred, y, moments.weights, moments.y.min(), starts)[:, 1]
+        exponents = _floor_fit(centred, y, moments.weights, moments.y.min(), starts, iterations=15)[:, 1]
         half = float(stats.t.ppf(0.975, nu) * max(exponents.std(ddof=1), ROUNDING) * correction)
         return float(theta[1] - half), float(theta[1] + half), half
     least = max(1 / UNITS, np.exp(1 - moments.logs[0]))
@@ -553,7 +555,9 @@ def _floor_starts(logs: np.ndarray, y: np.ndarray, weights: np.ndarray, scale: f
     return np.concatenate([above @ solve.T, floors[:, None]], axis=1)
 
 
-def _floor_fit(logs: np.ndarray, y: np.ndarray, weights: np.ndarray, scale: float, starts: np.ndarray) -> np.ndarray:
+def _floor_fit(
+    logs: np.ndarray, y: np.ndarray, weights: np.ndarray, scale: float, starts: np.ndarray, iterations: int = 60
+) -> np.ndarray:
     """Levenberg and Marquardt's steps for all rows of y at once, with f >= 0; theta of shape (fits, 3).
 
     A step that would cross f = 0 stops there, and the other two parameters solve what is left: with one bound that
@@ -566,7 +570,7 @@ def _floor_fit(logs: np.ndarray, y: np.ndarray, weights: np.ndarray, scale: floa
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         value, jacobian = _floor(logs, theta, scale)
         cost = (w * (y - value) ** 2).sum(axis=1)
-        for _ in range(60):
+        for _ in range(iterations):
             weighted = jacobian * w[None, :, None]
             normal = np.swapaxes(weighted, 1, 2) @ jacobian
             gradient = (weighted * (y[active] - value)[:, :, None]).sum(axis=1)

@@ -5,6 +5,7 @@ rate, overlap left out, float32), so that a verdict does not hold that against t
 """
 
 import math
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -27,6 +28,24 @@ class Law(NamedTuple):
 
 
 UNKNOWN = Law(None, None, None)
+
+
+# Quadratures are done once for the many cells and checkpoints that share them.
+
+
+@lru_cache(maxsize=4096)
+def _pair_law(separation: float, rate: float, d: int, sigma: float) -> theory.PairLaw:
+    return theory.lloyd_pair_law(separation, rate=rate, d=d, sigma=sigma)
+
+
+@lru_cache(maxsize=4096)
+def _simplex_floor(k: int, separation: float, sigma: float) -> float:
+    return float(theory.simplex_floor(k, separation, sigma=sigma))
+
+
+@lru_cache(maxsize=4096)
+def _information(separation: float, sigma: float, d: int, n: int, free: int) -> float:
+    return float(theory.cramer_rao(n=n, separation=separation, sigma=sigma, d=d, free=free))
 
 
 def law(item: CellData, index: int) -> Law:
@@ -75,7 +94,7 @@ def _lloyd(item: CellData, separated: float, samples: int, start_sq: float) -> L
     """The twin's law where samples are hardly ever misassigned; the stationary law of a pair at any separation."""
     cell = item.cell
     if pair(cell) and cell.rate is not None and cell.separation < 12:
-        finite = theory.lloyd_pair_law(cell.separation, rate=cell.rate, d=cell.d, sigma=cell.scales[0]).error_sq
+        finite = _pair_law(cell.separation, cell.rate, cell.d, cell.scales[0]).error_sq
         alone = theory.stationary_sq(rate=cell.rate, sigma=cell.scales[0], d=cell.d)
         slowest = min(theory.lloyd_pair_relaxation(cell.separation))
         left = (1 - cell.rate * float(slowest)) ** samples
@@ -190,7 +209,7 @@ def floor(item: CellData) -> float | None:
     if cell.layout not in ("simplex", "symmetric"):
         return None
     if equal(cell):
-        return float(theory.simplex_floor(cell.k, cell.separation, sigma=cell.scales[0]))
+        return _simplex_floor(cell.k, cell.separation, cell.scales[0])
     if cell.k > 2 or min(cell.weights) == 0:
         return None  # the first order (theory 4.3) is off by up to 3 at C = 3, and still by 10 % at C = 6
     try:
@@ -210,7 +229,7 @@ def floor_accuracy(item: CellData) -> float:
     if exact is None or cell.rate is None:
         return math.inf
     left = math.exp(cell.n * math.log1p(-min(cell.weights) * cell.rate))
-    pair_law = theory.lloyd_pair_law(cell.separation, rate=cell.rate, d=cell.d, sigma=cell.scales[0])
+    pair_law = _pair_law(cell.separation, cell.rate, cell.d, cell.scales[0])
     shift = abs(float(pair_law.shift)) * (cell.k if cell.k > 2 or not equal(cell) else 1)
     return 2 * left * exact + 2 * math.sqrt(exact * cell.k) * shift
 
@@ -245,8 +264,7 @@ def cramer_rao(item: CellData, samples: int) -> float | None:
     if not pair(cell) or samples == 0 or cell.algorithm == "seeding" or cell.separation > 40:
         return None
     free = 1 if cell.algorithm == "em" else 2
-    known = {"n": samples, "separation": cell.separation, "sigma": cell.scales[0], "d": cell.d}
-    return float(theory.cramer_rao(**known, free=free))
+    return _information(cell.separation, cell.scales[0], cell.d, 1, free) / samples
 
 
 def in_regime(item: CellData) -> str | None:

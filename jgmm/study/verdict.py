@@ -233,6 +233,8 @@ def _constant(items: list[CellData], level: float) -> Constant | None:
 def _floor_curves(study: Study, items: list[CellData]) -> list[Curve]:
     """Curves along the separation whose cells recorded displacements, three of them with a floor above its noise."""
     found = []
+    if all(item.displacement is None for item in items):
+        return []
     for curve in curves.curves(study, items):
         if curve.axis != "separation" or any(item.displacement is None for item in curve.items):
             continue
