@@ -4,7 +4,8 @@
    one cell of 256 runs, in interleaved rounds of one process (medians; warm);
 2. overhead: `jgmm run` of 1,000 cells of 64 runs, everything included (start, compiling, writing, report), against the
    time that their samples take at the throughput of a single cell of 256 runs;
-3. million: `jgmm run` of one small cell with 1e6 runs, its peak memory beside that with 1e5, and the files in its folder.
+3. million: `jgmm run` of one small cell with 1e6 runs, its peak memory beside that with 1e5, and the most files there
+   ever were in its folder.
 
     python benchmarks/studies.py                # about ten minutes on two cores
     (2 cores of an AMD EPYC, JAX 0.12)

@@ -13,6 +13,8 @@ import optax
 from jax import lax
 from jaxtyping import Array, Float, Int
 
+from jgmm.loops import add_up
+
 
 class CentreError(NamedTuple):
     """Distances between estimates and means under the best matching, in the units of the data."""
@@ -59,9 +61,16 @@ def centre_error(origin: Float[Array, "k d"], offset: Float[Array, "k d"], means
 def centre_errors(
     origin: Float[Array, "k d runs"], offset: Float[Array, "k d runs"], means: Float[Array, "k d runs"]
 ) -> CentreError:
-    """`centre_error` of many runs; the Hungarian algorithm runs only where two estimates share a nearest mean."""
-    k = len(means)
-    distances_sq = jax.vmap(squared_distances, in_axes=-1, out_axes=-1)(origin, offset, means)
+    """`centre_error` of many runs; the Hungarian algorithm runs only where two estimates share a nearest mean.
+
+    Sums are loops: XLA's reductions add in an order that depends on how many runs there are.
+    """
+    k, d = means.shape[:2]
+    distances_sq = add_up(
+        d,
+        lambda j: ((origin[:, None, j] - means[None, :, j]) + offset[:, None, j]) ** 2,
+        jnp.zeros((k, k, means.shape[2]), means.dtype),
+    )
     component = jnp.arange(k, dtype=jnp.int32)
     # argmin by hand: XLA's (JAX 0.12, CPU) fails on the layout of this one.
     least = distances_sq == jnp.min(distances_sq, axis=1, keepdims=True)
@@ -76,14 +85,21 @@ def centre_errors(
     )
     matched = jnp.take_along_axis(distances_sq, match[:, None], axis=1)[:, 0]
     distances = jnp.sqrt(matched)
-    return CentreError(jnp.sum(matched, axis=0), jnp.sum(distances, axis=0), jnp.max(distances, axis=0), lost)
+    total, total_distance = (add_up(k, lambda i, x=x: x[i], jnp.zeros_like(x[0])) for x in (matched, distances))
+    return CentreError(total, total_distance, jnp.max(distances, axis=0), lost)
 
 
 def pair_errors(
     origin: Float[Array, "d runs"], offset: Float[Array, "d runs"], means: Float[Array, "2 d runs"]
 ) -> CentreError:
-    """`pair_error` of many runs."""
-    return jax.vmap(pair_error, in_axes=-1, out_axes=-1)(origin, offset, means)
+    """`pair_error` of many runs; sums are loops, as in `centre_errors`."""
+
+    def distance_sq(mean):
+        return add_up(len(offset), lambda j: ((origin[j] - mean[j]) + offset[j]) ** 2, jnp.zeros_like(offset[0]))
+
+    error_sq = jnp.minimum(distance_sq(means[0]), distance_sq(means[1]))
+    distance = jnp.sqrt(error_sq)
+    return CentreError(error_sq, distance, distance, jnp.zeros(distance.shape, jnp.int32))
 
 
 def pair_error(origin: Float[Array, "d"], offset: Float[Array, "d"], means: Float[Array, "2 d"]) -> CentreError:

@@ -24,6 +24,7 @@ from jaxtyping import Array, Float, Integer, Key
 
 from jgmm import em, lanes, lloyd, metrics, pca, rates, seeding, soft, stream
 from jgmm.lanes import LaneState
+from jgmm.loops import add_up
 from jgmm.metrics import CentreError
 from jgmm.mixture import Mixture, replicate
 from jgmm.seeding import Seeding
@@ -137,12 +138,11 @@ _seed = jax.jit(lanes.seed, static_argnames="d")
 @partial(jax.jit, static_argnames=("k", "d"))
 def _directions(key, run_ids, *, k, d):
     """k uniformly random unit vectors for each run."""
-
-    def one(run):
-        moves = jax.random.normal(jax.random.fold_in(key, run), (k, d))
-        return moves / jnp.linalg.norm(moves, axis=1, keepdims=True)
-
-    return jax.vmap(one, out_axes=-1)(run_ids)
+    draw = jax.vmap(lambda run: jax.random.normal(jax.random.fold_in(key, run), (k, d)), out_axes=-1)
+    moves = draw(run_ids)
+    # Loops, as everywhere along the runs: a reduction's order depends on how many there are.
+    size = jnp.sqrt(add_up(d, lambda j: moves[:, j] ** 2, jnp.zeros_like(moves[:, 0])))
+    return moves / size[:, None]
 
 
 def lay_out(
@@ -694,7 +694,12 @@ def _estimate(state: State) -> Array:
 @partial(jax.jit, static_argnames=("mesh",))
 def _squares(offset, *, mesh):
     """sum |offset|^2: a twin's error, whose origin is its component's mean."""
-    return _sharded(lambda x: jnp.sum(x**2, axis=tuple(range(x.ndim - 1))), mesh, offset)
+
+    def shard(offset):
+        flat = offset.reshape(-1, offset.shape[-1])
+        return add_up(len(flat), lambda j: flat[j] ** 2, jnp.zeros_like(flat[0]))
+
+    return _sharded(shard, mesh, offset)
 
 
 def _ends(state: State) -> dict[str, np.ndarray]:

@@ -4,8 +4,10 @@ import jax
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy import stats
 
 from jgmm import labelled, lloyd, metrics, mixture, rates, theory, trials
+from jgmm.study import inference
 
 KEY = jax.random.key(3)
 
@@ -103,6 +105,31 @@ def test_the_simulated_twin_is_on_its_law_whatever_the_overlap(rate, law):
     gap, size = twin_of(algorithm, 100, law)
     assert abs(gap.mean) < 4 * gap.standard_error
     assert gap.standard_error < 0.02 * size  # so that a wrong weight or scale would show
+
+
+def small_studies(separation, runs, key):
+    """Squared errors of a pair, its twin's, and the twin's exact mean given each run's start."""
+    batch = trials.batch(key, range(runs), mixture.symmetric(2, separation=separation))
+    start = trials.offset_start(key, batch, 0.2)
+    algorithm = trials.lloyd_algorithm(batch, start, rate=0.02, twin=True)
+    record = trials.simulate(algorithm, batch, [trials.Segment(runs, (400,))])[0]
+    law = labelled.constant(400, rate=0.02, weight=0.5)
+    expected = (law.kept * record.start_sq + law.noise * 2).sum(axis=0)
+    return record.error.error_sq[-1].astype(float), record.twin_sq[-1].astype(float), expected
+
+
+@pytest.mark.parametrize(("separation", "gain"), [(3.0, 1.2), (5.0, 5.0)])
+def test_controlled_intervals_of_many_small_studies_cover_the_truth_as_often_as_they_claim(separation, gain):
+    size, studies = 64, 600
+    truth = inference.controlled(*small_studies(separation, 400_000, jax.random.key(100)))
+    plain = metrics.estimate(small_studies(separation, 400_000, jax.random.key(100))[0])
+    assert abs(truth.value - plain.mean) < 4 * plain.standard_error  # both estimate the same
+    arrays = small_studies(separation, size * studies, KEY)
+    found = [inference.controlled(*(a[i * size : (i + 1) * size] for a in arrays)) for i in range(studies)]
+    quantile = stats.t.ppf(0.975, size - 2)
+    covered = np.mean([abs(f.value - truth.value) < quantile * f.standard_error for f in found])
+    assert abs(covered - 0.95) < 4 * np.sqrt(0.95 * 0.05 / studies) + 0.005
+    assert np.median([f.variance_factor for f in found]) > gain
 
 
 @pytest.mark.parametrize(

@@ -45,47 +45,55 @@ def read(folder: Path, cell: Cell, study: Study, pieces: list[store.Stored]) -> 
             f"{folder} holds {there} of {study.runs} runs of cell {name} of part {cell.part!r}:"
             " expected a finished study (jgmm run goes on with it)"
         )
-    known = pq.read_schema(pieces[0].path).names
-    wanted = (*QUANTITIES, "lost", *TWINS, "realised_separation", "largest_mean", "samples", "components")
-    per_run = [name for name in ("displacement", "twin_displacement") if name in known]
+    path, checkpoints = pieces[0].path, 1 + len(cell.checkpoints)
     try:
-        table = pq.read_table(
-            pieces[0].path, columns=[c for c in (*wanted, *per_run) if c in known], page_checksum_verification=True
-        )
+        columns, lists = _columns(path, checkpoints, pieces[0].high)
     except (OSError, pa.ArrowException) as error:
-        raise ValueError(
-            f"{pieces[0].path} cannot be read ({error}): remove it, and jgmm run computes it again"
-        ) from None
-    checkpoints = 1 + len(cell.checkpoints)
-    samples = table["samples"].slice(0, checkpoints).to_numpy()
-
-    def column(name: str) -> np.ndarray:
-        return table[name].to_numpy(zero_copy_only=False).reshape(-1, checkpoints)
-
-    values = {name: column(name) for name in (*QUANTITIES, "lost")}
-    twin = None if table[TWINS[0]].null_count else {name: column(name) for name in TWINS}
+        raise ValueError(f"{path} cannot be read ({error}): remove it, and jgmm run computes it again") from None
+    values = {name: columns[name] for name in (*QUANTITIES, "lost")}
+    twin = None if np.isnan(columns[TWINS[0]]).any() else {name: columns[name] for name in TWINS}
     ok = np.isfinite(values["error_sq"]).all(axis=1)
-    components = column("components")[:, 0] if "components" in known else None
+    components = columns["components"][:, 0] if "components" in columns else None
     if components is not None:
         ok &= (components == cell.k) & (values["lost"][:, 0] == 0)
-    lists = {
-        n: np.stack(table[n].drop_null().to_numpy(zero_copy_only=False)) if n in known else None
-        for n in ("displacement", "twin_displacement")
-    }
     example = folder / "examples" / f"{name}.parquet"
     return CellData(
         cell,
         name,
-        samples,
+        np.array([0, *cell.checkpoints]) if cell.checkpoints else np.array([cell.n]),
         values,
         twin,
         ok,
-        realised_separation=column("realised_separation")[:, 0],
-        largest_mean=column("largest_mean")[:, 0],
+        realised_separation=columns["realised_separation"][:, 0].astype(float),
+        largest_mean=columns["largest_mean"][:, 0].astype(float),
         components=components,
-        **lists,
+        displacement=lists.get("displacement"),
+        twin_displacement=lists.get("twin_displacement"),
         example=pq.read_table(example) if example.is_file() else None,
     )
+
+
+def _columns(path: Path, checkpoints: int, runs: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Numbers as float32, (runs, checkpoints); lists as float64, (runs, length). Read a row group at a time.
+
+    (float32 is what the errors were computed in; sums over runs are taken in float64.)
+    """
+    file = pq.ParquetFile(path, page_checksum_verification=True)
+    wanted = (*QUANTITIES, "lost", *TWINS, "realised_separation", "largest_mean", "components")
+    names = [name for name in wanted if name in file.schema_arrow.names]
+    lists = [name for name in ("displacement", "twin_displacement") if name in file.schema_arrow.names]
+    flat = {name: np.empty(runs * checkpoints, np.float32) for name in names}
+    vectors: dict[str, list[np.ndarray]] = {name: [] for name in lists}
+    here = 0
+    for group in range(file.metadata.num_row_groups):
+        table = file.read_row_group(group, columns=[*names, *lists])
+        for name in names:
+            flat[name][here : here + len(table)] = table[name].to_numpy(zero_copy_only=False)
+        for name in lists:
+            vectors[name] += list(table[name].drop_null().to_numpy(zero_copy_only=False))
+        here += len(table)
+    shaped = {name: column.reshape(runs, checkpoints) for name, column in flat.items()}
+    return shaped, {name: np.stack(rows) for name, rows in vectors.items()}
 
 
 def points(example: pa.Table, kind: str, axis: str, count: int) -> np.ndarray:

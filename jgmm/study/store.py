@@ -65,6 +65,7 @@ def claim(folder: Path, study: Study, environment: Mapping, *, fresh: bool) -> S
         _remove_owned(folder)
     elif stored.is_file():
         study = _same_study(folder, study, environment)
+        _remove_temporaries(folder)
     elif folder.is_dir() and any(folder.iterdir()):
         raise ValueError(f"{folder} holds files that are not a study's: expected an empty or new folder")
     try:
@@ -269,6 +270,12 @@ def _difference(key: str, there, here) -> str:
     if isinstance(there, list) and isinstance(here, list) and there and isinstance(there[0], dict):
         return f"its {key} has {len(there)} entries, not {len(here)}"
     return f"its {key} is {there!r}, not {here!r}"
+
+
+def _remove_temporaries(folder: Path) -> None:
+    """What a killed writer left half written."""
+    for path in (p for name in ("", *OWNED_FOLDERS) for p in (folder / name).glob(".*.tmp")):
+        path.unlink(missing_ok=True)
 
 
 def _remove_owned(folder: Path) -> None:

@@ -116,7 +116,8 @@ def _displacements(cell: Cell, mixed: Mixture, record: trials.Record) -> dict[st
     order = np.argsort(record.component, axis=0)
 
     def coordinates(vectors: np.ndarray) -> np.ndarray:
-        projected = np.einsum("kdr,db->kbr", vectors, basis)
+        # Added in a fixed order, whatever the number of runs.
+        projected = sum(vectors[:, j, None] * basis[j, None, :, None] for j in range(len(basis)))
         return np.take_along_axis(projected, order[:, None], axis=0)
 
     found = {"displacement": coordinates(record.displacement)}

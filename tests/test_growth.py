@@ -1,0 +1,273 @@
+"""A study's bytes do not depend on how it was cut, stopped, killed, grown, or on who computed it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import tomli_w
+
+import jgmm
+from jgmm import metrics
+from jgmm.study import plan, runner, spec, store
+
+PAIR = {"mixture": {"k": 2, "d": 2}}
+SHORT = {"n": [400, 900], "start": 0.2, "checkpoints": 2}
+SEEDED = {
+    "mixture": {"k": 2, "d": 3, "layout": "box", "side": 100.0},
+    "seeding": {"n": 200, "block": 40, "graph_points": 24},
+}
+PARTS = [
+    {"name": "lloyd", **PAIR, "stream": {**SHORT, "displacement": True}},
+    {"name": "em", "algorithm": "em", **PAIR, "stream": SHORT},
+    {"name": "soft", "algorithm": "soft", **PAIR, "stream": SHORT},
+    {"name": "oracle", "algorithm": "oracle", **PAIR, "stream": SHORT},
+    {"name": "steps", **PAIR, "stream": {**SHORT, "rate": ["1/n", {"scale": 1.0, "power": 0.7, "shift": 5.0}]}},
+    {"name": "averaged", **PAIR, "stream": {**SHORT, "average": 0.5}},
+    {"name": "seeded", **SEEDED, "stream": {"n": [400, 900], "checkpoints": 2}},
+    {"name": "start", "algorithm": "seeding", **SEEDED},
+]
+
+
+@pytest.fixture(autouse=True)
+def strict():
+    """The study layer promotes as NumPy does; the kernels are held to it elsewhere."""
+
+
+def study(runs=100, parts=PARTS, **more):
+    return jgmm.Study(name="tiny", runs=runs, part=parts, **more)
+
+
+def bytes_of(folder):
+    return {path.name: path.read_bytes() for path in sorted((folder / "cells").iterdir())}
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory):
+    out = tmp_path_factory.mktemp("growth") / "fresh"
+    runner.run_study(study(), out)
+    return out
+
+
+FEW = [PARTS[0], PARTS[6]]  # a plain and a seeded part, where each process compiles anew
+
+
+def same(folder, fresh, parts=PARTS):
+    names = {f"{cell.identifier(0, False)}.parquet" for cell in spec.cells(study(parts=parts))}
+    assert bytes_of(folder) == {name: data for name, data in bytes_of(fresh).items() if name in names}
+    assert not list((folder / "tiles").iterdir())
+
+
+def test_a_grown_study_is_the_fresh_one_byte_for_byte(fresh, tmp_path):
+    first = runner.run_study(study(40), tmp_path)
+    cells = len(spec.cells(study()))
+    assert (first.computed, first.reused, first.left) == (40 * cells, 0, 0)
+    then = runner.run_study(study(100), tmp_path)
+    assert (then.computed, then.reused, then.left) == (60 * cells, 40 * cells, 0)
+    same(tmp_path, fresh)
+
+
+def test_small_packs_and_tiles_change_nothing(fresh, tmp_path, monkeypatch):
+    monkeypatch.setattr(plan, "pack_width", lambda *args, **more: 32)
+    monkeypatch.setattr(plan, "TASK_RUNS", 32)
+    monkeypatch.setattr(plan, "TASK_SECONDS", 1e-5)
+    written = []
+    whole = store.write_runs
+
+    def count(*args):
+        written.append(args)
+        return whole(*args)
+
+    monkeypatch.setattr(store, "write_runs", count)
+    runner.run_study(study(), tmp_path)
+    assert len(written) > 2 * len(spec.cells(study()))
+    same(tmp_path, fresh)
+
+
+@pytest.mark.parametrize("calls", [1, 5, 12])
+def test_stopping_keeps_what_is_finished_and_going_on_gives_the_same_bytes(fresh, tmp_path, monkeypatch, calls):
+    monkeypatch.setattr(plan, "TASK_SECONDS", 1e-4)
+    asked = iter(range(1000))
+    with pytest.raises(runner.Stopped):
+        runner.run_study(study(), tmp_path, stop=lambda: next(asked) >= calls)
+    done = runner.run_study(study(), tmp_path)
+    assert done.left == 0
+    assert done.computed + done.reused == 100 * len(spec.cells(study()))
+    same(tmp_path, fresh)
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from jgmm.study import plan, runner, spec
+plan.TASK_SECONDS = 1e-4
+runner.run_study(spec.load(sys.argv[1]), Path(sys.argv[2]))
+"""
+
+
+def test_a_killed_study_goes_on_to_the_same_bytes(fresh, tmp_path):
+    out = tmp_path / "out"
+    (tmp_path / "few.toml").write_text(tomli_w.dumps(study(parts=FEW).model_dump(exclude_none=True)))
+    call = [sys.executable, "-c", KILLED, str(tmp_path / "few.toml"), str(out)]
+    kept = []
+    for pause in (0.02, 0.5):
+        running = subprocess.Popen(call, stderr=subprocess.DEVNULL)
+        already = len(list(out.glob("*/*.parquet")))
+        while running.poll() is None and len(list(out.glob("*/*.parquet"))) <= already:
+            time.sleep(0.01)
+        time.sleep(pause)
+        running.send_signal(signal.SIGKILL)
+        running.wait()
+        kept.append(len(list(out.glob("*/*.parquet"))))
+    done = runner.run_study(study(parts=FEW), out)
+    assert kept[0] > 0
+    assert done.left == 0
+    same(out, fresh, FEW)
+
+
+def test_cells_side_by_side_are_each_cell_alone(tmp_path):
+    grid = {"n": [400, 700, 900], "rate": [0.01, 0.05], "start": [0.0, 0.5], "checkpoints": 3}
+    mixed = {"k": 2, "d": 3, "layout": "simplex", "separation": [2.0, 5.0], "sigma": [1.0, 10.0]}
+    together = study(24, [{"name": "main", "mixture": mixed, "stream": grid}])
+    runner.run_study(together, tmp_path / "all")
+    cells = spec.cells(together)
+    assert len(cells) == 48
+    for cell in cells[::11]:
+        point = dict(cell.axes)
+        one = {"n": cell.n, "rate": cell.rate, "start": cell.start, "checkpoints": 3}
+        mixture = {**mixed, "separation": point["separation"], "sigma": point["sigma"]}
+        alone = study(24, [{"name": "main", "mixture": mixture, "stream": one}])
+        runner.run_study(alone, tmp_path / cell.identifier(0, False))
+        name = f"cells/{cell.identifier(0, False)}.parquet"
+        assert (tmp_path / cell.identifier(0, False) / name).read_bytes() == (tmp_path / "all" / name).read_bytes()
+
+
+def test_a_replayed_run_is_the_stored_one_for_every_algorithm(fresh):
+    for cell in spec.cells(study()):
+        stored = pq.read_table(fresh / "cells" / f"{cell.identifier(0, False)}.parquet").to_pylist()
+        wanted = {row["samples"]: row["error_sq"] for row in stored if row["run"] == 57}
+        replayed = {
+            r["samples"]: r["error_sq"] for r in runner.replay(study(), cell, 57, spec_folder=fresh).to_pylist()
+        }
+        assert {t: replayed[t] for t in wanted} == wanted
+
+
+def test_twins_are_on_their_exact_means(fresh, tmp_path):
+    parts = [{**part, "stream": {**part["stream"], "n": [900]}} for part in PARTS[:3]]
+    runner.run_study(study(2000, parts), tmp_path)
+    for cell in spec.cells(study(2000, parts)):
+        table = pq.read_table(tmp_path / "cells" / f"{cell.identifier(0, False)}.parquet")
+        for samples in cell.checkpoints:
+            here = np.asarray(table["samples"]) == samples
+            twin, expected = (np.asarray(table[name])[here] for name in ("twin_error_sq", "twin_mean_sq"))
+            gap = metrics.estimate(twin - expected)
+            assert abs(gap.mean) < 4 * gap.standard_error
+            assert gap.standard_error < 0.03 * expected.mean()
+
+
+def rounds_of(folder, tiny):
+    return {p.name: pq.read_metadata(p).num_rows // 2 for p in (folder / "cells").iterdir()}, tiny.rounds()
+
+
+def test_a_precision_is_reached_in_declared_rounds_or_the_cap_is(tmp_path):
+    stream = {"n": [400, 900], "start": 0.2, "checkpoints": 1}
+    parts = [{"name": "main", "mixture": {"k": 2, "d": [2, 40]}, "stream": stream}]
+    tiny = study(16, parts, precision=0.06, max_runs=128)
+    assert tiny.rounds() == [16, 32, 64, 128]
+    runner.run_study(tiny, tmp_path / "a")
+    runs, declared = rounds_of(tmp_path / "a", tiny)
+    assert set(runs.values()) <= set(declared)
+    assert len(set(runs.values())) > 1  # few for d = 40, the cap for d = 2
+    for name, count in runs.items():
+        table = pq.read_table(tmp_path / "a" / "cells" / name)
+        errors = np.asarray(table["error_sq"], float)[1::2]
+        reached = [metrics.estimate(errors[:r]) for r in declared if r <= count]
+        precise = [r.standard_error <= 0.06 * r.mean for r in reached]
+        assert not any(precise[:-1])
+        assert precise[-1] or count == 128
+    assert runner.run_study(tiny, tmp_path / "a").computed == 0
+    asked = iter(range(1000))
+    with pytest.raises(runner.Stopped):
+        runner.run_study(tiny, tmp_path / "b", stop=lambda: next(asked) >= 3)
+    runner.run_study(tiny, tmp_path / "b")
+    assert bytes_of(tmp_path / "b") == bytes_of(tmp_path / "a")
+
+
+class Failing(Executor):
+    """Does the work, but the first task fails."""
+
+    def __init__(self):
+        self.failed = False
+
+    def submit(self, fn, /, *args, **kwargs):
+        future: Future = Future()
+        if self.failed:
+            future.set_result(fn(*args, **kwargs))
+        else:
+            self.failed = True
+            future.set_exception(RuntimeError("a worker has died"))
+        return future
+
+
+def test_a_failing_worker_is_told_and_the_rest_is_stored(fresh, tmp_path):
+    done = runner.run_study(study(), tmp_path, executor=Failing())
+    assert len(done.failures) == 1
+    assert "a worker has died" in done.failures[0]
+    assert 0 < done.left < 100 * len(spec.cells(study()))
+    again = runner.run_study(study(), tmp_path)
+    assert (again.computed, again.left) == (done.left, 0)
+    same(tmp_path, fresh)
+
+
+@pytest.mark.slow
+def test_a_pool_of_processes_gives_the_same_bytes(fresh, tmp_path):
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        done = runner.run_study(study(parts=FEW), tmp_path, executor=pool)
+    assert (done.left, done.failures) == (0, [])
+    same(tmp_path, fresh, FEW)
+
+
+def test_a_dask_cluster_of_two_workers_gives_the_same_bytes(fresh, tmp_path):
+    code = f"""
+import warnings
+from pathlib import Path
+from dask.distributed import Client, LocalCluster
+from jgmm.study import runner, spec
+if __name__ == "__main__":
+    with LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
+        with Client(cluster) as client:
+            tiny = spec.load({str(tmp_path / "few.toml")!r})
+            done = runner.run_study(tiny, Path({str(tmp_path / "out")!r}), executor=client.get_executor())
+            print(done.left, done.failures)
+"""
+    (tmp_path / "few.toml").write_text(tomli_w.dumps(study(parts=FEW).model_dump(exclude_none=True)))
+    script = tmp_path / "with_dask.py"
+    script.write_text(code)
+    found = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, env={**os.environ}, timeout=300
+    )
+    assert found.stdout.strip() == "0 []", found.stderr
+    same(tmp_path / "out", fresh, FEW)
+
+
+def test_other_random_bits_do_not_extend_a_store(fresh, tmp_path, monkeypatch):
+    runner.run_study(study(16, PARTS[:1]), tmp_path)
+    before = bytes_of(tmp_path)
+    monkeypatch.setattr(runner, "canary", lambda seed: [1, 2, 3])
+    with pytest.raises(ValueError, match="other random bits"):
+        runner.run_study(study(32, PARTS[:1]), tmp_path)
+    assert bytes_of(tmp_path) == before
+
+
+def test_a_study_from_python_is_a_study_from_toml():
+    text = "runs = 7\n[mixture]\nk = 2\nseparation = [2, 3]\n[stream]\nn = 1e4\nstart = 0.5"
+    parsed = spec.parse(text, source="x", folder=Path(), default_name="x")
+    made = jgmm.Study(name="x", runs=7, mixture={"k": 2, "separation": [2, 3]}, stream={"n": 1e4, "start": 0.5})
+    assert made == parsed

@@ -1,0 +1,225 @@
+"""The folder of a study: what is trusted, what is refused, and that nothing is ever half written."""
+
+import errno
+import json
+import subprocess
+import sys
+from itertools import pairwise
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import jgmm
+from jgmm.study import plan, spec, store
+
+NAME = "0123456789ab"
+ROWS = 3  # of a run
+
+
+@pytest.fixture(autouse=True)
+def strict():
+    """No JAX here."""
+
+
+def table(low, high):
+    runs = np.repeat(np.arange(low, high), ROWS)
+    lists = pa.array([[float(r)] if r % 2 else None for r in runs], pa.list_(pa.field("element", pa.float64())))
+    return pa.table({"run": runs, "error": np.sin(runs * ROWS + np.arange(len(runs)) % ROWS), "where": lists})
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name in store.OWNED_FOLDERS:
+        (tmp_path / name).mkdir()
+    return tmp_path
+
+
+def tiles(folder, edges, runs):
+    for low, high in pairwise(edges):
+        store.write_runs(folder, NAME, low, table(low, high), ROWS, runs)
+    return store.scan(folder, {NAME: ROWS}).cells[NAME]
+
+
+@pytest.mark.parametrize("group", [7, 30, 2**16])
+def test_a_joined_cell_has_the_same_bytes_however_it_was_cut(folder, monkeypatch, group):
+    monkeypatch.setattr(store, "GROUP_ROWS", group)
+    found = set()
+    rng = np.random.default_rng(0)
+    for cuts in (
+        [],
+        [1],
+        [20],
+        [10, 20, 30],
+        *(sorted(rng.choice(np.arange(1, 40), 5, replace=False)) for _ in range(4)),
+    ):
+        edges = [0, *map(int, cuts), 40]
+        joined = store.join(folder, NAME, tiles(folder, edges, 40))
+        assert pq.read_table(joined.path).equals(table(0, 40))
+        assert not list((folder / "tiles").iterdir())
+        found.add(joined.path.read_bytes())
+        joined.path.unlink()
+    assert len(found) == 1
+
+
+def test_a_grown_cell_has_the_bytes_of_a_fresh_one(folder):
+    fresh = store.write_runs(folder, NAME, 0, table(0, 50), ROWS, 50).path.read_bytes()
+    store.write_runs(folder, NAME, 0, table(0, 20), ROWS, 20)
+    store.write_runs(folder, NAME, 20, table(20, 50), ROWS, 50)
+    pieces = store.scan(folder, {NAME: ROWS}).cells[NAME]
+    assert [(piece.low, piece.high) for piece in pieces] == [(0, 20), (20, 50)]
+    assert store.join(folder, NAME, pieces).path.read_bytes() == fresh
+
+
+def test_tiles_left_behind_by_a_kill_after_joining_are_not_counted_twice(folder):
+    store.write_runs(folder, NAME, 0, table(0, 40), ROWS, 40)
+    store.write_runs(folder, NAME, 10, table(10, 20), ROWS, 40)
+    assert [(piece.low, piece.high) for piece in store.scan(folder, {NAME: ROWS}).cells[NAME]] == [(0, 40)]
+
+
+def test_holes_are_found():
+    pieces = [store.Stored(None, 0, 10), store.Stored(None, 20, 30)]
+    assert store.missing(pieces, 40) == [(10, 20), (30, 40)]
+    assert store.missing(pieces, 25) == [(10, 20)]
+    assert store.missing(pieces, 5) == []
+    assert store.missing([], 3) == [(0, 3)]
+
+
+def spoil_truncate(path):
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def spoil_empty(path):
+    path.write_bytes(b"")
+
+
+def spoil_foreign(path):
+    pq.write_table(table(0, 10), path)
+
+
+def spoil_rows(path):
+    meta = {"jgmm": json.dumps({"cell": NAME, "low": 0, "high": 10})}
+    pq.write_table(table(0, 9).replace_schema_metadata(meta), path)
+
+
+def spoil_name(path):
+    path.rename(path.with_name(f"{NAME}.30-40.parquet"))
+
+
+@pytest.mark.parametrize("spoil", [spoil_truncate, spoil_empty, spoil_foreign, spoil_rows, spoil_name])
+def test_a_file_that_is_not_what_it_says_is_ignored_with_a_word(folder, spoil):
+    path = store.write_runs(folder, NAME, 0, table(0, 10), ROWS, 40).path
+    assert store.scan(folder, {NAME: ROWS}).cells[NAME][0].high == 10
+    spoil(path)
+    found = store.scan(folder, {NAME: ROWS})
+    assert found.cells == {}
+    (word,) = found.ignored
+    assert NAME in word
+    assert "is ignored" in word
+
+
+def test_cells_of_another_grid_are_none_of_our_business(folder):
+    store.write_runs(folder, NAME, 0, table(0, 10), ROWS, 10)
+    assert store.scan(folder, {"ffffffffffff": ROWS}) == store.Done({}, [])
+
+
+def test_a_damaged_page_is_noticed_when_it_is_read(folder):
+    path = store.write_runs(folder, NAME, 0, table(0, 4000), ROWS, 4000).path
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(OSError, match="(?i)crc|corrupt|checksum"):
+        pq.read_table(path, page_checksum_verification=True)
+
+
+def test_a_disk_that_fills_up_leaves_what_was_there(folder, monkeypatch):
+    path = store.write_runs(folder, NAME, 0, table(0, 10), ROWS, 10).path
+    before = path.read_bytes()
+
+    def full(*args, **more):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(pq.ParquetWriter, "write_table", full)
+    with pytest.raises(OSError, match="No space"):
+        store.write_runs(folder, NAME, 0, table(0, 10), ROWS, 10)
+    assert [p.name for p in (folder / "cells").iterdir()] == [path.name]
+    assert path.read_bytes() == before
+
+
+def test_a_look_is_counted_once_for_the_same_runs(folder):
+    for runs in (10, 10, 40, 40, 80):
+        store.record_look(folder, {"runs": runs})
+    assert [look["runs"] for look in store.looks(folder)] == [10, 40, 80]
+
+
+def test_a_folder_is_claimed_gone_on_with_or_refused(tmp_path):
+    study = jgmm.Study(name="a", stream={"n": 1000, "start": 0.1})
+    out = tmp_path / "out"
+    assert store.claim(out, study, {"canary": [1]}, fresh=False) == study
+    more = study.model_copy(update={"runs": 1000})
+    assert store.claim(out, more, {"canary": [1]}, fresh=False).runs == 1000
+    assert store.claim(out, study, {"canary": [1]}, fresh=False).runs == 1000
+    assert spec.load(str(out / "study.toml")) == more
+    before = (out / "study.toml").read_bytes()
+    other = jgmm.Study(name="a", stream={"n": 2000, "start": 0.1}, seed=3)
+    with pytest.raises(ValueError, match=r"its part.0.stream.n is \[1000\], not \[2000\]; its seed is 0, not 3"):
+        store.claim(out, other, {"canary": [1]}, fresh=False)
+    with pytest.raises(ValueError, match="other random bits"):
+        store.claim(out, study, {"canary": [2]}, fresh=False)
+    assert (out / "study.toml").read_bytes() == before
+    store.claim(out, other, {"canary": [2]}, fresh=True)
+    assert spec.load(str(out / "study.toml")) == other
+
+
+# --- plan ---
+
+
+def random_grid(rng):
+    return jgmm.Study(
+        runs=int(rng.integers(1, 3000)),
+        part=[
+            {
+                "name": "a",
+                "mixture": {"k": 2, "d": [2, 5], "separation": [2.0, 4.0]},
+                "stream": {"n": [1000, int(rng.integers(2000, 10**6)), 10**7], "start": 0.1},
+            },
+            {
+                "name": "b",
+                "mixture": {"k": 2, "d": 4, "layout": "simplex"},
+                "seeding": {"n": 1000, "graph_points": 50, "block": [20, 40]},
+                "stream": {"n": [1000, 5000], "rate": [0.01, 0.1]},
+            },
+        ],
+    )
+
+
+def test_tasks_are_exactly_what_is_missing_and_none_is_long():
+    rng = np.random.default_rng(1)
+    for _ in range(20):
+        study = random_grid(rng)
+        devices = int(rng.choice([1, 2, 8]))
+        cells = spec.cells(study)
+        todo = [plan.Piece(cell, int(low), study.runs) for cell in cells if (low := rng.integers(0, study.runs)) >= 0]
+        tasks = plan.tasks(todo, devices=devices)
+        done = {cell: np.zeros(study.runs, int) for cell in cells}
+        for task in tasks:
+            for piece in task.pieces:
+                done[piece.cell][piece.low : piece.high] += 1
+            least = max(plan.cost(p.cell, 16 * devices, seeded=True) / devices for p in task.pieces)
+            assert task.seconds <= 1.01 * plan.TASK_SECONDS + 6 * least
+        for piece in todo:
+            assert (done[piece.cell][: piece.low] == 0).all()
+            assert (done[piece.cell][piece.low :] == 1).all()
+
+
+def test_cells_that_share_a_seeding_go_together():
+    study = random_grid(np.random.default_rng(2)).model_copy(update={"runs": 64})
+    cells = [cell for cell in spec.cells(study) if cell.seeding]
+    tasks = plan.tasks([plan.Piece(cell, 0, 64) for cell in cells], devices=2)
+    assert [len({p.cell.start_fields() for p in task.pieces}) for task in tasks] == [1, 1]
+
+
+def test_a_plan_needs_no_jax():
+    code = "import sys; from jgmm.study import plan, spec, store, inference, verdict; assert 'jax' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
