@@ -18,6 +18,7 @@ def executed(name, runs):
     return [output for cell in notebook.cells for output in cell.get("outputs", [])]
 
 
+@pytest.mark.slow
 def test_the_seed_notebook_runs_and_shows_every_section():
     outputs = executed("01_seed.ipynb", 8)
     assert sum("image/png" in output.get("data", {}) for output in outputs) == 9
