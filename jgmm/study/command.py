@@ -1,11 +1,13 @@
 """What `jgmm run` and `jgmm show` do once JAX is up: simulate, report, and talk to the terminal."""
 
+import math
 import shutil
 import signal
 import sys
 import time
 from importlib.metadata import version
 from pathlib import Path
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -76,50 +78,58 @@ def dry_run(study: Study, out: Path, *, spec_folder: Path) -> int:
     largest = max((cell.k * cell.d for cell in cells), default=1)
     width = max(plan.pack_width(c.k, c.d, c.n, devices=len(devices), gpu=False) for c in cells)
     memory = (500e6 + 60 * width * largest + 16 * max((p.high - p.low for p in todo), default=0)) / 1e9
-    pilot, seconds, per_program = _pilot(study, todo, len(devices), spec_folder)
+    pilots = _pilot(study, todo, len(devices), spec_folder)
+    streams = sum(task.seconds for task in tasks) * (
+        float(np.mean([p.slowness for p in pilots.values()])) if pilots else 1.0
+    )
+    programs = len({p.cell.program_fields() for p in todo})
+    seconds = streams + COMPILE_SECONDS * programs + 3
     console.print(f"[bold]{study.name}[/]: {len(cells)} cells x {study.runs} runs, {len(todo)} with runs to do")
     console.print(f"samples    {samples:.3g} in {len(tasks)} tasks")
     console.print(f"memory     about {memory:.1f} GB")
     console.print(f"files      {len(cells)} cell files, about {rows * BYTES_PER_ROW / 1e6:.1f} MB")
-    console.print(f"time       about {seconds:.0f} s on {len(devices)} x {devices[0].device_kind} ({per_program})")
+    kind = f"{len(devices)} x {devices[0].device_kind}"
+    console.print(
+        f"time       about {seconds:.0f} s on {kind} ({streams:.0f} s of streams, {programs} programs to compile)"
+    )
     target = study.precision or 0.01
-    table = Table(title=f"runs for a relative standard error of {target:g} (from {PILOT_RUNS} pilot runs)")
-    for name in ("part", "cells", "relative sd of a run", "runs"):
+    table = Table(title=f"runs for a relative standard error of {target:g}, from a pilot of each part's least k d")
+    for name in ("part", "cells", "pilot runs", "relative sd of a run", "runs"):
         table.add_column(name, justify="left" if name == "part" else "right")
-    for part, spreads in pilot.items():
-        worst = max(spreads)
-        table.add_row(part, str(len(spreads)), f"{worst:.3g}", f"{int(np.ceil((worst / target) ** 2))}")
+    for part, found in pilots.items():
+        count = sum(cell.part == part for cell in cells)
+        needed = math.ceil((found.spread / target) ** 2)
+        table.add_row(part, str(count), str(found.runs), f"{found.spread:.3g}", str(needed))
     console.print(table)
     console.print("nothing was written")
     return 0
 
 
-PILOT_RUNS = 64
+COMPILE_SECONDS = 3.0  # of a program, its start and its errors: measured 2 to 4
 
 
-def _pilot(study: Study, todo: list[plan.Piece], devices: int, folder: Path):
-    """Relative spread of a run by part, and an estimate of the whole, from cells cut to what a short pilot allows."""
-    spreads: dict[str, list[float]] = {}
-    ratios = []
-    started = time.perf_counter()
-    chosen: dict[tuple, list[plan.Piece]] = {}
-    for piece in todo:
-        chosen.setdefault((piece.cell.part, piece.cell.program_fields()), []).append(piece)
-    for (part, _), pieces in chosen.items():
-        cell = min((p.cell for p in pieces), key=lambda c: c.n + (c.seeding.n if c.seeding else 0))
-        if time.perf_counter() - started > 10 * PILOT_SECONDS:
-            break
-        runs = PILOT_RUNS
-        allowed = PILOT_SECONDS * devices / len(chosen) / max(plan.cost(cell, runs, seeded=True), 1e-12)
+class Pilot(NamedTuple):
+    """What a few runs of a part's cell with the least k d (the most spread) showed."""
+
+    runs: int
+    spread: float  # of a run's squared error, relative to its mean
+    slowness: float  # seconds over those that the plan estimates
+
+
+def _pilot(study: Study, todo: list[plan.Piece], devices: int, folder: Path) -> dict[str, Pilot]:
+    """A pilot for each part, its streams cut to what a few seconds allow."""
+    found = {}
+    parts = list(dict.fromkeys(piece.cell.part for piece in todo))
+    for part in parts:
+        cell = min((p.cell for p in todo if p.cell.part == part), key=lambda c: (c.k * c.d, c.n))
+        runs = plan.pack_width(cell.k, cell.d, 10**9, devices=devices, gpu=False)
+        allowed = PILOT_SECONDS / len(parts) * devices / max(plan.cost(cell, runs, seeded=True), 1e-12)
         short = _shortened(cell, allowed)
         error, seconds = runner.pilot(study, short, runs, folder)
-        ratios.append((seconds * devices, plan.cost(short, runs, seeded=True)))
-        mean = error.mean()
-        spreads.setdefault(part, []).append(float(error.std(ddof=1) / mean) if mean else 0.0)
-    factor = np.median([a / b for a, b in ratios]) if ratios else 1.0
-    stream = sum(task.seconds for task in plan.tasks(todo, devices=devices)) * max(float(factor), 0.2)
-    programs = len({p.cell.program_fields() for p in todo})
-    return spreads, stream + 3.0 * programs + 3, f"{stream:.0f} s of streams, {programs} programs to compile"
+        error = error[np.isfinite(error)]
+        spread = float(error.std(ddof=1) / error.mean()) if len(error) > 1 and error.mean() > 0 else 0.0
+        found[part] = Pilot(runs, spread, seconds * devices / plan.cost(short, runs, seeded=True))
+    return found
 
 
 def _shortened(cell: Cell, allowed: float) -> Cell:
