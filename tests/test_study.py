@@ -399,3 +399,23 @@ def test_an_interrupt_stops_soon_says_what_is_done_and_exits_130(tmp_path):
     assert "runs of cells are stored" in said
     assert "the same command goes on" in said
     assert "\x1b" not in said
+
+
+ODD = """
+runs = 1
+[[part]]
+name = "one-component"
+mixture = { k = 1, d = 3, layout = "simplex" }
+stream = { n = [500, 1000, 2000], start = 0.5, checkpoints = 1 }
+[[part]]
+name = "an-absent-component"
+mixture = { k = 3, d = 3, layout = "simplex", weights = [0.5, 0.5, 0.0] }
+stream = { n = 1000, start = 0.0, rate = 0.01, checkpoints = 1 }
+"""
+
+
+@pytest.mark.parametrize("runs", [1, 3])
+def test_the_least_of_everything_still_makes_a_report(capsys, tmp_path, runs):
+    status, said = command(capsys, "run", small(tmp_path, ODD), "--out", tmp_path / "out", "--runs", runs)
+    assert status == 0
+    assert "nan" not in said.out.replace("± nan", "")

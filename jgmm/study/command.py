@@ -12,6 +12,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -43,7 +44,7 @@ def run(study: Study, out: Path, *, spec_folder: Path, fresh: bool) -> int:
         _say_left(console, study, out, spec_folder)
         return 130 if stopper.signal == signal.SIGINT else 3
     for note in (*done.ignored, *done.failures):
-        console.print(f"[yellow]{note}[/]", highlight=False)
+        console.print(f"[yellow]{escape(note)}[/]", highlight=False)
     seconds = f"{done.samples:.3g} samples in {done.seconds:.1f} s"
     console.print(f"runs of cells: {done.computed} computed, {done.reused} reused, {done.left} left; {seconds}")
     if done.left:
@@ -165,7 +166,7 @@ def _print(written: report.Written, *, quiet_cells: bool) -> None:
     width = None if sys.stdout.isatty() else 150
     console = Console(width=width, highlight=False)
     for note in written.ignored:
-        console.print(f"[yellow]{note}[/]")
+        console.print(f"[yellow]{escape(note)}[/]")
     rows = written.headline.rows
     if not quiet_cells or len(rows) <= 40:
         table = Table(title=written.headline.title, title_justify="left")
@@ -178,9 +179,9 @@ def _print(written: report.Written, *, quiet_cells: bool) -> None:
     else:
         console.print(f"{len(rows)} cells: see the report")
     for verdict in written.verdicts:
-        console.print(f"[bold]{verdict.verdict}[/] - {verdict.sentence}")
+        console.print(f"[bold]{verdict.verdict}[/] - {escape(verdict.sentence)}")
     if written.laws:
-        console.print(f"[bold]exact laws[/] - {written.laws.sentence}")
+        console.print(f"[bold]exact laws[/] - {escape(written.laws.sentence)}")
 
 
 def _say_left(console: Console, study: Study, out: Path, spec_folder: Path) -> None:

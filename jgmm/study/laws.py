@@ -242,7 +242,7 @@ def bound(item: CellData, samples: int) -> float | None:
     sigma, mean_norm = max(cell.scales), float(np.sqrt((item.largest_mean.astype(float) ** 2).mean()))
     if cell.theorem == 7:
         return float(theory.theorem7_bound(n=cell.n, d=cell.d, sigma=sigma, mean_norm=mean_norm))
-    separation = float(item.realised_separation.min())
+    separation = min(float(item.realised_separation.min()), 1e6)  # infinite for one component
     known = {"n": cell.n, "k": cell.k, "d": cell.d, "sigma": sigma, "mean_norm": mean_norm}
     return float(theory.theorem1_bound(**known, separation=separation))
 

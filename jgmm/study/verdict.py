@@ -134,16 +134,18 @@ def _basin(items: list[CellData]) -> list[str]:
     for separation in sorted({item.cell.separation for item in items}):
         mine = [i for i in items if i.cell.separation == separation and isinstance(i.cell.start, float)]
         starts = sorted({i.cell.start for i in mine})
-        if len(starts) < 3:
+        if len(starts) < 3 or min(len(i.ok) for i in mine) < 100:  # all of 73 runs would not do
             continue
-        far = 0.0
+        far = None
         for start in starts:
             here = [i for i in mine if i.cell.start == start]
             if any(analysis.converged(i, len(i.samples) - 1)[1] < 0.95 for i in here):
                 break
             far = float(start)
-        more = " or more" if far == starts[-1] else ""
-        told.append(f"{far:g}{more} at C = {separation:g}")
+        if far is None:
+            told.append(f"none of those tried at C = {separation:g}")
+        else:
+            told.append(f"{far:g}{' or more' if far == starts[-1] else ''} at C = {separation:g}")
     if not told:
         return []
     return [f"Runs converge (95 % of them or more) from starts up to {', '.join(told)}, in units of sigma."]

@@ -73,11 +73,10 @@ def build_mixture(cell: Cell, key: jax.Array, run_ids: Sequence[int], folder: Pa
 
 def work(study: Study, out: Path, task: Task, wanted: dict[str, int], meter: Callable | None = None) -> list[Receipt]:
     """Compute a task and store it; what is finished is stored even when it is stopped half way."""
-    if jax.config.jax_enable_x64 != study.x64:
-        jax.config.update("jax_enable_x64", study.x64)
     found: dict[Cell, list[tuple[int, pa.Table]]] = {}
     try:
-        _compute_task(study, out, task, found, meter or _nothing)
+        with jax.enable_x64(study.x64):
+            _compute_task(study, out, task, found, meter or _nothing)
     finally:
         receipts = _store(study, out, found, wanted)
     return receipts
