@@ -76,6 +76,13 @@ def test_a_floor_that_the_bound_does_not_have_is_contradicted():
     assert share(kinds(truth, 10 / SIZES, runs=256), "contradicted") > 0.95
 
 
+def test_an_error_that_stops_falling_at_the_largest_sizes_is_contradicted_though_it_fell_fast_before():
+    truth = np.array([1.0, 1 / 64, 1 / 1024, 1 / 1300, 1 / 1400])
+    found = kinds(truth, SIZES**-1.0, runs=256, studies=50)
+    assert np.log(truth[-1]) / np.log(SIZES[-1] / SIZES[0]) < -1  # end to end the bound's slope is met
+    assert share(found, "contradicted") == 1
+
+
 def law_contradictions(factor, runs, looks, seed=1):
     rng = np.random.default_rng(seed)
     law = log_law(SIZES)

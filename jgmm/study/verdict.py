@@ -200,7 +200,9 @@ def _told(findings: list[Finding], axis: str) -> str:
             f"the floor falls as exp(-C^2/{1 / worst.measured:.3g}), the bound's as exp(-C^2/{1 / worst.bound:.3g})"
             " (8, slowed by its factor C^2 + k)"
         )
-    said = f"in {axis} {worst.kind}: measured {axis}^{worst.measured:.3g}, bound {axis}^{worst.bound:.3g}"
+    said = (
+        f"in {axis} {worst.kind}: measured {axis}^{round(worst.measured, 3):g}, bound {axis}^{round(worst.bound, 3):g}"
+    )
     others = {f.kind for f in mine} - {worst.kind}
     return said + (f" (elsewhere {', '.join(sorted(others))})" if others else "")
 
