@@ -514,7 +514,7 @@ def _interval(family: str, theta: np.ndarray, moments: Moments, replicas: np.nda
     if family == "power-floor":
         centred = moments.logs - moments.logs.mean()
         starts = np.broadcast_to(theta, (len(y), 3))
-        exponents = _floor_fit(centred, y, moments.weights, moments.y.min(), starts, iterations=15)[:, 1]
+        exponents = _floor_fit(centred, y, moments.weights, moments.y.min(), starts, iterations=6)[:, 1]
         half = float(stats.t.ppf(0.975, nu) * max(exponents.std(ddof=1), ROUNDING) * correction)
         return float(theta[1] - half), float(theta[1] + half), half
     least = max(1 / UNITS, np.exp(1 - moments.logs[0]))
@@ -556,7 +556,7 @@ def _floor_starts(logs: np.ndarray, y: np.ndarray, weights: np.ndarray, scale: f
 
 
 def _floor_fit(
-    logs: np.ndarray, y: np.ndarray, weights: np.ndarray, scale: float, starts: np.ndarray, iterations: int = 60
+    logs: np.ndarray, y: np.ndarray, weights: np.ndarray, scale: float, starts: np.ndarray, iterations: int = 30
 ) -> np.ndarray:
     """Levenberg and Marquardt's steps for all rows of y at once, with f >= 0; theta of shape (fits, 3).
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from jgmm.study.spec import Cell
 
 TASK_SECONDS = 15.0  # what a kill may cost; estimated
-TASK_RUNS = 2**16  # of one cell, so that a million runs are a few files
+TASK_RUNS = 2**16  # what a task keeps until it is stored: a million runs of a cell are 16 files on the way
 TASK_PIECES = 512
 CALL_SAMPLES = 3e6  # a pack at least this long hides what happens around it
 
@@ -78,15 +78,16 @@ def tasks(todo: Iterable[Piece], *, devices: int, gpu: bool = False) -> list[Tas
 def _plain_tasks(pieces: Sequence[Piece], devices: int, gpu: bool) -> list[Task]:
     found: list[Task] = []
     held: list[Piece] = []
-    seconds = 0.0
+    seconds, runs = 0.0, 0
     for piece in pieces:
         for part in _cut(piece, devices, gpu):
-            mine = cost(part.cell, part.high - part.low, seeded=False) / devices
-            if held and (seconds + mine > TASK_SECONDS or len(held) >= TASK_PIECES):
+            mine, size = cost(part.cell, part.high - part.low, seeded=False) / devices, part.high - part.low
+            if held and (seconds + mine > TASK_SECONDS or runs + size > TASK_RUNS or len(held) >= TASK_PIECES):
                 found.append(Task(held, seconds))
-                held, seconds = [], 0.0
+                held, seconds, runs = [], 0.0, 0
             held.append(part)
             seconds += mine
+            runs += size
     return [*found, Task(held, seconds)] if held else found
 
 
