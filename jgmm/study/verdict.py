@@ -208,10 +208,12 @@ def _told(findings: list[Finding], axis: str) -> str:
 
 
 def _constant_words(constant: Constant) -> str:
-    return (
-        f"With unit constants the bound is {1 / constant.high:.3g} times the error or more; the least constant that"
-        f" would do is {constant.value:.3g} [{constant.low:.3g}, {constant.high:.3g}]."
-    )
+    least = f"the least constant that would do is {constant.value:.3g} [{constant.low:.3g}, {constant.high:.3g}]."
+    if constant.low > 1:
+        return f"Unit constants would be too small: {least}"
+    if constant.high < 1:
+        return f"With unit constants the bound is {1 / constant.high:.3g} times the error or more; {least}"
+    return f"Unit constants are about right: {least}"
 
 
 def _constant(items: list[CellData], level: float) -> Constant | None:
