@@ -200,6 +200,16 @@ def test_a_precision_is_reached_in_declared_rounds_or_the_cap_is(tmp_path):
     assert bytes_of(tmp_path / "b") == bytes_of(tmp_path / "a")
 
 
+def test_progress_tells_cells_done_and_samples(tmp_path):
+    heard = []
+    runner.run_study(study(16, FEW), tmp_path, progress=lambda *said: heard.append(said))
+    names, done, totals = zip(*heard, strict=True)
+    assert names[0].startswith("0 of 4 cells; ")
+    assert names[-1].split(" of 4 cells")[0] >= "2"
+    assert list(done) == sorted(done)
+    assert done[-1] == totals[-1] == 16 * (2 * 1300 + (200 - 24) // 40 * 40)
+
+
 class Failing(Executor):
     """Does the work, but the first task fails."""
 

@@ -230,7 +230,7 @@ class _Meter:
 
     def __init__(self, console: Console):
         self.console, self.started, self.last = console, time.perf_counter(), time.perf_counter()
-        columns = (TextColumn("{task.description:28}"), BarColumn(), TextColumn("{task.fields[what]}"))
+        columns = (TextColumn("{task.description:40}"), BarColumn(), TextColumn("{task.fields[what]}"))
         self.bar = Progress(*columns, TimeRemainingColumn(), console=console, transient=True)
 
     def __enter__(self):
@@ -248,7 +248,7 @@ class _Meter:
         rate = done / elapsed / 1e6
         what = f"{done / 1e6:,.0f} of {total / 1e6:,.0f} M samples, {rate:.0f} M/s"
         if self.console.is_terminal:
-            room = shutil.get_terminal_size().columns > 90
+            room = shutil.get_terminal_size().columns > 110
             self.bar.update(self.task, completed=done, total=total, description=name, what=what if room else "")
         elif time.perf_counter() - self.last > PLAIN_SECONDS:
             self.last = time.perf_counter()

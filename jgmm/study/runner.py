@@ -22,7 +22,7 @@ from jgmm.study.work import Receipt, Stopped, build_mixture, canary, pilot, repl
 
 __all__ = ["Report", "Stopped", "canary", "pilot", "replay", "rows_per_run", "run_study", "samples_of", "study_keys"]
 
-Progress = Callable[[str, int, int], None]  # (what runs, samples consumed by now, samples in all)
+Progress = Callable[[str, int, int], None]  # (cells done and what runs, samples consumed by now, samples in all)
 
 
 class Report(NamedTuple):
@@ -144,6 +144,8 @@ def _compute(study, out, todo, wanted, executor, meter, pieces) -> tuple[list[Re
     stored = pieces
     receipts: list[Receipt] = []
     failures: list[str] = []
+    whole = {name for name, runs in wanted.items() if not store.missing(pieces.get(name, []), runs)}
+    meter.cells = (len(whole), len(wanted))
     payloads = [(study, out.absolute(), task, wanted) for task in tasks]
 
     def take(found: list[Receipt]) -> None:
@@ -153,6 +155,9 @@ def _compute(study, out, todo, wanted, executor, meter, pieces) -> tuple[list[Re
             path = out / "cells" / f"{name}.parquet" if (low, high) == (0, wanted[name]) else path
             stored[name] = sorted([*stored.get(name, []), store.Stored(path, low, high)], key=lambda p: p.low)
             _join_if_whole(out, name, stored, wanted[name])
+            if not store.missing(stored[name], wanted[name]):
+                whole.add(name)
+        meter.cells = (len(whole), len(wanted))
 
     if executor is None:
         for study_, out_, task, wanted_ in payloads:
@@ -176,10 +181,13 @@ def _compute(study, out, todo, wanted, executor, meter, pieces) -> tuple[list[Re
 
 
 def samples_of(task: Task) -> int:
-    """Samples that a task consumes, seeding included."""
+    """Samples that a task consumes, the power iteration of its seeding included."""
     streamed = sum(p.cell.n * (p.high - p.low) for p in task.pieces if p.cell.algorithm != "seeding")
-    first = task.pieces[0]
-    return streamed + (first.cell.seeding.n * (first.high - first.low) if first.cell.seeding else 0)
+    cell, low, high = task.pieces[0]
+    if cell.seeding is None:
+        return streamed
+    sizes = cell.seeding
+    return streamed + (sizes.n - sizes.graph_points) // sizes.block * sizes.block * (high - low)
 
 
 def _join_if_whole(out: Path, name: str, pieces: dict[str, list[store.Stored]], runs: int) -> None:
@@ -197,6 +205,7 @@ class _Meter:
         self.progress, self.stop = progress, stop
         self.total = self.done = self.before = 0
         self.name = ""
+        self.cells = (0, 0)  # done, in all
 
     def expect(self, samples: int) -> None:
         self.before = self.done
@@ -208,6 +217,6 @@ class _Meter:
 
     def __call__(self, samples: int) -> None:
         self.done += samples
-        self.progress(self.name, self.done, self.total)
+        self.progress(f"{self.cells[0]} of {self.cells[1]} cells; {self.name}", self.done, self.total)
         if self.stop():
             raise Stopped
