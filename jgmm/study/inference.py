@@ -313,7 +313,7 @@ class Moments(NamedTuple):
         return 1 / np.diag(self.covariance)
 
 
-def fit(x: ArrayLike, values: ArrayLike, *, resamples: int = 400) -> Fit:
+def fit(x: ArrayLike, values: ArrayLike, *, resamples: int = 1000) -> Fit:
     r"""The exponent b of the mean of values[i, r] in x[i], or the statement that the sizes do not decide it.
 
     Families, by weighted least squares on log means with weights 1/var, from which the bias -var/2 is removed:
