@@ -9,9 +9,9 @@
 
     python benchmarks/studies.py                # about ten minutes on two cores
     (2 cores of an AMD EPYC, JAX 0.12)
-    packing     (5, 10): 0.94 of one cell's throughput
-    overhead    14 % of 130 s
-    million     35 s, 3 files more than with 1e5 runs, peak 0.9 GB (1e5 runs: 0.8)
+    packing     (5, 10): 0.90 of one cell's throughput
+    million     27 s, 18 files at most, peak 0.75 GB (1e5 runs: 0.62)
+    overhead    26% of 139 s
 
 Writes benchmarks/results/studies-jax<version>.json.
 """
