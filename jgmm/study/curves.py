@@ -132,7 +132,7 @@ def known(curve: Curve, what: str) -> np.ndarray | None:
     if what == "law":
         numbers = [laws.law(item, len(item.samples) - 1).error_sq for item in curve.items]
     else:
-        numbers = [laws.bound(item, int(item.samples[index])) for item in curve.items]
+        numbers = [laws.bound(item, int(item.samples[index]), bias=0.0) for item in curve.items]
     return None if any(number is None for number in numbers) else np.array(numbers, float)
 
 
