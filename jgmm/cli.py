@@ -71,7 +71,7 @@ def report(arguments: argparse.Namespace) -> int:
 def show(arguments: argparse.Namespace) -> int:
     """`jgmm show`: one run of one cell again, with its trajectory."""
     study = _stored(arguments.dir)
-    known = {cell.identifier(study.seed, study.x64): cell for cell in spec.cells(study, arguments.dir)}
+    known = spec.named_cells(study, arguments.dir)
     if arguments.cell not in known:
         raise ValueError(f"cell is {arguments.cell!r}, expected one of {', '.join(known)}")
     if not 0 <= arguments.run_id < study.runs:

@@ -39,7 +39,7 @@ def step(
     origin, offset = state
     inner = add_up(len(x), lambda j: x[j] * (origin[j] + offset[j]), jnp.zeros_like(x[0]))
     side = jnp.tanh(beta * inner / scale**2)
-    return EMState(origin, offset + rate[None] * ((side[None] * x - origin) - offset))
+    return _pull(state, side[None] * x, rate)
 
 
 def labelled_step(
@@ -52,4 +52,9 @@ def labelled_step(
 ) -> EMState:
     """Take in one sample whose side is known: +x where it came from the `component` that the mean stands for."""
     side = jnp.where(component == label, 1, -1).astype(x.dtype)
-    return EMState(state.origin, state.offset + rate[None] * ((side[None] * x - state.origin) - state.offset))
+    return _pull(state, side[None] * x, rate)
+
+
+def _pull(state: EMState, target: Float[Array, "d *runs"], rate: Float[Array, "*runs"]) -> EMState:
+    origin, offset = state
+    return EMState(origin, offset + rate[None] * ((target - origin) - offset))

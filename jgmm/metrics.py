@@ -4,6 +4,7 @@ Errors are taken under the best matching pi of estimates to components, argmin_p
 the Hungarian algorithm. Functions here are for one run; `vmap` them with `in_axes=-1`.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -50,18 +51,13 @@ def best_match(distances_sq: Float[Array, "k k"]) -> Int[Array, "k"]:
 
 def centre_error(origin: Float[Array, "k d"], offset: Float[Array, "k d"], means: Float[Array, "k d"]) -> CentreError:
     """The error of the centres origin + offset."""
-    k = len(means)
-    distances_sq = squared_distances(origin, offset, means)
-    matched = distances_sq[jnp.arange(k), best_match(distances_sq)]
-    hit = jnp.any(jnp.argmin(distances_sq, axis=1)[:, None] == jnp.arange(k)[None], axis=0)
-    distances = jnp.sqrt(matched)
-    return CentreError(jnp.sum(matched), jnp.sum(distances), jnp.max(distances), k - jnp.sum(hit, dtype=jnp.int32))
+    return _of_one_run(centre_errors, origin, offset, means)
 
 
 def centre_errors(
     origin: Float[Array, "k d runs"], offset: Float[Array, "k d runs"], means: Float[Array, "k d runs"]
 ) -> CentreError:
-    """`centre_error` of many runs; the Hungarian algorithm runs only where two estimates share a nearest mean.
+    """The errors of many runs; the Hungarian algorithm runs only where two estimates share a nearest mean.
 
     Sums are loops: XLA's reductions add in an order that depends on how many runs there are.
     """
@@ -92,7 +88,7 @@ def centre_errors(
 def pair_errors(
     origin: Float[Array, "d runs"], offset: Float[Array, "d runs"], means: Float[Array, "2 d runs"]
 ) -> CentreError:
-    """`pair_error` of many runs; sums are loops, as in `centre_errors`."""
+    """Errors of the one estimate mu of a symmetric pair, up to sign: min(|mu - mu*|, |mu + mu*|), of many runs."""
 
     def distance_sq(mean):
         return add_up(len(offset), lambda j: ((origin[j] - mean[j]) + offset[j]) ** 2, jnp.zeros_like(offset[0]))
@@ -103,12 +99,12 @@ def pair_errors(
 
 
 def pair_error(origin: Float[Array, "d"], offset: Float[Array, "d"], means: Float[Array, "2 d"]) -> CentreError:
-    """The error of the one estimate mu of a symmetric pair, up to sign: min(|mu - mu*|, |mu + mu*|)."""
-    plus = jnp.sum(((origin - means[0]) + offset) ** 2)
-    minus = jnp.sum(((origin - means[1]) + offset) ** 2)
-    error_sq = jnp.minimum(plus, minus)
-    distance = jnp.sqrt(error_sq)
-    return CentreError(error_sq, distance, distance, jnp.zeros((), jnp.int32))
+    """`pair_errors` of one run."""
+    return _of_one_run(pair_errors, origin, offset, means)
+
+
+def _of_one_run(errors: Callable, *arrays: Array) -> CentreError:
+    return jax.tree.map(lambda x: x[0], errors(*(x[..., None] for x in arrays)))
 
 
 def subspace_distance(basis: Float[Array, "d r"], means: Float[Array, "k d"]) -> Float[Array, ""]:

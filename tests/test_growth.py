@@ -91,7 +91,7 @@ def test_small_packs_and_tiles_change_nothing(fresh, tmp_path, monkeypatch):
     same(tmp_path, fresh)
 
 
-@pytest.mark.parametrize("calls", [1, 5, 12])
+@pytest.mark.parametrize("calls", [1, 5, 12, 24])
 def test_stopping_keeps_what_is_finished_and_going_on_gives_the_same_bytes(fresh, tmp_path, monkeypatch, calls):
     monkeypatch.setattr(plan, "TASK_SECONDS", 1e-4)
     asked = iter(range(1000))
@@ -195,7 +195,7 @@ def test_a_precision_is_reached_in_declared_rounds_or_the_cap_is(tmp_path):
     assert runner.run_study(tiny, tmp_path / "a").computed == 0
     asked = iter(range(1000))
     with pytest.raises(runner.Stopped):
-        runner.run_study(tiny, tmp_path / "b", stop=lambda: next(asked) >= 3)
+        runner.run_study(tiny, tmp_path / "b", stop=lambda: next(asked) >= 6)
     runner.run_study(tiny, tmp_path / "b")
     assert bytes_of(tmp_path / "b") == bytes_of(tmp_path / "a")
 

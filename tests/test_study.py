@@ -191,7 +191,9 @@ def test_fresh_replaces_a_study_and_nothing_else(done, tmp_path):
     out = tmp_path / "copy"
     shutil.copytree(done, out)
     (out / "notes.txt").write_text("mine")
+    report.write(out, study())
     runner.run_study(study(seed=1), out, {}, fresh=True)
+    assert {path.name for path in out.iterdir() if path.is_file()} == {"study.toml", "notes.txt"}
     assert not set(bytes_of(out)) & set(bytes_of(done))
     assert (out / "notes.txt").read_text() == "mine"
 
@@ -275,7 +277,7 @@ def test_a_dry_run_tells_what_it_would_take_and_writes_nothing(capsys, tmp_path,
     status, said = command(capsys, "run", path, "--dry-run", "--precision", "0.05")
     assert status == 0
     for word in (
-        "3 cells x 4 runs",
+        "3 cells x 4 runs, more until every precision is 0.05, at most 256, 64 times as many (--max-runs), 3 with runs",
         "samples    1.68e+04",
         "memory",
         "3 cell files",
@@ -390,7 +392,9 @@ def test_an_interrupt_stops_soon_says_what_is_done_and_exits_130(tmp_path):
     path = small(tmp_path, LONG)
     call = [sys.executable, "-m", "jgmm.cli", "run", str(path), "--out", str(tmp_path / "out")]
     running = subprocess.Popen(call, stderr=subprocess.PIPE, text=True, env={**os.environ, "NO_COLOR": "1"})
-    time.sleep(7)  # it compiles, or streams
+    while running.poll() is None and not (tmp_path / "out" / "study.toml").exists():
+        time.sleep(0.05)
+    time.sleep(1)  # it compiles, or streams
     asked = time.perf_counter()
     running.send_signal(signal.SIGINT)
     said = running.communicate(timeout=20)[1]
@@ -399,6 +403,25 @@ def test_an_interrupt_stops_soon_says_what_is_done_and_exits_130(tmp_path):
     assert "runs of cells are stored" in said
     assert "the same command goes on" in said
     assert "\x1b" not in said
+
+
+DEAF = """
+import os, signal, sys, threading, time
+from jgmm import cli
+from jgmm.study import runner
+def deaf(*args, **more):
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(100)
+runner.run_study = deaf
+sys.exit(cli.main(["run", sys.argv[1], "--out", sys.argv[2]]))
+"""
+
+
+def test_work_that_cannot_stop_is_left_behind(tmp_path):
+    call = [sys.executable, "-c", DEAF, str(small(tmp_path)), str(tmp_path / "out")]
+    found = subprocess.run(call, capture_output=True, text=True, timeout=60)
+    assert found.returncode == 130
+    assert "0 of 12 runs of cells are stored" in found.stderr
 
 
 ODD = """

@@ -68,7 +68,7 @@ def _row(item: CellData, index: int) -> dict[str, Any]:
     return row
 
 
-def converged(item: CellData, index: int) -> tuple[float, float, float]:
+def converged(item: CellData, index: int) -> inference.Interval:
     """The share of all runs whose centres are each within half the separation of their own mean, with its interval."""
     reach = item.realised_separation * max(item.cell.scales) / 2
     near = (item.values["error_max"][:, index] < reach) & (item.values["lost"][:, index] == 0)
@@ -118,19 +118,18 @@ def _theorem3(item: CellData, index: int) -> dict[str, float | None]:
         return dict.fromkeys(("theorem3_bound", "theorem3_passed", "theorem3_low", "theorem3_high"))
     limit = float(theory.theorem3_bound(separation=item.cell.separation, sigma=max(item.cell.scales)))
     passed = item.values["error_max"][:, index] <= limit
-    found = inference.proportion(int(passed.sum()), len(passed))
+    share = proportion(passed)
     return {
         "theorem3_bound": limit,
-        "theorem3_passed": found.value,
-        "theorem3_low": found.low,
-        "theorem3_high": found.high,
+        "theorem3_passed": share.value,
+        "theorem3_low": share.low,
+        "theorem3_high": share.high,
     }
 
 
-def proportion(hits: np.ndarray) -> tuple[float, float, float]:
-    """The fraction of hits, with its 95 % Wilson interval."""
-    found = inference.proportion(int(np.sum(hits)), len(hits))
-    return found.value, found.low, found.high
+def proportion(hits: np.ndarray) -> inference.Interval:
+    """The share of runs that are hits, with its 95 % Wilson interval."""
+    return inference.proportion(int(np.sum(hits)), len(hits))
 
 
 class Paired(NamedTuple):

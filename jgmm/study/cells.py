@@ -45,7 +45,7 @@ def read(folder: Path, cell: Cell, study: Study, pieces: list[store.Stored]) -> 
             f"{folder} holds {there} of {study.runs} runs of cell {name} of part {cell.part!r}:"
             " expected a finished study (jgmm run goes on with it)"
         )
-    path, checkpoints = pieces[0].path, 1 + len(cell.checkpoints)
+    path, checkpoints = pieces[0].path, cell.rows
     try:
         columns, lists = _columns(path, checkpoints, pieces[0].high)
     except (OSError, pa.ArrowException) as error:

@@ -1,13 +1,17 @@
 """What `jgmm run` and `jgmm show` do once JAX is up: simulate, report, and talk to the terminal."""
 
 import math
+import os
 import shutil
 import signal
 import sys
+import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import Future, wait
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn, TypeVar
 
 import jax
 import numpy as np
@@ -16,12 +20,16 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from jgmm.study import plan, report, runner, spec, store
+from jgmm.study import inference, plan, report, runner, spec
 from jgmm.study.spec import Cell, Study
 
 PLAIN_SECONDS = 60  # between lines of progress where there is no terminal
 PILOT_SECONDS = 4.0  # of a dry run's pilot, about
-BYTES_PER_ROW = 30  # of a cell's file, compressed: measured 20 to 40
+PATIENCE = 2.0  # seconds that work which was asked to stop has to do so, its tiles stored
+COMPILE_SECONDS = 3.0  # of a program, its start and its errors: measured 2 to 4
+BYTES_PER_ROW = 40  # of a cell's file, compressed: the presets have 21 to 62, displacements apart
+
+T = TypeVar("T")
 
 
 def run(study: Study, out: Path, *, spec_folder: Path, fresh: bool) -> int:
@@ -30,19 +38,21 @@ def run(study: Study, out: Path, *, spec_folder: Path, fresh: bool) -> int:
     started = time.perf_counter()
     devices = jax.devices()
     console.print(
-        f"[bold]{study.name}[/]: {study.runs} runs on {len(devices)} x {devices[0].device_kind},"
+        f"[bold]{study.name}[/]: {_runs(study)} on {len(devices)} x {devices[0].device_kind},"
         f" seed {study.seed} -> {out}",
         highlight=False,
     )
     stopper = _Stopper(console)
     try:
         with stopper, _Meter(console) as progress:
-            done = runner.run_study(
-                study, out, environment(), spec_folder=spec_folder, fresh=fresh, progress=progress, stop=stopper.asked
+            watched = {"progress": progress, "stop": stopper.asked}
+            done = stopper.watch(
+                lambda: runner.run_study(study, out, environment(), spec_folder=spec_folder, fresh=fresh, **watched)
             )
-    except runner.Stopped:
+    except (runner.Stopped, _NotYetStopped) as stopped:
         _say_left(console, study, out, spec_folder)
-        return 130 if stopper.signal == signal.SIGINT else 3
+        status = 130 if stopper.signal == signal.SIGINT else 3
+        return _leave(status) if isinstance(stopped, _NotYetStopped) else status
     for note in (*done.ignored, *done.failures):
         console.print(f"[yellow]{escape(note)}[/]", highlight=False)
     seconds = f"{done.samples:.3g} samples in {done.seconds:.1f} s"
@@ -63,19 +73,15 @@ def run(study: Study, out: Path, *, spec_folder: Path, fresh: bool) -> int:
 def dry_run(study: Study, out: Path, *, spec_folder: Path) -> int:
     """Print what a run would take, from a short pilot; write nothing."""
     console = Console(width=None if sys.stdout.isatty() else 150)
-    cells = spec.cells(study, spec_folder)
+    named = spec.named_cells(study, spec_folder)
+    cells = list(named.values())
     runner.check_mixtures(study, cells, spec_folder)
-    names = {cell.identifier(study.seed, study.x64): cell for cell in cells}
-    stored = store.scan(out, {name: runner.rows_per_run(cell) for name, cell in names.items()}).cells
-    todo = [
-        plan.Piece(cell, low, high)
-        for name, cell in names.items()
-        for low, high in store.missing(stored.get(name, []), study.runs)
-    ]
+    stored = runner.stored(out, named).cells
+    todo = runner.to_do(named, stored, runner.wanted_runs(study, named, stored))
     devices = jax.devices()
     tasks = plan.tasks(todo, devices=len(devices), gpu=devices[0].platform == "gpu")
     samples = sum(runner.samples_of(task) for task in tasks)
-    rows = sum((p.high - p.low) * runner.rows_per_run(p.cell) for p in todo)
+    size = sum((p.high - p.low) * _bytes_per_run(p.cell) for p in todo)
     largest = max((cell.k * cell.d for cell in cells), default=1)
     width = max(plan.pack_width(c.k, c.d, c.n, devices=len(devices), gpu=False) for c in cells)
     memory = (500e6 + 60 * width * largest + 16 * max((p.high - p.low for p in todo), default=0)) / 1e9
@@ -85,35 +91,40 @@ def dry_run(study: Study, out: Path, *, spec_folder: Path) -> int:
     )
     programs = len({p.cell.program_fields() for p in todo})
     seconds = streams + COMPILE_SECONDS * programs + 3
-    console.print(f"[bold]{study.name}[/]: {len(cells)} cells x {study.runs} runs, {len(todo)} with runs to do")
+    unfinished = len({piece.cell for piece in todo})
+    console.print(f"[bold]{study.name}[/]: {len(cells)} cells x {_runs(study)}, {unfinished} with runs to do")
+    if study.precision is not None:
+        console.print("below: the next round of runs; the table has what the precision would need")
     console.print(f"samples    {samples:.3g} in {len(tasks)} tasks")
     console.print(f"memory     about {memory:.1f} GB")
-    console.print(f"files      {len(cells)} cell files, about {rows * BYTES_PER_ROW / 1e6:.1f} MB")
+    console.print(f"files      {len(cells)} cell files, about {size / 1e6:.1f} MB")
     kind = f"{len(devices)} x {devices[0].device_kind}"
     console.print(
         f"time       about {seconds:.0f} s on {kind} ({streams:.0f} s of streams, {programs} programs to compile)"
     )
     target = study.precision or 0.01
     table = Table(title=f"runs for a relative standard error of {target:g}, from a pilot of each part's least k d")
-    for name in ("part", "cells", "pilot runs", "relative sd of a run", "runs"):
+    for name in ("part", "cells", "pilot runs", "of samples", "relative sd of a run", "runs"):
         table.add_column(name, justify="left" if name == "part" else "right")
     for part, found in pilots.items():
         count = sum(cell.part == part for cell in cells)
         needed = math.ceil((found.spread / target) ** 2)
-        table.add_row(part, str(count), str(found.runs), f"{found.spread:.3g}", str(needed))
+        spread = f"{found.spread:.3g} ± {found.spread_se:.2g}"
+        length = f"{found.n}" + (f" in place of {found.whole_n}" if found.n < found.whole_n else "")
+        table.add_row(part, str(count), str(found.runs), length, spread, str(needed))
     console.print(table)
     console.print("nothing was written")
     return 0
-
-
-COMPILE_SECONDS = 3.0  # of a program, its start and its errors: measured 2 to 4
 
 
 class Pilot(NamedTuple):
     """What a few runs of a part's cell with the least k d (the most spread) showed."""
 
     runs: int
+    n: int
+    whole_n: int  # of the cell; the pilot's stream is cut to what a few seconds allow
     spread: float  # of a run's squared error, relative to its mean
+    spread_se: float
     slowness: float  # seconds over those that the plan estimates
 
 
@@ -128,8 +139,10 @@ def _pilot(study: Study, todo: list[plan.Piece], devices: int, folder: Path) -> 
         short = _shortened(cell, allowed)
         error, seconds = runner.pilot(study, short, runs, folder)
         error = error[np.isfinite(error)]
-        spread = float(error.std(ddof=1) / error.mean()) if len(error) > 1 and error.mean() > 0 else 0.0
-        found[part] = Pilot(runs, spread, seconds * devices / plan.cost(short, runs, seeded=True))
+        sd = inference.standard_deviation(error) if len(error) > 1 and error.mean() > 0 else None
+        spread, spread_se = (0.0, 0.0) if sd is None else (sd.value / error.mean(), sd.standard_error / error.mean())
+        slowness = seconds * devices / plan.cost(short, runs, seeded=True)
+        found[part] = Pilot(runs, short.n, cell.n, float(spread), float(spread_se), slowness)
     return found
 
 
@@ -184,15 +197,39 @@ def _print(written: report.Written, *, quiet_cells: bool) -> None:
         console.print(f"[bold]exact laws[/] - {escape(written.laws.sentence)}")
 
 
+def _runs(study: Study) -> str:
+    """How many runs a cell gets, in words."""
+    if study.precision is None:
+        return f"{study.runs} runs"
+    most = f"{study.rounds()[-1]}" + ("" if study.max_runs else f", {spec.ROUNDS_GROW} times as many (--max-runs)")
+    return f"{study.runs} runs, more until every precision is {study.precision:g}, at most {most}"
+
+
+def _bytes_per_run(cell: Cell) -> float:
+    """About what a run takes in its cell's file."""
+    return BYTES_PER_ROW * cell.rows + (16 * cell.k * min(cell.k - 1, cell.d) if cell.displacement else 0)
+
+
 def _say_left(console: Console, study: Study, out: Path, spec_folder: Path) -> None:
-    cells = {c.identifier(study.seed, study.x64): c for c in spec.cells(study, spec_folder)}
-    stored = store.scan(out, {name: runner.rows_per_run(cell) for name, cell in cells.items()}).cells
-    left = sum(h - low for name in cells for low, h in store.missing(stored.get(name, []), study.runs))
-    total = len(cells) * study.runs
+    named = spec.named_cells(study, spec_folder)
+    stored = runner.stored(out, named).cells
+    wanted = runner.wanted_runs(study, named, stored)
+    left, total = runner.num_runs(runner.to_do(named, stored, wanted)), sum(wanted.values())
     console.print(
         f"stopped: {total - left} of {total} runs of cells are stored in {out}; the same command goes on from them",
         highlight=False,
     )
+
+
+class _NotYetStopped(Exception):
+    """Work that was asked to stop goes on: the compiler cannot be interrupted."""
+
+
+def _leave(status: int) -> NoReturn:
+    """End the process while a thread of it still works; what it is writing has a temporary name."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 class _Stopper:
@@ -224,6 +261,28 @@ class _Stopper:
         """Whether somebody has asked."""
         return self.signal is not None
 
+    def watch(self, work: Callable[[], T]) -> T:
+        """work(), in a thread of its own: Python hears a signal only where it runs Python, and compiling takes seconds.
+
+        Raises _NotYetStopped if the work goes on for PATIENCE seconds after it was asked to stop.
+        """
+        answer: Future[T] = Future()
+
+        def do() -> None:
+            try:
+                answer.set_result(work())
+            except BaseException as error:
+                answer.set_exception(error)
+
+        threading.Thread(target=do, daemon=True).start()
+        while not (self.asked() or answer.done()):
+            wait([answer], timeout=0.2)
+        if not answer.done():
+            wait([answer], timeout=PATIENCE)
+        if not answer.done():
+            raise _NotYetStopped
+        return answer.result()
+
 
 class _Meter:
     """A live bar on a terminal, a plain line now and then elsewhere: samples done, samples a second, time left."""
@@ -252,5 +311,5 @@ class _Meter:
             self.bar.update(self.task, completed=done, total=total, description=name, what=what if room else "")
         elif time.perf_counter() - self.last > PLAIN_SECONDS:
             self.last = time.perf_counter()
-            left = elapsed * (total - done) / done
-            self.console.print(f"{name}: {what}, {left:.0f} s left", highlight=False, soft_wrap=True)
+            left = f"{elapsed * (total - done) / done:.0f} s left" if done else "compiling"
+            self.console.print(f"{name}: {what}, {left}", highlight=False, soft_wrap=True)

@@ -128,11 +128,10 @@ def values(curve: Curve) -> np.ndarray:
 
 def known(curve: Curve, what: str) -> np.ndarray | None:
     """The law or the bound at each size; None unless it is known at all of them."""
-    index = -1
     if what == "law":
         numbers = [laws.law(item, len(item.samples) - 1).error_sq for item in curve.items]
     else:
-        numbers = [laws.bound(item, int(item.samples[index]), bias=0.0) for item in curve.items]
+        numbers = [laws.bound(item, int(item.samples[-1]), bias=0.0) for item in curve.items]
     return None if any(number is None for number in numbers) else np.array(numbers, float)
 
 

@@ -5,6 +5,7 @@ rate, overlap left out, float32), so that a verdict does not hold that against t
 """
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -56,7 +57,7 @@ def law(item: CellData, index: int) -> Law:
     if cell.algorithm == "seeding":
         return _seeding(item)
     if cell.algorithm == "oracle":
-        return _oracle(item, index)
+        return _oracle(item, samples)
     if cell.average:
         return _averaged(item, samples)
     if item.twin is None:
@@ -167,24 +168,26 @@ def _averaged(item: CellData, samples: int) -> Law:
     cell = item.cell
     if cell.rate is None or samples == 0:
         return UNKNOWN
-    start_sq = float(item.values["error_sq"][item.ok, 0].astype(float).mean()) / cell.k
-    burn = round(cell.n * (1 - cell.average))
-    value = 0.0
-    for weight, scale in zip(cell.weights, cell.scales, strict=True):
-        found = labelled.averaged(samples, rate=cell.rate, weight=weight, burn=burn)
-        value += float(found.kept) * start_sq + float(found.noise) * scale**2 * cell.d
+    rate, burn = cell.rate, round(cell.n * (1 - cell.average))
+    value = _over_components(item, lambda weight: labelled.averaged(samples, rate=rate, weight=weight, burn=burn))
     exact = equal(cell)  # each centre's own start is known in the mean only
     return _accept(value, (_overlap(item) * 2 + FLOAT32) * value + _floor_size(item), None) if exact else UNKNOWN
 
 
-def _oracle(item: CellData, index: int) -> Law:
-    cell, samples = item.cell, int(item.samples[index])
+def _oracle(item: CellData, samples: int) -> Law:
+    value = _over_components(item, lambda weight: labelled.inverse_count(samples, weight=weight, initial=0))
+    return _accept(value, FLOAT32 * value, None)
+
+
+def _over_components(item: CellData, law_of_weight: Callable[[float], labelled.Law]) -> float:
+    """The sum of a labelled law over components; of the starts only the mean over runs and centres is used."""
+    cell = item.cell
     start_sq = float(item.values["error_sq"][item.ok, 0].astype(float).mean()) / cell.k
     value = 0.0
     for weight, scale in zip(cell.weights, cell.scales, strict=True):
-        found = labelled.inverse_count(samples, weight=weight, initial=0)
+        found = law_of_weight(weight)
         value += float(found.kept) * start_sq + float(found.noise) * scale**2 * cell.d
-    return _accept(value, FLOAT32 * value, None)
+    return value
 
 
 def _seeding(item: CellData) -> Law:

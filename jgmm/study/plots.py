@@ -32,6 +32,7 @@ STYLE: dict[Any, Any] = {
 }
 Row = dict[str, Any]
 SHOWN = len(COLOURS)  # settings in one figure
+PANELS = 4  # mixtures in one comparison
 AXES = {"n": "horizon N", "separation": "separation C", "sigma": "sigma", "start": "start offset / sigma"}
 AXES |= {"seeding.block": "block B", "seeding.graph_points": "graph points k0", "seeding.n": "seeding samples N0"}
 ERROR = "squared error, sum over centres"
@@ -57,16 +58,13 @@ def curve(
     axes: Axes, rows: Sequence[Row], *, x: str, quantity: str, label: str, colour: str, marker: str = "o"
 ) -> None:
     """Measured means (runs with a good seeding) with bars of two standard errors."""
-    axes.errorbar(
-        [row[x] for row in rows],
-        [row[f"{quantity}_ok_mean"] for row in rows],
-        [2 * row[f"{quantity}_ok_se"] for row in rows],
-        fmt=marker,
-        ms=4,
-        capsize=2,
-        color=colour,
-        label=label,
-    )
+    means, errors = ([row[f"{quantity}_ok_{what}"] for row in rows] for what in ("mean", "se"))
+    dots(axes, [row[x] for row in rows], means, 2 * np.array(errors, float), fmt=marker, colour=colour, label=label)
+
+
+def dots(axes: Axes, x: Any, y: Any, bars: Any, *, fmt: str, colour: str, label: str | None) -> None:
+    """Measured values with their bars."""
+    axes.errorbar(x, y, bars, fmt=fmt, ms=4, lw=0.9, capsize=2, color=colour, label=label)
 
 
 def line(axes: Axes, rows: Sequence[Row], *, x: str, y: str, label: str | None, colour: str, style: str = "-") -> None:
@@ -174,16 +172,8 @@ def _axis(folder: Path, part: str, axis: str, found: list[Curve], last: dict[str
 
 def _local(axes: Axes, c: Curve, colour: str, marker: str, first: bool) -> None:
     local = inference.local_exponents(c.x, curves.values(c))
-    axes.errorbar(
-        local.x,
-        local.exponent,
-        2 * local.standard_error,
-        fmt=marker,
-        ms=4,
-        capsize=2,
-        color=colour,
-        label="measured" if first else None,
-    )
+    label = "measured" if first else None
+    dots(axes, local.x, local.exponent, 2 * local.standard_error, fmt=marker, colour=colour, label=label)
     for what, style in (("law", "-"), ("bound", ":")):
         values = curves.known(c, what)
         if values is not None:
@@ -206,16 +196,9 @@ def _floor(folder: Path, part: str, found: list[Curve], last: dict[str, Row]) ->
         seen = [row for row in mine if row["floor_measured"] is not None and row["floor_measured"] > 0]
         low = [min(2 * row["floor_se"], 0.9 * row["floor_measured"]) for row in seen]
         bars = [low, [2 * row["floor_se"] for row in seen]]
-        axes.errorbar(
-            [r["separation"] for r in seen],
-            [r["floor_measured"] for r in seen],
-            bars,
-            fmt=MARKERS[index],
-            ms=4,
-            capsize=2,
-            color=colour,
-            label="measured, less its twin" if first else c.setting,
-        )
+        label = "measured, less its twin" if first else c.setting
+        x, y = ([row[name] for row in seen] for name in ("separation", "floor_measured"))
+        dots(axes, x, y, bars, fmt=MARKERS[index], colour=colour, label=label)
         line(axes, mine, x="separation", y="floor_error_sq", label="law" if first else None, colour=colour)
         bound = [{"separation": i.cell.separation, "bound": verdict.floor_bound(i)} for i in c.items]
         line(
@@ -245,7 +228,7 @@ def _comparison(folder: Path, data: list[CellData], last: dict[str, Row]) -> lis
     groups = {key: mine for key, mine in groups.items() if len({analysis.name_of(i.cell) for i in mine}) >= 3}
     if not groups:
         return []
-    shown = _spread(list(groups.values()), 4)
+    shown = _spread(list(groups.values()), PANELS)
     made, panels = figure(len(shown), size=(4.6, 4.4))
     names = list(dict.fromkeys(analysis.name_of(item.cell) for mine in shown for item in mine))
     for axes, mine in zip(panels, shown, strict=True):
@@ -257,18 +240,8 @@ def _comparison(folder: Path, data: list[CellData], last: dict[str, Row]) -> lis
             scale = n / (own[0].cell.scales[0] ** 2 * own[0].cell.d)
             found = [inference.mean(analysis.per_centre(item)[item.ok]) for item in own]
             values, errors = (np.array([getattr(f, w) for f in found]) * scale for w in ("value", "standard_error"))
-            style = "-" if index < SHOWN else "--"
-            axes.errorbar(
-                n,
-                values,
-                2 * errors,
-                fmt=MARKERS[index % SHOWN] + style,
-                ms=4,
-                lw=0.9,
-                capsize=2,
-                color=COLOURS[index % SHOWN],
-                label=name,
-            )
+            fmt = MARKERS[index % SHOWN] + ("-" if index < SHOWN else "--")
+            dots(axes, n, values, 2 * errors, fmt=fmt, colour=COLOURS[index % SHOWN], label=name)
         free = [item for item in mine if item.cell.algorithm != "em"]
         if free and all(last[item.id]["cramer_rao"] for item in free):
             own = sorted(free, key=lambda i: i.cell.n)
@@ -284,8 +257,11 @@ def _comparison(folder: Path, data: list[CellData], last: dict[str, Row]) -> lis
     made.legend(handles.values(), handles.keys(), fontsize=7.5, frameon=False, loc="outside lower center", ncols=4)
     caption = (
         "On the same streams: N times the squared error of one centre over sigma^2 d, bars of two standard errors."
-        " The labelled oracle of k centres is at k; an EM estimate uses both halves of the samples."
+        " The labelled oracle of k centres is at k; an EM estimate uses both halves of the samples"
     )
+    if len(groups) > PANELS:
+        caption += f" ({PANELS} of {len(groups)} mixtures shown)"
+    caption += "."
     return [(save(made, folder / "comparison.png"), caption)]
 
 

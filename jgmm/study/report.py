@@ -50,11 +50,9 @@ def write(folder: Path, study: Study, spec_folder: Path | None = None, *, timing
 
     timing: what the simulation took (seconds, samples), kept with the look. Raises ValueError if a run is missing.
     """
-    described = spec.cells(study, spec_folder or folder)
-    expected = {c.identifier(study.seed, study.x64): 1 + len(c.checkpoints) for c in described}
-    done = store.scan(folder, expected)
-    pieces = {name: done.cells.get(name, []) for name in expected}
-    data = [cells.read(folder, cell, study, pieces[name]) for name, cell in zip(expected, described, strict=True)]
+    named = spec.named_cells(study, spec_folder or folder)
+    done = store.scan(folder, {name: cell.rows for name, cell in named.items()})
+    data = [cells.read(folder, cell, study, done.cells.get(name, [])) for name, cell in named.items()]
     summary = [row for item in data for row in analysis.summarize(item)]
     found = curves.curves(study, data)
     fits = [fit for fit in map(curves.fit, found) if fit is not None]
@@ -227,7 +225,6 @@ def _page(folder: Path, study: Study, data: list[CellData], written: Written, pa
         folder=folder,
         runs=(min(len(item.ok) for item in data), max(len(item.ok) for item in data)),
         seeded=any(item.cell.seeding for item in data),
-        statements=verdict.STATEMENTS,
     )
 
 

@@ -5,7 +5,7 @@ does it, has no effect on results.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor, Future, as_completed
 from pathlib import Path
 from typing import NamedTuple
@@ -17,11 +17,11 @@ import pyarrow.parquet as pq
 from jgmm.study import inference, plan, spec, store
 from jgmm.study.plan import Piece, Task
 from jgmm.study.spec import Cell, Study
-from jgmm.study.tables import rows_per_run
-from jgmm.study.work import Receipt, Stopped, build_mixture, canary, pilot, replay, study_keys, work
+from jgmm.study.work import Meter, Receipt, Stopped, build_mixture, canary, pilot, replay, study_keys, work
 
-__all__ = ["Report", "Stopped", "canary", "pilot", "replay", "rows_per_run", "run_study", "samples_of", "study_keys"]
+__all__ = ["Report", "Stopped", "canary", "pilot", "replay", "run_study", "samples_of", "study_keys"]
 
+Pieces = dict[str, list[store.Stored]]  # what is stored of each cell
 Progress = Callable[[str, int, int], None]  # (cells done and what runs, samples consumed by now, samples in all)
 
 
@@ -56,58 +56,59 @@ def run_study(
     Raises ValueError for a cell that cannot run or a folder that cannot be used, Stopped when `stop()` turns true.
     """
     started = time.perf_counter()
-    cells = spec.cells(study, spec_folder)
-    check_mixtures(study, cells, spec_folder)
+    named = spec.named_cells(study, spec_folder)
+    check_mixtures(study, named.values(), spec_folder)
     study = store.claim(out, study, {"canary": canary(study.seed), **(environment or {})}, fresh=fresh)
-    for layout in {cell.layout for cell in cells if cell.layout_hash}:
+    for layout in {cell.layout for cell in named.values() if cell.layout_hash}:
         if not (out / layout).exists() or (out / layout).read_bytes() != (spec_folder / layout).read_bytes():
             (out / layout).parent.mkdir(parents=True, exist_ok=True)
             (out / layout).write_bytes((spec_folder / layout).read_bytes())
-    named = {cell.identifier(study.seed, study.x64): cell for cell in cells}
-    expected = {name: rows_per_run(cell) for name, cell in named.items()}
-    done = store.scan(out, expected)
+    done = stored(out, named)
     pieces = done.cells
     meter = _Meter(progress, stop)
-    reused = computed = samples = 0
-    failures: list[str] = []
-    for first, wanted in enumerate(_rounds(study, out, named, pieces)):
-        todo = [
-            Piece(named[name], low, high)
-            for name, runs in wanted.items()
-            for low, high in store.missing(pieces.get(name, []), runs)
-        ]
-        missing = sum(piece.high - piece.low for piece in todo)
-        reused += sum(wanted.values()) - missing if first == 0 else 0
+    wanted = wanted_runs(study, named, pieces)
+    reused = sum(wanted.values()) - num_runs(to_do(named, pieces, wanted))
+    computed = 0
+    while True:
         for name, runs in wanted.items():
             _join_if_whole(out, name, pieces, runs)
-        receipts, failed, consumed = _compute(study, out, todo, wanted, executor, meter, pieces)
-        samples += consumed
+        receipts, failures = _compute(study, out, to_do(named, pieces, wanted), wanted, executor, meter, pieces)
         computed += sum(receipt.high - receipt.low for receipt in receipts)
-        failures += failed
-        if failed:
+        more = wanted_runs(study, named, pieces)
+        if failures or more == wanted:
             break
-    target = _targets(study, out, named, pieces) if not failures else dict.fromkeys(named, study.runs)
-    left = sum(h - low for name, runs in target.items() for low, h in store.missing(pieces.get(name, []), runs))
-    return Report(computed, reused, left, samples, time.perf_counter() - started, done.ignored, failures)
+        wanted = more
+    left = num_runs(to_do(named, pieces, wanted))
+    return Report(computed, reused, left, meter.done, time.perf_counter() - started, done.ignored, failures)
 
 
-def check_mixtures(study: Study, cells: Sequence[Cell], spec_folder: Path = Path()) -> None:
+def stored(out: Path, named: Mapping[str, Cell]) -> store.Done:
+    """What the folder holds of these cells."""
+    return store.scan(out, {name: cell.rows for name, cell in named.items()})
+
+
+def to_do(named: Mapping[str, Cell], pieces: Pieces, wanted: Mapping[str, int]) -> list[Piece]:
+    """The runs that are missing of those wanted."""
+    return [
+        Piece(named[name], low, high)
+        for name, runs in wanted.items()
+        for low, high in store.missing(pieces.get(name, []), runs)
+    ]
+
+
+def num_runs(pieces: Iterable[Piece]) -> int:
+    """Runs of cells in these pieces."""
+    return sum(piece.high - piece.low for piece in pieces)
+
+
+def check_mixtures(study: Study, cells: Iterable[Cell], spec_folder: Path = Path()) -> None:
     """Raises ValueError if a mixture cannot be drawn for the first runs."""
     keys = study_keys(study.seed)
     for cell in {cell.mixture_fields(): cell for cell in cells}.values():
         build_mixture(cell, keys.mixture, range(min(study.runs, 64)), spec_folder)
 
 
-def _rounds(study: Study, out: Path, named: dict[str, Cell], pieces: dict[str, list[store.Stored]]):
-    """How many runs each cell should have, again and again until all have them."""
-    while True:
-        wanted = _targets(study, out, named, pieces)
-        yield wanted
-        if _targets(study, out, named, pieces) == wanted:
-            return
-
-
-def _targets(study: Study, out: Path, named: dict[str, Cell], pieces: dict) -> dict[str, int]:
+def wanted_runs(study: Study, named: Mapping[str, Cell], pieces: Pieces) -> dict[str, int]:
     """The runs that each cell should have, from what is stored: the first declared round at which it is precise."""
     if study.precision is None:
         return dict.fromkeys(named, study.runs)
@@ -125,7 +126,7 @@ def _targets(study: Study, out: Path, named: dict[str, Cell], pieces: dict) -> d
 def _precision(path: Path, cell: Cell, runs: int) -> float:
     """The relative standard error of the squared error at the last checkpoint, over the good ones of the first runs."""
     table = pq.read_table(path, columns=["error_sq", *(["components"] if cell.seeding else [])])
-    each = rows_per_run(cell)
+    each = cell.rows
     values = table["error_sq"].to_numpy()[each - 1 : each * runs : each].astype(float)
     if cell.seeding:
         values = values[table["components"].to_numpy()[: each * runs : each] == cell.k]
@@ -135,13 +136,12 @@ def _precision(path: Path, cell: Cell, runs: int) -> float:
     return found.standard_error / found.value
 
 
-def _compute(study, out, todo, wanted, executor, meter, pieces) -> tuple[list[Receipt], list[str], int]:
+def _compute(study, out, todo, wanted, executor, meter, pieces) -> tuple[list[Receipt], list[str]]:
     """Do these pieces, here or by the executor, and join what is then whole."""
     devices = jax.devices()
     here = {"devices": len(devices), "gpu": devices[0].platform == "gpu"} if executor is None else {"devices": 1}
     tasks = plan.tasks(todo, **here)
     meter.expect(sum(samples_of(task) for task in tasks))
-    stored = pieces
     receipts: list[Receipt] = []
     failures: list[str] = []
     whole = {name for name, runs in wanted.items() if not store.missing(pieces.get(name, []), runs)}
@@ -151,11 +151,10 @@ def _compute(study, out, todo, wanted, executor, meter, pieces) -> tuple[list[Re
     def take(found: list[Receipt]) -> None:
         receipts.extend(found)
         for name, low, high in found:
-            path = out / "tiles" / f"{name}.{low}-{high}.parquet"
-            path = out / "cells" / f"{name}.parquet" if (low, high) == (0, wanted[name]) else path
-            stored[name] = sorted([*stored.get(name, []), store.Stored(path, low, high)], key=lambda p: p.low)
-            _join_if_whole(out, name, stored, wanted[name])
-            if not store.missing(stored[name], wanted[name]):
+            made = store.Stored(store.place(out, name, low, high, wanted[name]), low, high)
+            pieces[name] = sorted([*pieces.get(name, []), made], key=lambda p: p.low)
+            _join_if_whole(out, name, pieces, wanted[name])
+            if not store.missing(pieces[name], wanted[name]):
                 whole.add(name)
         meter.cells = (len(whole), len(wanted))
 
@@ -171,13 +170,13 @@ def _compute(study, out, todo, wanted, executor, meter, pieces) -> tuple[list[Re
                     failures.append(f"{len(task.pieces)} pieces from {task.pieces[0].cell.part}: {future.exception()}")
                 else:
                     take(future.result())
-                    meter.name = task.pieces[0].cell.part
+                    meter.begin(task.pieces[0].cell.part)
                     meter(samples_of(task))
         except BaseException:
             for future in futures:
                 future.cancel()
             raise
-    return receipts, failures, meter.done_now
+    return receipts, failures
 
 
 def samples_of(task: Task) -> int:
@@ -198,22 +197,21 @@ def _join_if_whole(out: Path, name: str, pieces: dict[str, list[store.Stored]], 
         pieces[name] = [store.join(out, name, mine[: until + 1]), *mine[until + 1 :]]
 
 
-class _Meter:
+class _Meter(Meter):
     """Adds up the samples consumed, and stops when asked."""
 
     def __init__(self, progress: Progress, stop: Callable[[], bool]):
         self.progress, self.stop = progress, stop
-        self.total = self.done = self.before = 0
+        self.total = self.done = 0
         self.name = ""
         self.cells = (0, 0)  # done, in all
 
     def expect(self, samples: int) -> None:
-        self.before = self.done
         self.total = self.done + samples
 
-    @property
-    def done_now(self) -> int:
-        return self.done - self.before
+    def begin(self, name: str) -> None:
+        self.name = name
+        self(0)
 
     def __call__(self, samples: int) -> None:
         self.done += samples

@@ -14,13 +14,14 @@ import math
 import tomllib
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from jgmm import rates
 
+ROUNDS_GROW = 64  # at most so many times its `runs` has a study with a precision and no max_runs
 ENGINE = 2  # of the numbers: results of another engine are not extended
 ALGORITHMS = ("lloyd", "em", "soft", "oracle", "seeding")
 THEOREMS: dict[Any, tuple[str, ...]] = {1: ("lloyd",), 2: ("lloyd",), 3: ("seeding",), 7: ("em",)}
@@ -157,10 +158,13 @@ class Study(_Strict):
         return self
 
     def rounds(self) -> list[int]:
-        """The declared numbers of runs at which a study with a precision looks: doubling from `runs` to `max_runs`."""
+        """The declared numbers of runs at which a study with a precision looks: doubling from `runs` to `max_runs`.
+
+        Without a `max_runs` the last is ROUNDS_GROW times the first; a report names the cells that hit it.
+        """
         if self.precision is None:
             return [self.runs]
-        cap = self.max_runs or 64 * self.runs
+        cap = self.max_runs or ROUNDS_GROW * self.runs
         sizes = [self.runs]
         while sizes[-1] < cap:
             sizes.append(min(2 * sizes[-1], cap))
@@ -175,6 +179,19 @@ class SeedingSizes(_Strict):
     graph_points: int
     neighbors: int
     method: str = "block"
+
+
+class MixtureFields(NamedTuple):
+    """What a mixture depends on, named as in `Cell`."""
+
+    k: int
+    d: int
+    weights: tuple[float, ...]
+    scales: tuple[float, ...]
+    layout: str
+    layout_hash: str | None
+    separation: float
+    side: float
 
 
 class Cell(_Strict):
@@ -205,9 +222,14 @@ class Cell(_Strict):
     seeding: SeedingSizes | None
     axes: tuple[tuple[str, str | int | float], ...] = ()  # what the spec says, axis by axis
 
-    def mixture_fields(self) -> tuple:
+    @property
+    def rows(self) -> int:
+        """Rows of a run in the cell's file: its start and its checkpoints, or its start alone."""
+        return 1 + len(self.checkpoints)
+
+    def mixture_fields(self) -> MixtureFields:
         """What the mixture depends on."""
-        return (self.k, self.d, self.weights, self.scales, self.layout, self.layout_hash, self.separation, self.side)
+        return MixtureFields(*(getattr(self, name) for name in MixtureFields._fields))
 
     def start_fields(self) -> tuple:
         """What the start depends on."""
@@ -278,6 +300,11 @@ def parse(text: str, *, source: str, folder: Path, default_name: str) -> Study:
 def cells(study: Study, folder: Path = Path()) -> list[Cell]:
     """The cells of a study. Raises ValueError for a cell that cannot run, naming its values."""
     return [cell for part in study.part for cell in _part_cells(part, folder)]
+
+
+def named_cells(study: Study, folder: Path = Path()) -> dict[str, Cell]:
+    """`cells`, by identifier."""
+    return {cell.identifier(study.seed, study.x64): cell for cell in cells(study, folder)}
 
 
 def _merge(shared: dict, part: dict) -> dict:

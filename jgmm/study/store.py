@@ -23,7 +23,8 @@ import tomli_w
 
 from jgmm.study.spec import Study
 
-OWNED = ("study.toml", "looks.json", "summary.parquet", "summary.csv", "fits.csv", "verdicts.csv", "report.html")
+TABLES = ("summary.parquet", "summary.csv", "fits.csv", "verdicts.csv", "paired.csv")
+OWNED = ("study.toml", "looks.json", *TABLES, "report.html")
 OWNED_FOLDERS = {
     "cells": ("*.parquet",),
     "tiles": ("*.parquet",),
@@ -106,13 +107,17 @@ def missing(pieces: Iterable[Stored], runs: int) -> list[tuple[int, int]]:
     return [(low, high) for low, high in holes if low < high]
 
 
+def place(folder: Path, name: str, low: int, high: int, runs: int) -> Path:
+    """Where these runs of a cell lie: in the cell's file if they are all of its `runs`, in a tile otherwise."""
+    if (low, high) == (0, runs):
+        return folder / "cells" / f"{name}.parquet"
+    return folder / "tiles" / f"{name}.{low}-{high}.parquet"
+
+
 def write_runs(folder: Path, name: str, low: int, table: pa.Table, rows_per_run: int, runs: int) -> Stored:
-    """Store runs of a cell: as the cell's file if they are all of its `runs`, as a tile otherwise."""
+    """Store runs of a cell, the first of them `low`, in their `place`."""
     high = low + table.num_rows // rows_per_run
-    if low == 0 and high == runs:
-        path = folder / "cells" / f"{name}.parquet"
-    else:
-        path = folder / "tiles" / f"{name}.{low}-{high}.parquet"
+    path = place(folder, name, low, high, runs)
     write_groups(path, [table], name, low, high)
     return Stored(path, low, high)
 

@@ -16,11 +16,6 @@ ELEMENT = pa.field("element", pa.float64())
 FIXED = ("part", "algorithm", "k", "d", "separation", "sigma", "n", "rate", "rate_name", "average", "beta", "layout")
 
 
-def rows_per_run(cell: Cell) -> int:
-    """Rows of a run: its start and its checkpoints, or its start alone."""
-    return 1 + len(cell.checkpoints)
-
-
 def run_table(piece: Piece, mixed: Mixture, record: trials.Record, per_run: dict[str, np.ndarray]) -> pa.Table:
     """One row for each (run, checkpoint), sorted by run."""
     cell, runs = piece.cell, piece.high - piece.low

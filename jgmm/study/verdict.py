@@ -21,6 +21,8 @@ from jgmm.study.curves import Comparison, Curve
 from jgmm.study.spec import Study
 
 GROUPS = 24  # of runs, for the jackknife of a floor's logarithm
+LEAST_CONVERGING = 100  # runs for a word on the basin: of 73 that all converge the Wilson interval begins below 95 %
+LEAST_RUNS = 8  # good ones, to hold a mean against its law
 OUT = "out of the theorem's regime"
 STATEMENTS = {
     1: "E sum |mu_i - mu_i*|^2 <= max|mu*|^2/N^a + O(k^3)(sigma^2 d ln N/N + exp(-C^2/8)(C^2 + k) sigma^2)",
@@ -53,7 +55,6 @@ class Constant(NamedTuple):
     low: float
     high: float
     cell: str
-    smallest: float
 
 
 class Verdict(NamedTuple):
@@ -107,7 +108,8 @@ def _bounded(theorem, study: Study, mine: list[CellData], inside: list[CellData]
     usable = [c for c in curves.curves(study, inside) if c.axis != "separation" and curves.usable(c)]
     known = [(c, curves.known(c, "bound")) for c in usable]
     compared = [(c, b) for c, b in known if b is not None]
-    floors = _floor_curves(study, inside)
+    fallen = _floor_curves(study, inside)
+    floors = [floor for floor in fallen if len(floor.curve.x) >= 3]
     count = max(len(compared) + len(floors), 1)
     findings = [
         _finding(theorem, c, curves.against_bound(c.x, curves.values(c), b, level / count)) for c, b in compared
@@ -122,6 +124,10 @@ def _bounded(theorem, study: Study, mine: list[CellData], inside: list[CellData]
             f"In {len(carried)} of {len(mine)} cells the mean is carried by a few runs with lost centres:"
             " no exponent was fitted there."
         )
+    if len(floors) < len(fallen):
+        words.append(
+            f"{len(fallen) - len(floors)} of {len(fallen)} floors stand above their noise at fewer than three C."
+        )
     words += _basin(mine)
     if outside:
         words.append(f"{len(outside)} of {len(mine)} cells are out of its regime ({outside[0]}).")
@@ -130,11 +136,14 @@ def _bounded(theorem, study: Study, mine: list[CellData], inside: list[CellData]
 
 def _basin(items: list[CellData]) -> list[str]:
     """From how far away 95 % of runs or more (the low end of Wilson's interval) converge, where starts were tried."""
-    told = []
+    told, few = [], []
     for separation in sorted({item.cell.separation for item in items}):
         mine = [i for i in items if i.cell.separation == separation and isinstance(i.cell.start, float)]
         starts = sorted({i.cell.start for i in mine})
-        if len(starts) < 3 or min(len(i.ok) for i in mine) < 100:  # all of 73 runs would not do
+        if len(starts) < 3:
+            continue
+        if min(len(i.ok) for i in mine) < LEAST_CONVERGING:
+            few.append(f"{separation:g}")
             continue
         far = None
         for start in starts:
@@ -146,9 +155,12 @@ def _basin(items: list[CellData]) -> list[str]:
             told.append(f"none of those tried at C = {separation:g}")
         else:
             told.append(f"{far:g}{' or more' if far == starts[-1] else ''} at C = {separation:g}")
-    if not told:
-        return []
-    return [f"Runs converge (95 % of them or more) from starts up to {', '.join(told)}, in units of sigma."]
+    words = []
+    if told:
+        words.append(f"Runs converge (95 % of them or more) from starts up to {', '.join(told)}, in units of sigma.")
+    if few:
+        words.append(f"From where they converge at C = {', '.join(few)} takes {LEAST_CONVERGING} runs to tell.")
+    return words
 
 
 def _finding(theorem, curve: Curve, found: Comparison) -> Finding:
@@ -230,28 +242,38 @@ def _constant(items: list[CellData], level: float) -> Constant | None:
     if not rows:
         return None
     worst = max(rows)
-    return Constant(worst[0], max(row[1] for row in rows), max(row[2] for row in rows), worst[3], min(rows)[0])
+    return Constant(worst[0], max(row[1] for row in rows), max(row[2] for row in rows), worst[3])
 
 
 # --- floors ---
 
 
-def _floor_curves(study: Study, items: list[CellData]) -> list[Curve]:
-    """Curves along the separation whose cells recorded displacements, three of them with a floor above its noise."""
+class FloorCurve(NamedTuple):
+    """A curve along the separation, of the cells whose floor stands above its noise, and where it does not."""
+
+    curve: Curve
+    unseen: list[float]
+
+
+def _floor_curves(study: Study, items: list[CellData]) -> list[FloorCurve]:
+    """The curves along the separation whose cells recorded displacements."""
     found = []
     if all(item.displacement is None for item in items):
         return []
     for curve in curves.curves(study, items):
         if curve.axis != "separation" or any(item.displacement is None for item in curve.items):
             continue
-        seen = [item for item in curve.items if _seen(item)]
-        if len(seen) >= 3:
-            x = np.array([item.cell.separation for item in seen])
-            found.append(curve._replace(x=x, items=seen))
+        parted: dict[bool, list[CellData]] = {True: [], False: []}
+        for item in curve.items:
+            parted[_seen(item)].append(item)
+        x = np.array([item.cell.separation for item in parted[True]])
+        unseen = [item.cell.separation for item in parted[False]]
+        found.append(FloorCurve(curve._replace(x=x, items=parted[True]), unseen))
     return found
 
 
 def _seen(item: CellData) -> bool:
+    """Whether a floor is 4 standard errors above 0, with two runs or more in each group of the jackknife."""
     vectors = analysis.floor_vectors(item)
     if vectors is None or len(vectors) < 2 * GROUPS:
         return False
@@ -290,8 +312,9 @@ def floor_bound(item: CellData) -> float:
     return cell.k**3 * float(np.exp(-(c**2) / 8)) * (c**2 + cell.k) * sigma**2
 
 
-def _floor_finding(theorem, curve: Curve, level: float) -> Finding:
+def _floor_finding(theorem, floor: FloorCurve, level: float) -> Finding:
     """-d log floor / d C^2 between neighbours and end to end, against the bound's: 1/D of exp(-C^2/D)."""
+    curve, unseen = floor
     logs, covariance = floor_logs(curve.items)
     u = curve.x**2
     steps = np.diff(u)
@@ -319,6 +342,8 @@ def _floor_finding(theorem, curve: Curve, level: float) -> Finding:
     if all(value is not None for value in exact):
         law = f", exact law {_divisors(np.log(np.array(exact, float)), u)}"
     detail = f"D of exp(-C^2/D) between neighbours: measured {_divisors(logs, u)}{law}, bound {_divisors(bounds, u)}"
+    if unseen:
+        detail += f"; without C = {', '.join(f'{c:g}' for c in unseen)}, where the floor is not above its noise"
     numbers = (float(falls[0]), float(bound_falls[0]), float(gaps[0]), float(low[0]), float(high[0]))
     return Finding(str(theorem), curve.part, "exp(-C^2)", curve.setting, kind, *numbers, detail)
 
@@ -341,8 +366,11 @@ class FloorFit(NamedTuple):
 def floor_fits(study: Study, data: list[CellData]) -> list[FloorFit]:
     """How floors fall with C^2 on every curve that recorded displacements, whatever theorem it is held against."""
     found = []
-    for curve in _floor_curves(study, data):
-        finding = _floor_finding("", curve, 0.05 * len(curve.x))  # level / (1 + neighbours) of it: 5 % for the whole
+    for floor in _floor_curves(study, data):
+        curve = floor.curve
+        if len(curve.x) < 3:
+            continue
+        finding = _floor_finding("", floor, 0.05 * len(curve.x))  # level / (1 + neighbours) of it: 5 % for the whole
         exact = np.array([laws.floor(item) for item in curve.items], float)  # None becomes nan
         law = -float(np.log(exact[-1] / exact[0]) / (curve.x[-1] ** 2 - curve.x[0] ** 2))
         runs = min(len(item.ok) for item in curve.items)
@@ -463,6 +491,7 @@ def _success(item: CellData, level: float) -> Finding:
 def law_verdict(data: list[CellData], look: int) -> LawVerdict | None:
     """Do all cells agree with their exact laws at the last checkpoint (floors included)? None where no law is known."""
     names, measured, errors, expected, accuracy, freedom = [], [], [], [], [], []
+    left_out = 0
 
     def take(item: CellData, found: inference.Mean, law: float, off: float, what: str) -> None:
         names.append((item, what))
@@ -474,9 +503,11 @@ def law_verdict(data: list[CellData], look: int) -> LawVerdict | None:
 
     for item in data:
         law = laws.law(item, len(item.samples) - 1)
-        trusted = item.ok.sum() >= 8 and not inference.carried_by_few(item.error_sq)
-        if trusted and law.error_sq is not None and law.accuracy is not None and np.isfinite(law.accuracy):
-            take(item, inference.mean(item.error_sq), law.error_sq, law.accuracy, "")
+        trusted = item.ok.sum() >= LEAST_RUNS and not inference.carried_by_few(item.error_sq)
+        if law.error_sq is not None and law.accuracy is not None and np.isfinite(law.accuracy):
+            left_out += not trusted
+            if trusted:
+                take(item, inference.mean(item.error_sq), law.error_sq, law.accuracy, "")
         exact, vectors = laws.floor(item), analysis.floor_vectors(item)
         if trusted and exact is not None and vectors is not None:
             take(item, inference.squared_length(vectors), exact, laws.floor_accuracy(item), "floor, ")
@@ -495,4 +526,6 @@ def law_verdict(data: list[CellData], look: int) -> LawVerdict | None:
             f"{check.cells} means have a known law and the worst is {check.largest:.2g} standard errors off ({where}):"
             " simulation or law is wrong there."
         )
+    if left_out:
+        said += f" {left_out} more have fewer than {LEAST_RUNS} good runs, or are carried by a few."
     return LawVerdict(check.agrees, said)

@@ -20,8 +20,7 @@ from jgmm import lanes, lloyd, mixture, rates, trials
 from jgmm.mixture import Mixture
 from jgmm.study import plan, store, tables
 from jgmm.study.plan import Piece, Task
-from jgmm.study.spec import Cell, Study
-from jgmm.study.tables import rows_per_run
+from jgmm.study.spec import Cell, MixtureFields, Study
 
 
 class Keys(NamedTuple):
@@ -44,6 +43,16 @@ class Stopped(Exception):
     """Somebody asked to stop; what is finished is stored."""
 
 
+class Meter:
+    """Told what runs now, and how many samples it has consumed since the last call; this one keeps nothing."""
+
+    def begin(self, name: str) -> None:
+        """Something is about to be compiled or to stream. Raises Stopped when asked to stop."""
+
+    def __call__(self, samples: int) -> None:
+        """So many samples were consumed. Raises Stopped when asked to stop."""
+
+
 def study_keys(seed: int) -> Keys:
     """The keys of a study."""
     return Keys(*jax.random.split(jax.random.key(seed), 3))
@@ -57,7 +66,7 @@ def canary(seed: int) -> list[int]:
     return [int(x) for x in np.asarray(bits).ravel()[:6]]
 
 
-def build_mixture(cell: Cell, key: jax.Array, run_ids: Sequence[int], folder: Path = Path()) -> Mixture:
+def build_mixture(cell: Cell | MixtureFields, key: jax.Array, run_ids: Sequence[int], folder: Path = Path()) -> Mixture:
     """The mixture of a cell, a run axis where it is drawn for each run. Raises ValueError if it cannot be built."""
     weights, scales = cell.weights, np.array(cell.scales)
     if cell.layout in ("box", "symmetric-box"):
@@ -71,12 +80,12 @@ def build_mixture(cell: Cell, key: jax.Array, run_ids: Sequence[int], folder: Pa
     return mixture.given(np.load(folder / cell.layout), weights=weights, scales=scales)
 
 
-def work(study: Study, out: Path, task: Task, wanted: dict[str, int], meter: Callable | None = None) -> list[Receipt]:
+def work(study: Study, out: Path, task: Task, wanted: dict[str, int], meter: Meter | None = None) -> list[Receipt]:
     """Compute a task and store it; what is finished is stored even when it is stopped half way."""
     found: dict[Cell, list[tuple[int, pa.Table]]] = {}
     try:
         with jax.enable_x64(study.x64):
-            _compute_task(study, out, task, found, meter or _nothing)
+            _compute_task(study, out, task, found, meter or Meter())
     finally:
         receipts = _store(study, out, found, wanted)
     return receipts
@@ -86,44 +95,33 @@ def replay(study: Study, cell: Cell, run_id: int, *, spec_folder: Path = Path(),
     """One run alone, its errors at many checkpoints; the last row is the stored one."""
     steps = {max(1, cell.n * i // checkpoints) for i in range(1, checkpoints + 1)} if cell.checkpoints else ()
     dense = cell.model_copy(update={"checkpoints": tuple(sorted({*steps, *cell.checkpoints}))})
-    keys = study_keys(study.seed)
     piece = Piece(dense, run_id, run_id + 1)
-    start = None
-    if cell.seeding:
-        start = _seed_range(study, None, spec_folder, [piece], keys, _nothing)
-    found: dict[Cell, list] = {}
-    _stream_pack(study, spec_folder, [piece], keys, start, found, _nothing)
-    return found[dense][0][1]
+    return _alone(study, piece, spec_folder)
 
 
 def pilot(study: Study, cell: Cell, runs: int, folder: Path) -> tuple[np.ndarray, float]:
     """Squared errors of a few runs of a cell at its last checkpoint, and the seconds they took once compiled."""
+    _alone(study, Piece(cell, 0, runs), folder)
+    started = time.perf_counter()
+    table = _alone(study, Piece(cell, 0, runs), folder)
+    seconds = time.perf_counter() - started
+    return table["error_sq"].to_numpy()[cell.rows - 1 :: cell.rows].astype(float), seconds
+
+
+def _alone(study: Study, piece: Piece, folder: Path) -> pa.Table:
+    """The table of a piece that nothing is streamed beside; nothing is stored."""
     keys = study_keys(study.seed)
-    seconds = 0.0
-    for _ in range(2):
-        found: dict[Cell, list] = {}
-        started = time.perf_counter()
-        start = _seed_range(study, None, folder, [Piece(cell, 0, runs)], keys, _nothing) if cell.seeding else None
-        _stream_pack(study, folder, [Piece(cell, 0, runs)], keys, start, found, _nothing)
-        seconds = time.perf_counter() - started
-    return found[cell][0][1]["error_sq"].to_numpy()[rows_per_run(cell) - 1 :: rows_per_run(cell)].astype(float), seconds
-
-
-def _nothing(samples: int) -> None:
-    """No meter."""
-
-
-def meter_name(meter: Callable, name: str) -> None:
-    """Tell a meter what runs now."""
-    if hasattr(meter, "name"):
-        meter.name = name
+    start = _seed_range(study, None, folder, [piece], keys, Meter()) if piece.cell.seeding else None
+    found: dict[Cell, list] = {}
+    _stream_pack(study, folder, [piece], keys, start, found, Meter())
+    return found[piece.cell][0][1]
 
 
 def _store(study: Study, out: Path, found: dict, wanted: dict[str, int]) -> list[Receipt]:
     """Neighbouring runs of a cell go into one file."""
     receipts = []
     for cell, parts in found.items():
-        name, rows = cell.identifier(study.seed, study.x64), rows_per_run(cell)
+        name, rows = cell.identifier(study.seed, study.x64), cell.rows
         runs: list[tuple[int, list[pa.Table]]] = []
         here = -1
         for low, table in sorted(parts, key=lambda part: part[0]):
@@ -137,7 +135,7 @@ def _store(study: Study, out: Path, found: dict, wanted: dict[str, int]) -> list
     return receipts
 
 
-def _compute_task(study: Study, out: Path, task: Task, found: dict, meter: Callable) -> None:
+def _compute_task(study: Study, out: Path, task: Task, found: dict, meter: Meter) -> None:
     devices = jax.devices()
     keys = study_keys(study.seed)
     seeded = task.pieces[0].cell.seeding is not None
@@ -191,30 +189,20 @@ class _Start(NamedTuple):
 
 
 @lru_cache(maxsize=1024)
-def _drawn_mixture(cell: Cell, seed: int, low: int, high: int, folder: Path) -> Mixture:
-    """The mixture of these runs as NumPy arrays with a run axis."""
-    built = build_mixture(cell, study_keys(seed).mixture, range(low, high), folder)
+def _drawn_mixture(fields: MixtureFields, seed: int, low: int, high: int, folder: Path) -> Mixture:
+    """The mixture of these runs as NumPy arrays with a run axis, drawn once for all cells that share it."""
+    built = build_mixture(fields, study_keys(seed).mixture, range(low, high), folder)
     runs = high - low
     spread = lambda x: np.broadcast_to(np.asarray(x)[..., None], (*x.shape, runs))  # noqa: E731
     return _mixture(*(map(np.asarray, built) if built.means.ndim == 3 else map(spread, built)))
 
 
-def _mixture_of(cell: Cell, seed: int, low: int, high: int, folder: Path) -> Mixture:
-    """`_drawn_mixture`, drawn once for all cells that share it."""
-    bare = cell.model_copy(update={**dict.fromkeys(("part", "algorithm"), ""), "theorem": "", "n": 0, "rate": None})
-    bare = bare.model_copy(update={"checkpoints": (), "start": "", "seeding": None, "beta": None, "schedule": None})
-    bare = bare.model_copy(update={"axes": (), "rate_name": "", "adam": None, "average": 0.0, "displacement": False})
-    return _drawn_mixture(bare, seed, low, high, folder)
-
-
-def _seed_range(
-    study: Study, out: Path | None, folder: Path, pieces: list[Piece], keys: Keys, meter: Callable
-) -> _Start:
+def _seed_range(study: Study, out: Path | None, folder: Path, pieces: list[Piece], keys: Keys, meter: Meter) -> _Start:
     """The start of these runs; the first run's graph goes to `out` as an example."""
     cell, low, high = pieces[0]
     assert cell.seeding is not None
-    meter_name(meter, cell.part)
-    mixed = _mixture_of(cell, study.seed, low, high, folder)
+    meter.begin(cell.part)
+    mixed = _drawn_mixture(cell.mixture_fields(), study.seed, low, high, folder)
     batch = trials.batch(keys.lanes, range(low, high), mixed)
     sizes = cell.seeding.model_dump()
     batch, found, example = trials.seed_centres(keys.start, batch, **sizes, progress=meter)
@@ -232,11 +220,11 @@ def _seed_range(
     return _Start(words, np.asarray(found.means)[..., real], per_run)
 
 
-def _stream_pack(study, out, pack: list[Piece], keys: Keys, start: _Start | None, found: dict, meter) -> None:
+def _stream_pack(study, out, pack: list[Piece], keys: Keys, start: _Start | None, found: dict, meter: Meter) -> None:
     """Stream the pieces of a pack side by side and keep their tables."""
     first = pack[0].cell
-    meter_name(meter, first.part if first.algorithm == "seeding" else f"{first.part} n={first.n}")
-    mixtures = [_mixture_of(p.cell, study.seed, p.low, p.high, out) for p in pack]
+    meter.begin(first.part if first.algorithm == "seeding" else f"{first.part} n={first.n}")
+    mixtures = [_drawn_mixture(p.cell.mixture_fields(), study.seed, p.low, p.high, out) for p in pack]
     ids = np.concatenate([np.arange(p.low, p.high, dtype=np.uint32) for p in pack])
     mixed = _mixture(*(np.concatenate(values, axis=-1) for values in zip(*mixtures, strict=True)))
     width = trials.ladder(len(ids), len(jax.devices()))
@@ -254,7 +242,7 @@ def _stream_pack(study, out, pack: list[Piece], keys: Keys, start: _Start | None
         found.setdefault(piece.cell, []).append((piece.low, table))
 
 
-def _simulate(pack: list[Piece], batch: trials.Batch, start: jax.Array, meter) -> list[trials.Record]:
+def _simulate(pack: list[Piece], batch: trials.Batch, start: jax.Array, meter: Meter) -> list[trials.Record]:
     cells = [piece.cell for piece in pack]
     sizes = [piece.high - piece.low for piece in pack]
     cell = cells[0]
