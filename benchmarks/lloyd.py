@@ -48,13 +48,12 @@ import argparse
 import json
 import math
 import os
-import platform
-import subprocess
 import sys
 import time
 from functools import partial
 from pathlib import Path
 
+import about
 import jax
 import jax.numpy as jnp
 import numba
@@ -352,43 +351,16 @@ def ratios(rows):
     return result
 
 
-def cpu_model():
-    """The processor's name, from /proc/cpuinfo where there is one."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
-
-
-def git_commit():
-    """The commit, with "+changes" if tracked files differ from it; None outside a repository."""
-    here = Path(__file__).parent
-    try:
-        run = partial(subprocess.run, cwd=here, capture_output=True, text=True, check=True)
-        commit = run(["git", "rev-parse", "HEAD"]).stdout.strip()
-        changed = run(["git", "status", "--porcelain", "--untracked-files=no"]).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return commit + ("+changes" if changed else "")
-
-
 def environment():
     """Device, versions and commit."""
     return {
-        "device": cpu_model(),
-        "cores": os.cpu_count(),
+        **about.environment(),
         "jax_devices": len(jax.devices()),
         "numba_threads": numba.get_num_threads(),
         "numba_svml": bool(numba.config.USING_SVML),
-        "xla_flags": os.environ.get("XLA_FLAGS", ""),
-        "python": platform.python_version(),
         "jax": jax.__version__,
         "numba": numba.__version__,
         "numpy": np.__version__,
-        "commit": git_commit(),
-        "load_average_at_start": os.getloadavg()[0],
     }
 
 
@@ -406,14 +378,14 @@ def main(argv=None):
     jax.config.update("jax_num_cpu_devices", os.cpu_count())
     numba.set_num_threads(os.cpu_count())
 
-    about = environment()
+    here = environment()
     rows = measure(k=args.k, d=args.d, runs=args.runs, seconds=args.seconds)
     over = ratios(rows)
 
     rounds = f"medians of {ROUNDS} rounds of {args.seconds:g} s"
     print(f"streaming Lloyd, d={args.d}, k={args.k}, {args.runs} runs; {rounds}")
-    print(f"{about['device']}, {about['cores']} cores; XLA_FLAGS={about['xla_flags']!r}; SVML {about['numba_svml']}")
-    print(f"Python {about['python']}, JAX {about['jax']}, Numba {about['numba']}, commit {about['commit']}\n")
+    print(f"{here['device']}, {here['cores']} cores; XLA_FLAGS={here['xla_flags']!r}; SVML {here['numba_svml']}")
+    print(f"Python {here['python']}, JAX {here['jax']}, Numba {here['numba']}, commit {here['commit']}\n")
     print(f"{'':16}{'M samples/s':>12}{'min':>8}{'max':>8}{'first call, s':>15}{'error/law':>11}")
     for name, row in rows.items():
         rates = np.array(row["samples_a_second"]) / 1e6
@@ -428,7 +400,7 @@ def main(argv=None):
     if args.json:
         args.json.parent.mkdir(parents=True, exist_ok=True)
         options = {"d": args.d, "k": args.k, "runs": args.runs, "seconds": args.seconds, "rounds": ROUNDS}
-        report = {"environment": about, "options": options, "rows": rows, "jgmm_over": over, "best_numba": best}
+        report = {"environment": here, "options": options, "rows": rows, "jgmm_over": over, "best_numba": best}
         args.json.write_text(json.dumps(report, indent=1) + "\n")
 
 

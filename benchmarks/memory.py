@@ -25,12 +25,12 @@ take in float32. The times on the way are not of interest here; benchmarks/lloyd
 
 import argparse
 import json
-import os
-import platform
 import statistics
 import subprocess
 import sys
 from pathlib import Path
+
+import about
 
 # This process imports neither JAX nor NumPy: a child's ru_maxrss starts at the size of the process that spawned it.
 
@@ -59,29 +59,6 @@ record = stream([n * (i + 1) // count for i in range(count)])
 assert record.samples[-1] == n and len(record.samples) == count + 1
 print(json.dumps({"warm": warm, "end": peak(), "jax": jax.__version__}))
 """
-
-
-def cpu_model():
-    """The processor's name, from /proc/cpuinfo where there is one."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
-
-
-def git_commit():
-    """The commit, with "+changes" if tracked files differ from it; None outside a repository."""
-    commands = (["git", "rev-parse", "HEAD"], ["git", "status", "--porcelain", "--untracked-files=no"])
-    try:
-        commit, changed = (
-            subprocess.run(c, cwd=Path(__file__).parent, capture_output=True, text=True, check=True).stdout.strip()
-            for c in commands
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return commit + ("+changes" if changed else "")
 
 
 def peaks(n, checkpoints, runs):
@@ -118,18 +95,11 @@ def main(argv=None):
         }
         for n, checkpoints in cells
     ]
-    about = {
-        "device": cpu_model(),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        "jax": found[cells[0]][0]["jax"],
-        "commit": git_commit(),
-        "xla_flags": os.environ.get("XLA_FLAGS", ""),
-    }
+    here = {**about.environment(), "jax": found[cells[0]][0]["jax"]}
 
     print(f"peak memory of streaming Lloyd, d={D}, k={K}, {args.runs} runs; medians of {args.repeats} processes, MB")
-    print(f"{about['device']}, {about['cores']} cores; Python {about['python']}, JAX {about['jax']}")
-    print(f"commit {about['commit']}\n")
+    print(f"{here['device']}, {here['cores']} cores; Python {here['python']}, JAX {here['jax']}")
+    print(f"commit {here['commit']}\n")
     print(f"{'n':>9}{'checkpoints':>13}{'warmed up':>11}{'at the end':>12}{'added':>8}{'if kept':>10}")
     for row in rows:
         peak = f"{row['warm'] / 1e6:11.1f}{row['end'] / 1e6:12.1f}{row['added'] / 1e6:8.1f}"
@@ -149,7 +119,7 @@ def main(argv=None):
     if args.json:
         args.json.parent.mkdir(parents=True, exist_ok=True)
         options = {"n": args.n, "runs": args.runs, "repeats": args.repeats, "d": D, "k": K}
-        report = {"environment": about, "options": options, "rows": rows, "ratios": over}
+        report = {"environment": here, "options": options, "rows": rows, "ratios": over}
         args.json.write_text(json.dumps(report, indent=1) + "\n")
 
 

@@ -17,7 +17,6 @@ Writes benchmarks/results/studies-jax<version>.json.
 """
 
 import json
-import platform
 import resource
 import shutil
 import subprocess
@@ -26,6 +25,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import about
 import jax
 
 RESULTS = Path(__file__).parent / "results"
@@ -127,13 +127,7 @@ def main() -> None:
     """Run all three, print, and write the JSON."""
     jax.config.update("jax_num_cpu_devices", 2)
     folder = Path(tempfile.mkdtemp())
-    device = jax.devices()[0]
-    found: dict = {
-        "jax": jax.__version__,
-        "python": platform.python_version(),
-        "device": f"{len(jax.devices())} x {device.device_kind}",
-        "machine": platform.processor() or platform.machine(),
-    }
+    found: dict = {"environment": {**about.environment(), "jax": jax.__version__}}
     found["packing"] = packing(folder / "packing")
     print(f"packing     (5, 10): {found['packing']['ratio']:.2f} of one cell's throughput")
     small = command(MILLION, folder, "--runs", "100000")

@@ -143,6 +143,17 @@ def test_a_schedule_is_its_loop():
         assert_allclose(together.displacement[..., i], alone.displacement[..., i], atol=2e-5)
 
 
+def test_the_oracle_forgets_its_start_at_the_first_sample_of_its_own():
+    start, component = jnp.ones((2, 3)), jnp.arange(2)
+    samples = jnp.asarray(np.random.default_rng(4).normal(size=(3, 3)), jnp.float32)
+    oracle = lloyd.inverse_count(0)
+    state = lloyd.init(start, jnp.zeros((2, 3)), oracle)
+    for count in (1, 2, 3):
+        state = lloyd.labelled_step(state, samples[count - 1], jnp.int32(0), component, oracle)
+        assert_allclose(state.offset[0], samples[:count].mean(axis=0), rtol=1e-5, atol=1e-6)
+    assert_array_equal(state.offset[1], start[1])
+
+
 def test_the_oracle_is_the_mean_of_its_samples_and_stays_where_there_is_none():
     batch, start = small_batch(30)
     oracle = trials.lloyd_algorithm(batch, start, rate=lloyd.inverse_count(0), gate="labelled")

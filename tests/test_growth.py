@@ -13,10 +13,11 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import tomli_w
+from numpy.testing import assert_allclose
 
 import jgmm
-from jgmm import metrics
-from jgmm.study import plan, runner, spec, store
+from jgmm import metrics, mixture, trials
+from jgmm.study import plan, report, runner, spec, store, tables, work
 
 PAIR = {"mixture": {"k": 2, "d": 2}}
 SHORT = {"n": [400, 900], "start": 0.2, "checkpoints": 2}
@@ -193,11 +194,28 @@ def test_a_precision_is_reached_in_declared_rounds_or_the_cap_is(tmp_path):
         assert not any(precise[:-1])
         assert precise[-1] or count == 128
     assert runner.run_study(tiny, tmp_path / "a").computed == 0
+    assert report.write(tmp_path / "a", tiny).look == 4  # a round is a look
     asked = iter(range(1000))
     with pytest.raises(runner.Stopped):
         runner.run_study(tiny, tmp_path / "b", stop=lambda: next(asked) >= 6)
     runner.run_study(tiny, tmp_path / "b")
     assert bytes_of(tmp_path / "b") == bytes_of(tmp_path / "a")
+
+
+def test_one_run_has_no_precision(tmp_path):
+    alone = study(1, [{"name": "main", **PAIR, "stream": {"n": 400, "start": 0.2}}], precision=0.5, max_runs=8)
+    runner.run_study(alone, tmp_path)
+    (path,) = (tmp_path / "cells").iterdir()
+    assert pq.read_metadata(path).num_rows > 11
+
+
+def test_the_pairs_law_holds_where_components_overlap(tmp_path):
+    near = {"k": 2, "d": 2, "separation": 2.0}
+    close = study(512, [{"name": "main", "mixture": near, "stream": {"n": 2000, "rate": 0.02, "start": 0.05}}])
+    runner.run_study(close, tmp_path)
+    (row,) = report.write(tmp_path, close).summary[-1:]
+    gap = abs(row["error_sq_mean"] - row["law_error_sq"])
+    assert gap < 4 * row["error_sq_se"] + row["law_accuracy"] < 0.3 * row["law_error_sq"]
 
 
 def test_progress_tells_cells_done_and_samples(tmp_path):
@@ -281,3 +299,22 @@ def test_a_study_from_python_is_a_study_from_toml():
     parsed = spec.parse(text, source="x", folder=Path(), default_name="x")
     made = jgmm.Study(name="x", runs=7, mixture={"k": 2, "separation": [2, 3]}, stream={"n": 1e4, "start": 0.5})
     assert made == parsed
+
+
+def test_displacements_stand_by_component_and_the_twins_lose_what_is_left_of_their_start():
+    mixed = {"k": 3, "d": 4, "layout": "simplex"}
+    stream = {"n": 50, "rate": 0.01, "start": 0.5, "displacement": True}
+    (cell,) = spec.cells(study(parts=[{"name": "main", "mixture": mixed, "stream": stream}]))
+    means = np.asarray(work.build_mixture(cell, runner.study_keys(0).mixture, range(2)).means, float)
+    basis = tables.span(means)
+    last, twin, start = np.random.default_rng(0).normal(size=(3, 3, 4, 2))
+    component = np.array([[2, 0], [0, 1], [1, 2]])
+    empty = np.zeros((0, 0))
+    record = trials.Record(np.array([0, 50]), None, empty, last, component, start, empty, None, twin)
+    built = mixture.Mixture(means[..., None], None, None)
+    found = tables._displacements(cell, built, record)
+    left = (1 - 0.01 / 3) ** 50
+    for run in range(2):
+        order = [list(component[:, run]).index(c) for c in range(3)]
+        assert_allclose(found["displacement"][run], (last[order, :, run] @ basis).ravel())
+        assert_allclose(found["twin_displacement"][run], ((twin - left * start)[order, :, run] @ basis).ravel())

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from jgmm.study import cells, curves, inference, spec, verdict
+from jgmm.study import analysis, cells, curves, inference, spec, verdict
 
 SIZES = np.array([4096.0, 16384.0, 65536.0, 262144.0, 1048576.0])
 K = np.array([2.0, 3.0, 5.0, 8.0, 12.0])
@@ -260,3 +260,51 @@ def test_seeding_that_succeeds_with_large_blocks_holds_and_one_that_never_does_i
     assert found.verdict == "contradicted"
     found = verdict.verdicts(study, seeded(study, lambda c: 0.8), look=1)[0]
     assert found.verdict == "inconclusive"
+
+
+# --- what is left out is said ---
+
+
+@pytest.mark.parametrize(
+    ("noisy_from", "said"), [(5.5, "without C = 6"), (4.5, "1 of 1 floors stand above their noise")]
+)
+def test_a_floor_below_its_noise_is_left_out_and_said_to_be(noisy_from, said):
+    table = {"mixture": {"k": 2, "d": 2, "layout": "simplex", "separation": [3.0, 4.0, 5.0, 6.0]}}
+    study = spec.Study(**table, stream={"n": 10_000, "start": "truth", "displacement": True}, theorem=1)
+    above = displaced(4.0)
+
+    def draw(rng, cell, runs):
+        vectors = above(rng, cell, runs)
+        return vectors if cell.separation < noisy_from else vectors + rng.standard_normal((runs, 2))
+
+    found = verdict.verdicts(study, synthetic(study, lambda c: 1.0, displacement=draw), look=1)[0]
+    assert said in " ".join([found.sentence, *(finding.detail for finding in found.findings)])
+
+
+def test_the_basin_wants_a_hundred_runs_and_says_so():
+    study = spec.Study(mixture={"d": 20}, stream={"n": 10_000, "start": [0.05, 0.1, 0.2]}, theorem=2)
+    for runs, said in ((99, "From where they converge at C = 4 takes 100 runs to tell"), (100, "starts up to 0.2")):
+        found = verdict.verdicts(study, synthetic(study, lambda c: 0.5, runs=runs), look=1)[0]
+        assert said in found.sentence
+
+
+def test_laws_that_are_not_held_against_a_mean_are_counted():
+    study = spec.Study(algorithm="oracle", mixture={"k": 2, "d": 2}, stream={"n": [500, 1000], "start": "truth"})
+    data = synthetic(study, lambda c: c.k * c.d / (c.n / c.k), cv=0.05)
+    held = verdict.law_verdict(data, look=1)
+    assert "All 2 means" in held.sentence
+    assert "more have" not in held.sentence
+    data[0].values["error_sq"][:2, -1] = 100.0  # carried by a few
+    held = verdict.law_verdict(data, look=1)
+    assert "All 1 means" in held.sentence
+    assert "1 more have fewer than 8 good runs, or are carried by a few" in held.sentence
+
+
+def test_em_and_lloyd_are_paired_by_one_centre():
+    parts = [{"name": name, "algorithm": name} for name in ("lloyd", "em")]
+    study = spec.Study(part=parts, mixture={"k": 2, "d": 2}, stream={"n": 1000, "start": 0.1})
+    data = synthetic(study, lambda c: 0.2 if c.algorithm == "lloyd" else 0.1)
+    (found,) = analysis.paired(data)
+    assert (found.first, found.second) == ("lloyd paper", "em paper")
+    assert abs(found.ratio - 1) < 4 * found.ratio_se < 0.2
+    assert abs(found.difference) < 4 * found.difference_se
