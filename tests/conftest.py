@@ -1,5 +1,9 @@
 """Two devices, enforced shapes, and no silent promotion, for every test."""
 
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy: processes side by side, and small matrices
+
 import jax
 import pytest
 from jaxtyping import install_import_hook
