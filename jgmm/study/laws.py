@@ -40,6 +40,11 @@ def _pair_law(separation: float, rate: float, d: int, sigma: float) -> theory.Pa
 
 
 @lru_cache(maxsize=4096)
+def _slowest(separation: float) -> float:
+    return float(min(theory.lloyd_pair_relaxation(separation)))
+
+
+@lru_cache(maxsize=4096)
 def _simplex_floor(k: int, separation: float, sigma: float) -> float:
     return float(theory.simplex_floor(k, separation, sigma=sigma))
 
@@ -97,8 +102,7 @@ def _lloyd(item: CellData, separated: float, samples: int, start_sq: float) -> L
     if pair(cell) and cell.rate is not None and cell.separation < 12:
         finite = _pair_law(cell.separation, cell.rate, cell.d, cell.scales[0]).error_sq
         alone = theory.stationary_sq(rate=cell.rate, sigma=cell.scales[0], d=cell.d)
-        slowest = min(theory.lloyd_pair_relaxation(cell.separation))
-        left = (1 - cell.rate * float(slowest)) ** samples
+        left = (1 - cell.rate * _slowest(cell.separation)) ** samples
         kept = (1 - cell.rate / 2) ** samples
         value = separated + 2 * (1 - kept) * float(finite - alone)
         # First order in the rate (theory 4.4: 1 to 2 % at 0.02); the slowest mode's memory of the start and the floor.
