@@ -1,22 +1,22 @@
 r"""How many samples a second does streaming Lloyd take on all cores, here and written by hand?
 
-A printout (2 cores of a virtual AMD EPYC with AVX-512, shared with other work: the ranges show it; 0.5 s a call):
+A printout (2 cores of a virtual AMD EPYC with AVX-512, shared with other work: the ranges show it; 1 s a call):
 
     Python 3.13.0, JAX 0.12.0.1, Numba 0.68.1
                      M samples/s     min     max  first call, s  error/law
-    jgmm                   72.37   69.80   75.82           2.56      1.006
-    Numba, NumPy            5.70    4.82    5.84           5.57      1.002
-    Numba, xoshiro         17.12   16.72   17.28           4.31      0.979
-    Numba, vectors         34.25   33.41   34.39           4.13      1.007
-    JAX                     4.58    4.23    4.67           1.46      0.989
+    jgmm                   63.78   53.99   76.02           2.20      1.025
+    Numba, NumPy            4.63    3.90    5.79           5.72      0.998
+    Numba, xoshiro         16.77   14.60   17.10           4.21      0.987
+    Numba, vectors         32.46   28.32   34.27           4.03      1.001
+    JAX                     4.25    3.29    4.47           1.41      1.017
 
     jgmm over each, ratio of medians (range over rounds); Numba's best row is 'Numba, vectors'
-    Numba, NumPy            12.7   (12.4 to 15.4)
-    Numba, xoshiro           4.2   (4.1 to 4.4)
-    Numba, vectors           2.1   (2.0 to 2.2)
-    JAX                     15.8   (15.5 to 16.6)
+    Numba, NumPy            13.8   (10.1 to 16.9)
+    Numba, xoshiro           3.8   (3.2 to 4.5)
+    Numba, vectors           2.0   (1.7 to 2.5)
+    JAX                     15.0   (14.7 to 18.3)
 
-With JAX 0.10.2 (Python 3.11) the same ratios were 7.2, 2.4, 1.2 and 8.5.
+With JAX 0.10.2 (Python 3.11) the same ratios were 8.0, 2.5, 1.3 and 9.1.
 
 Method. Every contender does the same work: `runs` independent runs, each of which draws a sample of a mixture (general
 weights, one scale, means on a simplex 20 standard deviations apart) and moves the nearest centre by eta = 0.05 of the

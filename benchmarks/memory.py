@@ -6,13 +6,13 @@ A printout (`--n 25000 --repeats 2`):
     AMD EPYC, 2 cores; Python 3.13.0, JAX 0.12.0.1
 
             n  checkpoints  warmed up  at the end   added   if kept
-        25000           10      328.0       328.5     0.6       256
-        25000           40      339.2       339.7     0.5       256
-       100000           10      336.7       337.7     1.0      1024
-       100000           40      330.4       331.5     1.1      1024
+        25000           10      341.9       342.5     0.6       256
+        25000           40      335.8       336.6     0.8       256
+       100000           10      339.3       339.8     0.5      1024
+       100000           40      327.0       327.5     0.5      1024
 
-    4n over n: 1.028 (10 checkpoints), 0.976 (40 checkpoints)
-    40 over 10 checkpoints: 1.034 (n), 0.982 (4n)
+    4n over n: 0.992 (10 checkpoints), 0.973 (40 checkpoints)
+    40 over 10 checkpoints: 0.983 (n), 0.964 (4n)
 
 Method. Each row is a fresh Python process on all cores that runs `trials.run_lloyd` (d = 10, k = 5) twice: over 16
 samples (to compile: "warmed up"), then over n samples a run ("at the

@@ -7,11 +7,14 @@
 3. million: `jgmm run` of one small cell with 1e6 runs, its peak memory beside that with 1e5, and the most files there
    ever were in its folder.
 
-    python benchmarks/studies.py                # about ten minutes on two cores
+    python benchmarks/studies.py                # about four minutes on two cores
     (2 cores of an AMD EPYC, JAX 0.12)
-    packing     (5, 10): 0.90 of one cell's throughput
-    million     27 s, 18 files at most, peak 0.75 GB (1e5 runs: 0.62)
-    overhead    26% of 139 s
+    packing     (5, 10): 0.89 of one cell's throughput
+    million     28 s, 18 files at most, peak 0.75 GB (1e5 runs: 0.61)
+    overhead    30% of 142 s
+
+The share of the overhead is a difference of two runs on a shared machine: 26 and 30 % were seen. About 19 s of it are the
+report (750 fits, figures, 1,000 summaries), 8 s the compiler, 3 s start, 3 s the files.
 
 Writes benchmarks/results/studies-jax<version>.json.
 """
