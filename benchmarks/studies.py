@@ -13,8 +13,8 @@
     million     28 s, 18 files at most, peak 0.75 GB (1e5 runs: 0.61)
     overhead    30% of 142 s
 
-The share of the overhead is a difference of two runs on a shared machine: 26 and 30 % were seen. About 19 s of it are the
-report (750 fits, figures, 1,000 summaries), 8 s the compiler, 3 s start, 3 s the files.
+The share of the overhead is a difference of two runs on a shared machine: 26 and 30 % were seen. About 19 s of it are
+the report (750 fits, figures, 1,000 summaries), 8 s the compiler, 3 s start, 3 s the files.
 
 Writes benchmarks/results/studies-jax<version>.json.
 """
