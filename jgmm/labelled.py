@@ -25,6 +25,12 @@ class Law(NamedTuple):
     drift: np.ndarray
 
 
+def untouched(samples) -> Law:
+    """The centre of a component that sends no samples (weight 0) stays where it started."""
+    samples = np.asarray(samples)
+    return Law(np.ones(samples.shape), np.zeros(samples.shape), np.ones(samples.shape))
+
+
 def constant(samples, *, rate: float, weight: float) -> Law:
     """A constant rate: a = q^t, b = (1 - q^t) eta / (2 - eta), m = (1 - w eta)^t, q = 1 - w eta (2 - eta)."""
     samples = _check(samples, weight)

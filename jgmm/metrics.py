@@ -1,7 +1,8 @@
 r"""How far estimated centres are from the true means, and means over runs with their standard errors.
 
 Errors are taken under the best matching pi of estimates to components, argmin_pi sum_i |mu_i - mu*_pi(i)|^2, found by
-the Hungarian algorithm. Functions here are for one run; `vmap` them with `in_axes=-1`.
+the Hungarian algorithm. Functions are for one run (`vmap` them with `in_axes=-1`) but `centre_errors` and
+`pair_errors`, which take many.
 """
 
 from collections.abc import Callable

@@ -251,7 +251,7 @@ def test_errors_of_estimates_that_are_not_numbers_do_not_hurt_the_others():
     assert not np.isfinite(found.error_sq[0])
 
 
-def lengths(checkpoints, ids, monkeypatch, **settings):
+def lengths(checkpoints, ids):
     """Records of segments with these checkpoints, each with the runs `ids`."""
     all_ids = np.concatenate([ids] * len(checkpoints))
     width = trials.ladder(len(all_ids), 2)
@@ -265,9 +265,9 @@ def test_runs_of_several_lengths_side_by_side_are_each_alone(monkeypatch):
     monkeypatch.setattr(trials, "WORTH_CUTTING", -1.0)
     monkeypatch.setattr(trials, "LEAST_WIDTH", 16)
     checkpoints = [(10, 300), (7, 10, 120), (50,)]
-    together = lengths(checkpoints, np.arange(30), monkeypatch)
+    together = lengths(checkpoints, np.arange(30))
     for record, own in zip(together, checkpoints, strict=True):
-        (alone,) = lengths([own], np.arange(30), monkeypatch)
+        (alone,) = lengths([own], np.arange(30))
         assert_array_equal(record.samples, [0, *own])
         for a, b in zip(jax.tree.leaves(record), jax.tree.leaves(alone), strict=True):
             assert_array_equal(a, b)

@@ -434,6 +434,15 @@ stream = { n = [500, 1000, 2000], start = 0.5, checkpoints = 1 }
 name = "an-absent-component"
 mixture = { k = 3, d = 3, layout = "simplex", weights = [0.5, 0.5, 0.0] }
 stream = { n = 1000, start = 0.0, rate = 0.01, checkpoints = 1 }
+[[part]]
+name = "its-oracle"
+algorithm = "oracle"
+mixture = { k = 3, d = 3, layout = "simplex", weights = [0.5, 0.5, 0.0] }
+stream = { n = 1000, start = 0.1, checkpoints = 1 }
+[[part]]
+name = "its-average"
+mixture = { k = 3, d = 3, layout = "simplex", weights = [0.5, 0.5, 0.0] }
+stream = { n = 1000, start = 0.1, rate = 0.01, average = 0.5, checkpoints = 1 }
 """
 
 

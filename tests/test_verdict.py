@@ -300,6 +300,13 @@ def test_laws_that_are_not_held_against_a_mean_are_counted():
     assert "1 more have fewer than 8 good runs, or are carried by a few" in held.sentence
 
 
+def test_laws_that_no_mean_can_be_held_against_are_not_silent():
+    study = spec.Study(algorithm="oracle", mixture={"k": 2, "d": 2}, stream={"n": [500, 1000], "start": "truth"})
+    held = verdict.law_verdict(synthetic(study, lambda c: 1.0, runs=7), look=1)
+    assert held.agrees is None
+    assert held.sentence.startswith("Not tested: all 2 means with a known law have fewer than 8 good runs")
+
+
 def test_em_and_lloyd_are_paired_by_one_centre():
     parts = [{"name": name, "algorithm": name} for name in ("lloyd", "em")]
     study = spec.Study(part=parts, mixture={"k": 2, "d": 2}, stream={"n": 1000, "start": 0.1})

@@ -108,10 +108,10 @@ def dry_run(study: Study, out: Path, *, spec_folder: Path) -> int:
         table.add_column(name, justify="left" if name == "part" else "right")
     for part, found in pilots.items():
         count = sum(cell.part == part for cell in cells)
-        needed = math.ceil((found.spread / target) ** 2)
-        spread = f"{found.spread:.3g} ± {found.spread_se:.2g}"
+        needed = "?" if found.spread is None else f"{math.ceil((found.spread.value / target) ** 2)}"
+        spread = f"{found.spread.value:.3g} ± {found.spread.standard_error:.2g}" if found.spread else "no finite errors"
         length = f"{found.n}" + (f" in place of {found.whole_n}" if found.n < found.whole_n else "")
-        table.add_row(part, str(count), str(found.runs), length, spread, str(needed))
+        table.add_row(part, str(count), str(found.runs), length, spread, needed)
     console.print(table)
     console.print("nothing was written")
     return 0
@@ -123,8 +123,7 @@ class Pilot(NamedTuple):
     runs: int
     n: int
     whole_n: int  # of the cell; the pilot's stream is cut to what a few seconds allow
-    spread: float  # of a run's squared error, relative to its mean
-    spread_se: float
+    spread: inference.Mean | None  # standard deviation of a run's squared error over its mean; None: there is none
     slowness: float  # seconds over those that the plan estimates
 
 
@@ -139,10 +138,10 @@ def _pilot(study: Study, todo: list[plan.Piece], devices: int, folder: Path) -> 
         short = _shortened(cell, allowed)
         error, seconds = runner.pilot(study, short, runs, folder)
         error = error[np.isfinite(error)]
-        sd = inference.standard_deviation(error) if len(error) > 1 and error.mean() > 0 else None
-        spread, spread_se = (0.0, 0.0) if sd is None else (sd.value / error.mean(), sd.standard_error / error.mean())
+        known = len(error) > 1 and error.mean() > 0
+        spread = inference.standard_deviation(error / error.mean()) if known else None
         slowness = seconds * devices / plan.cost(short, runs, seeded=True)
-        found[part] = Pilot(runs, short.n, cell.n, float(spread), float(spread_se), slowness)
+        found[part] = Pilot(runs, short.n, cell.n, spread, slowness)
     return found
 
 

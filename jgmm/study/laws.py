@@ -170,12 +170,11 @@ def _soft(item: CellData, separated: float, samples: int, start_sq: float) -> La
 
 def _averaged(item: CellData, samples: int) -> Law:
     cell = item.cell
-    if cell.rate is None or samples == 0:
-        return UNKNOWN
+    if cell.rate is None or samples == 0 or not equal(cell):
+        return UNKNOWN  # each centre's own start is known in the mean only
     rate, burn = cell.rate, round(cell.n * (1 - cell.average))
     value = _over_components(item, lambda weight: labelled.averaged(samples, rate=rate, weight=weight, burn=burn))
-    exact = equal(cell)  # each centre's own start is known in the mean only
-    return _accept(value, (_overlap(item) * 2 + FLOAT32) * value + _floor_size(item), None) if exact else UNKNOWN
+    return _accept(value, (_overlap(item) * 2 + FLOAT32) * value + _floor_size(item), None)
 
 
 def _oracle(item: CellData, samples: int) -> Law:
@@ -189,7 +188,7 @@ def _over_components(item: CellData, law_of_weight: Callable[[float], labelled.L
     start_sq = float(item.values["error_sq"][item.ok, 0].astype(float).mean()) / cell.k
     value = 0.0
     for weight, scale in zip(cell.weights, cell.scales, strict=True):
-        found = law_of_weight(weight)
+        found = law_of_weight(weight) if weight else labelled.untouched(item.samples[-1])
         value += float(found.kept) * start_sq + float(found.noise) * scale**2 * cell.d
     return value
 

@@ -115,21 +115,26 @@ def wanted_runs(study: Study, named: Mapping[str, Cell], pieces: Pieces) -> dict
     found = {}
     for name in named:
         there = pieces.get(name, [])
+        held = there[0].high if there and there[0].low == 0 else 0
+        errors, good = _last_errors(there[0].path, named[name]) if held >= study.runs else (np.zeros(0), np.zeros(0))
         for runs in study.rounds():
             found[name] = runs
-            whole = bool(there) and there[0].low == 0 and there[0].high >= runs
-            if not whole or _precision(there[0].path, named[name], runs) <= study.precision:
+            if held < runs or _precision(errors[:runs][good[:runs]]) <= study.precision:
                 break
     return found
 
 
-def _precision(path: Path, cell: Cell, runs: int) -> float:
-    """The relative standard error of the squared error at the last checkpoint, over the good ones of the first runs."""
+def _last_errors(path: Path, cell: Cell) -> tuple[np.ndarray, np.ndarray]:
+    """Every run's squared error at the last checkpoint, and which runs have a good seeding."""
     table = pq.read_table(path, columns=["error_sq", *(["components"] if cell.seeding else [])])
-    each = cell.rows
-    values = table["error_sq"].to_numpy()[each - 1 : each * runs : each].astype(float)
-    if cell.seeding:
-        values = values[table["components"].to_numpy()[: each * runs : each] == cell.k]
+    values = table["error_sq"].to_numpy()[cell.rows - 1 :: cell.rows].astype(float)
+    if cell.seeding is None:
+        return values, np.ones(len(values), bool)
+    return values, table["components"].to_numpy()[:: cell.rows] == cell.k
+
+
+def _precision(values: np.ndarray) -> float:
+    """The relative standard error of their mean."""
     if len(values) < 2 or not values.mean() > 0:
         return np.inf
     found = inference.mean(values)

@@ -69,6 +69,8 @@ def has_twin(cell: Cell) -> bool:
 def twin_law(cell: Cell, weight: float) -> labelled.Law:
     """The law of the cell's twin (the oracle's own) at its checkpoints, 0 included, for a component of this weight."""
     samples = np.array([0, *cell.checkpoints])
+    if not weight:
+        return labelled.untouched(samples)
     if cell.algorithm == "em":
         assert cell.rate is not None
         return labelled.constant(samples, rate=cell.rate, weight=1.0)
@@ -88,13 +90,9 @@ def _twin_columns(cell: Cell, record: trials.Record) -> dict[str, np.ndarray]:
         return {"twin_error_sq": record.twin_sq, "twin_mean_sq": expected}
     expected = np.zeros(record.twin_sq.shape)
     for component, (weight, scale) in enumerate(zip(cell.weights, cell.scales, strict=True)):
-        if weight:
-            law = twin_law(cell, weight)
-            kept, noise = law.kept, law.noise
-        else:
-            kept, noise = np.ones(len(expected)), np.zeros(len(expected))
+        law = twin_law(cell, weight)
         start_sq = np.where(record.component == component, record.start_sq, 0).sum(axis=0)
-        expected += kept[:, None] * start_sq[None] + noise[:, None] * scale**2 * cell.d
+        expected += law.kept[:, None] * start_sq[None] + law.noise[:, None] * scale**2 * cell.d
     return {"twin_error_sq": record.twin_sq, "twin_mean_sq": expected}
 
 
@@ -117,7 +115,7 @@ def _displacements(cell: Cell, mixed: Mixture, record: trials.Record) -> dict[st
 
     found = {"displacement": coordinates(record.displacement)}
     if record.twin_displacement is not None:
-        drift = np.array([twin_law(cell, weight).drift[-1] if weight else 1.0 for weight in cell.weights])
+        drift = np.array([twin_law(cell, weight).drift[-1] for weight in cell.weights])
         expected = drift[:, None, None] * coordinates(record.start_displacement)
         found["twin_displacement"] = coordinates(record.twin_displacement) - expected
     return {name: np.moveaxis(value, -1, 0).reshape(value.shape[-1], -1) for name, value in found.items()}

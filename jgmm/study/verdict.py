@@ -71,9 +71,9 @@ class Verdict(NamedTuple):
 
 
 class LawVerdict(NamedTuple):
-    """The exact laws beside the simulation."""
+    """The exact laws beside the simulation; `agrees` is None where too few runs could tell."""
 
-    agrees: bool
+    agrees: bool | None
     sentence: str
 
 
@@ -148,7 +148,7 @@ def _basin(items: list[CellData]) -> list[str]:
         far = None
         for start in starts:
             here = [i for i in mine if i.cell.start == start]
-            if any(analysis.converged(i, len(i.samples) - 1)[1] < 0.95 for i in here):
+            if any(analysis.converged(i, len(i.samples) - 1).low < 0.95 for i in here):
                 break
             far = float(start)
         if far is None:
@@ -509,10 +509,13 @@ def law_verdict(data: list[CellData], look: int) -> LawVerdict | None:
             if trusted:
                 take(item, inference.mean(item.error_sq), law.error_sq, law.accuracy, "")
         exact, vectors = laws.floor(item), analysis.floor_vectors(item)
-        if trusted and exact is not None and vectors is not None:
-            take(item, inference.squared_length(vectors), exact, laws.floor_accuracy(item), "floor, ")
+        if exact is not None and vectors is not None:
+            left_out += not trusted
+            if trusted:
+                take(item, inference.squared_length(vectors), exact, laws.floor_accuracy(item), "floor, ")
+    untold = f"have fewer than {LEAST_RUNS} good runs, or are carried by a few."
     if not names:
-        return None
+        return LawVerdict(None, f"Not tested: all {left_out} means with a known law {untold}") if left_out else None
     check = curves.against_law(measured, errors, expected, accuracy, freedom, inference.look_level(look))
     worst, what = names[check.worst][0].cell, names[check.worst][1]
     where = f"{what}{worst.part}, k={worst.k} d={worst.d} C={worst.separation:g} N={worst.n}"
@@ -527,5 +530,5 @@ def law_verdict(data: list[CellData], look: int) -> LawVerdict | None:
             " simulation or law is wrong there."
         )
     if left_out:
-        said += f" {left_out} more have fewer than {LEAST_RUNS} good runs, or are carried by a few."
+        said += f" {left_out} more {untold}"
     return LawVerdict(check.agrees, said)
