@@ -34,7 +34,7 @@ class Task(NamedTuple):
 def sample_seconds(k: int, d: int) -> float:
     """Seconds of one core for one sample of one run: a fit to measurements (2 cores of an EPYC, JAX 0.12).
 
-    3.7, 29 and 250 ns at (k, d) = (2, 2), (5, 10), (10, 50).
+    3.8, 30 and 240 ns measured at (k, d) = (2, 2), (5, 10), (10, 50).
     """
     return (1 + 0.5 * d + 0.45 * k * d) * 1e-9
 
@@ -42,7 +42,8 @@ def sample_seconds(k: int, d: int) -> float:
 def pack_width(k: int, d: int, n: int, *, devices: int, gpu: bool) -> int:
     """How many runs stream side by side: the measured best, more where the stream is short.
 
-    On CPU 128 runs a device keep the state in the first caches: 62 M samples a second at (10, 5) against 45 M with 256.
+    On CPU 128 runs a device keep the state in the first caches: with the twin 59 to 63 M samples a second at d = 10,
+    k = 5, against 52 M with 256 and 48 M with 512 (2 cores of an EPYC, JAX 0.12).
     A GPU wants thousands.
     """
     base = (4096 if gpu else 128) * devices
