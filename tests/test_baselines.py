@@ -6,6 +6,7 @@ import numpy as np
 import optax
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy import stats
 
 from jgmm import em, labelled, lloyd, metrics, mixture, pca, rates, soft, theory, trials
 
@@ -366,5 +367,9 @@ def test_fixed_points_of_equal_pairs_are_the_known_ones_and_of_others_are_fixed(
     fixed = theory.lloyd_pair_fixed_points(3.0, [0.7, 0.3])
     above = x > fixed.mean()
     assert_allclose([x[above].mean(), x[~above].mean()], fixed, atol=5e-3)
+    threshold = fixed.mean()
+    tail, density = stats.norm.sf(threshold - np.array([1.5, -1.5])), stats.norm.pdf(threshold - np.array([1.5, -1.5]))
+    above = np.array([0.7, 0.3]) @ (np.array([1.5, -1.5]) * tail + density) / (np.array([0.7, 0.3]) @ tail)
+    assert_allclose(fixed[0], above, rtol=1e-9)
     with pytest.raises(ValueError, match="two positive numbers"):
         theory.lloyd_pair_fixed_points(3.0, [1.0, 0.0])

@@ -182,6 +182,7 @@ def test_a_precision_is_reached_in_declared_rounds_or_the_cap_is(tmp_path):
     parts = [{"name": "main", "mixture": {"k": 2, "d": [2, 40]}, "stream": stream}]
     tiny = study(16, parts, precision=0.06, max_runs=128)
     assert tiny.rounds() == [16, 32, 64, 128]
+    assert study(16, parts, precision=0.06, max_runs=100).rounds() == [16, 32, 64, 100]
     runner.run_study(tiny, tmp_path / "a")
     runs, declared = rounds_of(tmp_path / "a", tiny)
     assert set(runs.values()) <= set(declared)
@@ -200,6 +201,36 @@ def test_a_precision_is_reached_in_declared_rounds_or_the_cap_is(tmp_path):
         runner.run_study(tiny, tmp_path / "b", stop=lambda: next(asked) >= 6)
     runner.run_study(tiny, tmp_path / "b")
     assert bytes_of(tmp_path / "b") == bytes_of(tmp_path / "a")
+
+
+def test_a_round_is_judged_by_its_own_good_runs(tmp_path):
+    few = {**SEEDED, "seeding": {"n": 100, "block": 40, "graph_points": 12, "neighbors": 2}}
+    parts = [{"name": "main", **few, "stream": {"n": 400, "checkpoints": 1}}]
+    runner.run_study(study(128, parts), tmp_path)
+    named = spec.named_cells(study(128, parts))
+    ((name, cell),) = named.items()
+    table = pq.read_table(tmp_path / "cells" / f"{name}.parquet")
+    errors, good = np.asarray(table["error_sq"], float)[1::2], np.asarray(table["components"])[1::2] == cell.k
+    assert 64 < good.sum() < 120  # some graphs fail
+    found = []
+    for runs in (16, 32, 64, 128):
+        first = metrics.estimate(errors[:runs][good[:runs]])
+        found.append(float(first.standard_error / first.mean))
+    for precision in sorted({value * factor for value in found for factor in (0.999, 1.001)}):
+        expected = next((r for r, p in zip((16, 32, 64), found, strict=False) if p <= precision), 128)
+        asked = study(16, parts, precision=precision, max_runs=128)
+        assert runner.wanted_runs(asked, named, runner.stored(tmp_path, named).cells) == {name: expected}
+
+
+def test_an_absent_components_centre_stays_in_the_laws(tmp_path):
+    absent = {"k": 3, "d": 3, "layout": "simplex", "weights": [0.5, 0.5, 0.0]}
+    stream = {"n": 1000, "start": 0.5, "checkpoints": 1}
+    parts = [{"name": "oracle", "algorithm": "oracle", "mixture": absent, "stream": stream}]
+    parts += [{"name": "lloyd", "mixture": {**absent, "separation": 12.0}, "stream": {**stream, "rate": 0.01}}]
+    runner.run_study(study(64, parts), tmp_path)
+    oracle, one = report.write(tmp_path, study(64, parts)).summary[1::2]
+    assert abs(oracle["error_sq_mean"] - oracle["law_error_sq"]) < 4 * oracle["error_sq_se"] < 0.1
+    assert abs(one["twin_gap"]) < 4
 
 
 def test_one_run_has_no_precision(tmp_path):

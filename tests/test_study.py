@@ -198,6 +198,16 @@ def test_fresh_replaces_a_study_and_nothing_else(done, tmp_path):
     assert (out / "notes.txt").read_text() == "mine"
 
 
+def test_what_a_killed_writer_left_half_written_is_removed(done, tmp_path):
+    out = tmp_path / "copy"
+    shutil.copytree(done, out)
+    left = [out / ".study.toml.7.tmp", out / "cells" / ".abc.parquet.7.tmp", out / "tiles" / ".abc.parquet.8.tmp"]
+    for path in left:
+        path.write_text("half")
+    assert runner.run_study(study(), out, {}).computed == 0
+    assert not any(path.exists() for path in left)
+
+
 def test_a_box_that_cannot_hold_the_separation_writes_nothing(tmp_path):
     text = '[mixture]\nlayout = "box"\nside = 1.0\nseparation = 100.0\n[stream]\nn = 1000\nstart = "truth"'
     with pytest.raises(ValueError, match="separation is 100"):
