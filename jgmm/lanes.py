@@ -73,22 +73,14 @@ def thresholds(weights: Float[Array, "k *runs"]) -> UInt32[Array, "k_less_1 *run
 
 
 def choose(bits: UInt32[Array, "b *runs"], steps: UInt32[Array, "k_less_1 *runs"], options: Array) -> Array:
-    """options[i] for the component i of each word: (b, *runs) from (k, *runs), (b, d, *runs) from (k, d, *runs).
+    """options[i] for the component i of each word: (b, *runs) from (k, *runs).
 
     The comparison replaces an index: k - 1 selects in registers where a gather would be scalar on CPU.
     """
-    vectors = options.ndim > bits.ndim
     chosen = options[:1]
     for i in range(len(options) - 1):
-        hit = (bits >> 1) >= steps[i][None]
-        chosen = jnp.where(hit[:, None] if vectors else hit, options[i + 1][None], chosen)
-    return jnp.broadcast_to(chosen, (len(bits), *options.shape[1:]))
-
-
-def normals(bits: UInt32[Array, "b lanes *runs"], *, d: int) -> Float[Array, "b d *runs"]:
-    """Standard normals, float32, from two words for each pair; an odd d leaves half of the last pair unused."""
-    half = (d + 1) // 2
-    return jnp.concatenate(normal_pair(bits[:, :half], bits[:, half : 2 * half]), axis=1)[:, :d]
+        chosen = jnp.where((bits >> 1) >= steps[i][None], options[i + 1][None], chosen)
+    return jnp.broadcast_to(chosen, bits.shape)
 
 
 def normal_pair(

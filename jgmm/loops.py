@@ -10,6 +10,8 @@ from jax import lax
 from jaxtyping import Array, Float
 
 
-def add_up(count: int, term: Callable[..., Float[Array, "*shape"]], zero: Float[Array, "*shape"]):
+def add_up(
+    count: int, term: Callable[..., Float[Array, "*shape"]], zero: Float[Array, "*shape"], *, unroll: int = 1
+) -> Float[Array, "*shape"]:
     """zero + term(0) + ... + term(count - 1), in this order."""
-    return lax.fori_loop(0, count, lambda j, total: total + term(j), zero)
+    return lax.fori_loop(0, count, lambda j, total: total + term(j), zero, unroll=unroll)

@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeVar
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, UInt32
 
 from jgmm import lanes
 from jgmm.lanes import LaneState
@@ -29,16 +29,42 @@ class Sample(NamedTuple):
 
 
 def draw(state: LaneState, mixture: Mixture, *, block: int) -> tuple[LaneState, Sample]:
-    """The next `block` samples of every run: x of shape (block, d, *runs), label of shape (block, *runs)."""
+    """The next `block` samples of every run: x of shape (d, block, *runs), label of shape (block, *runs).
+
+    Coordinates come first, a pair at a time: the bits, the two normals and the k means of a pair then stay in the first
+    caches for the whole block (at d = 100, k = 20 a quarter of the time of all coordinates together).
+    """
     d = mixture.means.shape[1]
-    state, bits = lax.scan(lambda words, _: lanes.next_bits(words), state, None, length=block, unroll=2)
+    half = (d + 1) // 2
     steps = lanes.thresholds(mixture.weights)
-    first = bits[:, 0]
-    centre = lanes.choose(first, steps, mixture.means)
-    scale = lanes.choose(first, steps, mixture.scales)
+    first, label_bits = _words(jax.tree.map(lambda words: words[:1], state), block)
+    label_bits = label_bits[:, 0]
+    scale = lanes.choose(label_bits, steps, mixture.scales)
     index = lax.broadcasted_iota(jnp.int32, mixture.weights.shape, 0)
-    noise = lanes.normals(bits[:, 1:], d=d).astype(centre.dtype)
-    return state, Sample(centre + scale[:, None] * noise, lanes.choose(first, steps, index))
+
+    def coordinate(j, normal):
+        return lanes.choose(label_bits, steps, mixture.means[:, j]) + scale * normal.astype(scale.dtype)
+
+    def pair(j, carry):
+        x, rest = carry
+        mine, bits = _words(jax.tree.map(lambda words: words[:, j], rest), block)
+        rest = jax.tree.map(lambda words, new: words.at[:, j].set(new), rest, mine)
+        normals = lanes.normal_pair(bits[:, 0], bits[:, 1])
+        x = x.at[j].set(coordinate(j, normals[0]))
+        # An odd d leaves half of its last pair unused.
+        return x.at[half + j].set(coordinate(jnp.minimum(half + j, d - 1), normals[1])), rest
+
+    rest = jax.tree.map(lambda words: words[1:].reshape(2, half, *words.shape[1:]), state)
+    x = jnp.zeros((2 * half, *label_bits.shape), scale.dtype)
+    x, rest = lax.fori_loop(0, half, pair, (x, rest))
+    rest = jax.tree.map(lambda words: words.reshape(2 * half, *words.shape[2:]), rest)
+    state = jax.tree.map(lambda label, others: jnp.concatenate([label, others]), first, rest)
+    return state, Sample(x[:d], lanes.choose(label_bits, steps, index))
+
+
+def _words(state: LaneState, count: int) -> tuple[LaneState, UInt32[Array, "count lanes *runs"]]:
+    """The next `count` words of every lane; several steps a trip cut the traffic of the state."""
+    return lax.scan(lambda words, _: lanes.next_bits(words), state, None, length=count, unroll=4)
 
 
 def fold(
@@ -56,7 +82,7 @@ def fold(
         words, state = carry
         ahead, samples = draw(words, mixture, block=block)
         here = jnp.minimum(block, count - index * block)
-        state = lax.fori_loop(0, here, lambda i, s: step(s, jax.tree.map(lambda a: a[i], samples)), state)
+        state = lax.fori_loop(0, here, lambda i, s: step(s, Sample(samples.x[:, i], samples.label[i])), state)
         words = jax.tree.map(lambda new, old: jnp.where(here == block, new, old), ahead, words)
         return words, state
 

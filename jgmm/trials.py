@@ -1,7 +1,7 @@
 r"""Many independent runs at once: their bits, starts, streams and errors, spread over all devices.
 
 A run is addressed by (key, run id); what it does never depends on the runs beside it, on the devices, or on how its
-stream is cut into calls. Inside a device program nothing is exchanged. The run axis is padded to a multiple of 16 on
+stream is cut into calls. Inside a device program nothing is exchanged. The run axis is padded to a multiple of 32 on
 every device, so that a run alone takes the same vector instructions, and gives the same bits, as among others.
 
 A stream is driven from the host in calls of about half a second, so that it can be watched and stopped.
@@ -30,7 +30,11 @@ from jgmm.mixture import Mixture, replicate
 from jgmm.seeding import Seeding
 from jgmm.stream import Sample
 
-PAD = 16  # runs on a device are padded to a multiple of this
+PAD = (
+    32  # runs on a device are padded to a multiple of this: LLVM unrolls a loop over 16, and then takes twice the time
+)
+TILE_BYTES = 2**20  # of the centres, origins and means of the runs that stream together on a CPU: its second cache
+VECTORS = {"xla_cpu_prefer_vector_width": 512}  # a CPU's widest; XLA takes 256 bits unless told
 LEAST_WIDTH = 64  # of a pack, on each device
 WORTH_CUTTING = 1e11  # coordinates (runs x samples x k x d) that must be saved to pay for compiling a narrower program
 CALL_SECONDS = 0.5  # a device call's length on the host's clock
@@ -113,7 +117,7 @@ def batch(
 ) -> Batch:
     """The runs with these ids, each with its own mixture (a run axis) or all with the same (none).
 
-    width: how many runs to pad to (a multiple of 16 on every device); by default as few as that allows.
+    width: how many runs to pad to (a multiple of 32 on every device); by default as few as that allows.
     Raises ValueError if the mixture's run axis does not have one entry a run, or if the width does not hold the runs.
     """
     ids = np.asarray(run_ids, np.uint32)
@@ -254,6 +258,7 @@ def run_lloyd(
     checkpoints: Sequence[int],
     twin: bool = False,
     block: int = stream.BLOCK,
+    tile: int | None = None,
     progress: Progress | None = None,
 ) -> Record:
     """Streaming Lloyd from `start`, its errors recorded at the start and after each of `checkpoints` samples.
@@ -263,7 +268,9 @@ def run_lloyd(
     (0, 1).
     """
     algorithm = lloyd_algorithm(batch, start, rate=rate, twin=twin)
-    return simulate(algorithm, batch, [Segment(batch.num_runs, tuple(checkpoints))], block=block, progress=progress)[0]
+    return simulate(
+        algorithm, batch, [Segment(batch.num_runs, tuple(checkpoints))], block=block, tile=tile, progress=progress
+    )[0]
 
 
 def run_em(
@@ -275,6 +282,7 @@ def run_em(
     checkpoints: Sequence[int],
     twin: bool = False,
     block: int = stream.BLOCK,
+    tile: int | None = None,
     progress: Progress | None = None,
 ) -> Record:
     """Streaming EM for a symmetric pair from `start` (an estimate of either mean), as `run_lloyd`.
@@ -283,7 +291,9 @@ def run_em(
     -m, if beta is not positive, or if a rate is outside (0, 1).
     """
     algorithm = em_algorithm(batch, start, rate=rate, beta=beta, twin=twin)
-    return simulate(algorithm, batch, [Segment(batch.num_runs, tuple(checkpoints))], block=block, progress=progress)[0]
+    return simulate(
+        algorithm, batch, [Segment(batch.num_runs, tuple(checkpoints))], block=block, tile=tile, progress=progress
+    )[0]
 
 
 def lloyd_algorithm(
@@ -486,18 +496,67 @@ def _oja_step(state: pca.OjaState, sample: Sample) -> pca.OjaState:
     return pca.oja_step(state, sample.x)
 
 
-@partial(jax.jit, static_argnames=("step", "block", "mesh"))
-def _advance(carry, parameters, mixture, count, *, step, block, mesh):
+def tile_width(k: int, d: int) -> int:
+    """How many runs of a device stream together before the next tile of them does: 32, 64 or 128.
+
+    The state of a tile fits the second cache. The whole stream of a call is a tile's before the next tile's turn, so
+    that 4,096 runs take 16 times as long as 256. No effect on results.
+    """
+    width = 128
+    while width > PAD and 12 * k * d * width > TILE_BYTES:
+        width //= 2
+    return width
+
+
+def _tiled(function: Callable, width: int | None, *args: Any) -> Any:
+    """function(*args), some `width` runs after the others. Without a width, all together (a GPU)."""
+    leaves, structure = jax.tree.flatten(args)
+    runs = max(leaves, key=jnp.ndim).shape[-1]
+    tiles = 1 if width is None else -(-runs // width)
+    if tiles == 1:
+        return function(*args)
+    each = PAD * -(-runs // (PAD * tiles))
+
+    def split(x):
+        x = jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, tiles * each - runs)], mode="edge")
+        return jnp.moveaxis(x.reshape(*x.shape[:-1], tiles, each), -2, 0)
+
+    def join(x):
+        x = jnp.moveaxis(x, 0, -2)
+        return x.reshape(*x.shape[:-2], tiles * each)[..., :runs]
+
+    def one(mine):
+        own = iter(mine)
+        return function(*jax.tree.unflatten(structure, [next(own) if x.ndim else x for x in leaves]))
+
+    found = lax.map(one, [split(x) for x in leaves if x.ndim])
+    return jax.tree.map(lambda x: join(x) if x.ndim > 1 else x[0], found)
+
+
+def _tile_on(mesh: Mesh, mixture: Mixture, tile: int | None) -> int | None:
+    if tile is None and mesh.devices.flat[0].platform == "cpu":
+        return tile_width(*mixture.means.shape[:2])
+    return tile
+
+
+@partial(jax.jit, static_argnames=("step", "block", "tile", "mesh"), compiler_options=VECTORS)
+def _advance(carry, parameters, mixture, count, *, step, block, tile, mesh):
     def shard(carry, parameters, mixture, count):
-        words, state = carry
-        return stream.fold(lambda s, x: step(s, x, parameters), words, state, mixture, count, block=block)
+        def fold(carry, parameters, mixture):
+            words, state = carry
+            return stream.fold(lambda s, x: step(s, x, parameters), words, state, mixture, count, block=block)
+
+        return _tiled(fold, _tile_on(mesh, mixture, tile), carry, parameters, mixture)
 
     return _sharded(shard, mesh, carry, parameters, mixture, count)
 
 
-@partial(jax.jit, static_argnames=("draw", "mesh"))
+@partial(jax.jit, static_argnames=("draw", "mesh"), compiler_options=VECTORS)
 def _power_blocks(carry, mixture, count, block, *, draw, mesh):
     def shard(carry, mixture, count, block):
+        return _tiled(partial(power, count=count, block=block), _tile_on(mesh, mixture, None), carry, mixture)
+
+    def power(carry, mixture, *, count, block):
         def one(_, carry):
             words, basis = carry
             words, state = stream.fold(_pca_step, words, pca.init(basis), mixture, block, block=draw)
@@ -530,9 +589,10 @@ def _graph(words, basis, mixture, rest, *, graph_points, neighbors, mesh):
         words = stream.skip(words, rest)
         words, samples = stream.draw(words, mixture, block=graph_points)
         # A few runs at a time: a graph takes graph_points^2 numbers.
-        runs_first = jax.tree.map(lambda a: jnp.moveaxis(a, -1, 0), (basis, samples.x))
+        points = jnp.moveaxis(samples.x, 0, 1)
+        runs_first = jax.tree.map(lambda a: jnp.moveaxis(a, -1, 0), (basis, points))
         found, rank = jax.tree.map(lambda a: jnp.moveaxis(a, 0, -1), lax.map(one, runs_first, batch_size=PAD))
-        return words, found, samples.x, rank
+        return words, found, points, rank
 
     return _sharded(shard, mesh, words, basis, mixture, rest)
 
@@ -604,7 +664,7 @@ def _width(batch: Batch) -> int:
 def ladder(num_runs: int, devices: int) -> int:
     """The padded width of so many runs: 64 times a power of two on each device. Few programs then serve all.
 
-    On CPU 64 runs a device take the time of 16 (a step's fixed cost).
+    On CPU 64 runs a device take the time of 32 (a step's fixed cost).
     """
     strips = -(-num_runs // (LEAST_WIDTH * devices))
     return LEAST_WIDTH * devices * 2 ** (strips - 1).bit_length()
@@ -621,6 +681,7 @@ def simulate(
     segments: Sequence[Segment],
     *,
     block: int = stream.BLOCK,
+    tile: int | None = None,
     progress: Progress | None = None,
 ) -> list[Record]:
     """Stream a batch whose runs are the segments side by side, each to its own last checkpoint; a record for each.
@@ -653,7 +714,7 @@ def simulate(
 
         def call(carry, count, mixture=mixture, parameters=parameters):
             step, mesh = algorithm.step, batch.mesh
-            return _advance(carry, parameters, mixture, jnp.int32(count), step=step, block=block, mesh=mesh)
+            return _advance(carry, parameters, mixture, jnp.int32(count), step=step, block=block, tile=tile, mesh=mesh)
 
         carry = _drive(call, carry, stop - here, active, progress)
         here = stop

@@ -264,11 +264,11 @@ def lengths(checkpoints, ids):
 
 def test_runs_of_several_lengths_side_by_side_are_each_alone(monkeypatch):
     monkeypatch.setattr(trials, "WORTH_CUTTING", -1.0)
-    monkeypatch.setattr(trials, "LEAST_WIDTH", 16)
+    monkeypatch.setattr(trials, "LEAST_WIDTH", 32)
     checkpoints = [(10, 300), (7, 10, 120), (50,)]
-    together = lengths(checkpoints, np.arange(30))
+    together = lengths(checkpoints, np.arange(60))
     for record, own in zip(together, checkpoints, strict=True):
-        (alone,) = lengths([own], np.arange(30))
+        (alone,) = lengths([own], np.arange(60))
         assert_array_equal(record.samples, [0, *own])
         for a, b in zip(jax.tree.leaves(record), jax.tree.leaves(alone), strict=True):
             assert_array_equal(a, b)

@@ -134,11 +134,11 @@ def test_choose_agrees_with_indexing():
     rng = np.random.default_rng(1)
     weights = np.array([[0.1, 0.25, 0.65], [0.4, 0.3, 0.3]]).T.astype(np.float32)
     bits = rng.integers(0, 2**32, (1000, 2), dtype=np.uint32)
-    vectors = rng.normal(size=(3, 4, 2)).astype(np.float32)
+    options = rng.normal(size=(3, 2)).astype(np.float32)
     steps = lanes.thresholds(jnp.asarray(weights))
     label = (bits[:, None] / 2**32 >= np.cumsum(weights, axis=0)[None, :-1]).sum(axis=1)
-    chosen = lanes.choose(jnp.asarray(bits), steps, jnp.asarray(vectors))
-    expected = np.stack([vectors[label[:, r], :, r] for r in range(2)], axis=-1)
+    chosen = lanes.choose(jnp.asarray(bits), steps, jnp.asarray(options))
+    expected = np.stack([options[label[:, r], r] for r in range(2)], axis=-1)
     assert_array_equal(chosen, expected)
 
 

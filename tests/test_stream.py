@@ -29,7 +29,7 @@ def test_a_fold_is_the_plain_loop_whatever_the_block(count, block):
     drawn = stream.draw(words, mix, block=max(count, 1))[1]
     expected = np.zeros((3, RUNS))
     for t in range(count):
-        expected = 0.5 * expected + np.asarray(drawn.x[t]) + np.asarray(drawn.label[t])[None]
+        expected = 0.5 * expected + np.asarray(drawn.x[:, t]) + np.asarray(drawn.label[t])[None]
     after, state = jax.jit(lambda w, s, n: stream.fold(walk, w, s, mix, n, block=block))(words, zero, jnp.int32(count))
     assert_allclose(state, expected, rtol=1e-5, atol=1e-5)  # float32 against float64
     for a, b in zip(after, stream.skip(words, jnp.int32(count)), strict=True):
@@ -60,7 +60,7 @@ def test_samples_have_their_labels_mean_and_scale():
         n = mine.sum()
         assert abs(mine.mean() - weight) < 4 * np.sqrt(0.21 / mine.size)
         for j in range(2):
-            values = x[:, j][mine]
+            values = x[j][mine]
             assert abs(values.mean() - (2 * i + j)) < 4 * scale / np.sqrt(n)
             assert abs(values.std() - scale) < 4 * scale / np.sqrt(2 * n)
 

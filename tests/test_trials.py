@@ -55,11 +55,30 @@ def test_checkpoints_and_block_size_do_not_change_a_bit():
     assert_array_equal(ends[0], ends[2])
 
 
+def test_tiles_of_runs_do_not_change_a_bit():
+    runs = batch(range(200))  # 128 on each of two devices
+    start = trials.offset_start(KEY, runs, 0.5)
+    rate = optax.adam(0.01)  # its state has a count beside the runs' arrays
+    whole, *tiled = (
+        trials.run_lloyd(runs, start, rate=rate, checkpoints=[3, 40], twin=True, tile=tile) for tile in (128, 32, 96)
+    )
+    for other in tiled:
+        for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(other), strict=True):
+            assert_array_equal(a, b)
+
+
+def test_tiles_fit_the_second_cache():
+    assert [trials.tile_width(k, d) for k, d in ((2, 2), (5, 10), (10, 50), (10, 100), (20, 100))] == [128] * 3 + [
+        64,
+        32,
+    ]
+
+
 def test_the_compiled_stream_exchanges_nothing_between_devices():
     runs = batch(range(40))
     lloyd_twin = trials.lloyd_algorithm(runs, trials.offset_start(KEY, runs, 0.5), rate=0.1, twin=True)
     carry = (runs.lanes, lloyd_twin.state)
-    call = {"step": lloyd_twin.step, "block": 16, "mesh": runs.mesh}
+    call = {"step": lloyd_twin.step, "block": 16, "tile": 32, "mesh": runs.mesh}
     text = trials._advance.lower(carry, lloyd_twin.parameters, runs.mixture, jnp.int32(5), **call).compile().as_text()
     assert "while" in text
     for exchange in ("all-reduce", "all-gather", "all-to-all", "collective", "send(", "recv("):
