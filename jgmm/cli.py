@@ -1,13 +1,14 @@
-"""The command line. `--help` and a bad spec need no JAX: what needs it is imported when it is known to be needed."""
+"""The command line. `--help` needs only the standard library, a bad spec no JAX: the rest is imported when needed."""
 
 import argparse
 import importlib
 import math
-import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from jgmm.study import spec
+if TYPE_CHECKING:
+    from jgmm.study.spec import Study
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -33,6 +34,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(arguments: argparse.Namespace) -> int:
     """`jgmm run`: simulate what is missing, then report."""
+    spec = _spec()
     study = spec.load(arguments.spec)
     folder = Path(arguments.spec).parent if study.name not in spec.presets() else Path()
     out = arguments.out or Path("results") / study.name
@@ -44,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.runs is not None and not arguments.fresh:
         _check_not_fewer(out, arguments.runs)
     spec.cells(study, folder)  # every fault of the spec, before JAX starts
-    _start_jax(study.x64)
+    _start_jax(arguments, study.x64)
     command = importlib.import_module("jgmm.study.command")
     if arguments.dry_run:
         return command.dry_run(study, out, spec_folder=folder)
@@ -54,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _check_not_fewer(out: Path, runs: int) -> None:
     """Raises ValueError if a study with more runs lies there."""
     if (out / "study.toml").is_file():
-        there = spec.load(str(out / "study.toml")).runs
+        there = _spec().load(str(out / "study.toml")).runs
         if there > runs:
             raise ValueError(f"--runs is {runs}, but {out} holds {there}: expected at least these, or --fresh")
 
@@ -71,21 +73,25 @@ def report(arguments: argparse.Namespace) -> int:
 def show(arguments: argparse.Namespace) -> int:
     """`jgmm show`: one run of one cell again, with its trajectory."""
     study = _stored(arguments.dir)
-    known = spec.named_cells(study, arguments.dir)
+    known = _spec().named_cells(study, arguments.dir)
     if arguments.cell not in known:
         raise ValueError(f"cell is {arguments.cell!r}, expected one of {', '.join(known)}")
     if not 0 <= arguments.run_id < study.runs:
         raise ValueError(f"--run is {arguments.run_id}, expected 0 to {study.runs - 1}")
-    _start_jax(study.x64)
+    _start_jax(arguments, study.x64)
     importlib.import_module("jgmm.study.command").show(study, known[arguments.cell], arguments.run_id, arguments.dir)
     return 0
 
 
 def presets(arguments: argparse.Namespace) -> int:
     """`jgmm presets`: their names, a line each."""
-    for name, line in spec.presets().items():
+    for name, line in _spec().presets().items():
         print(f"{name:12} {line}")
     return 0
+
+
+def _spec():
+    return importlib.import_module("jgmm.study.spec")
 
 
 COMMANDS = {"run": run, "report": report, "show": show, "presets": presets}
@@ -111,12 +117,14 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--max-runs", type=_count, metavar="R", help="the most runs that --precision may add up to")
     command.add_argument("--dry-run", action="store_true", help="say what it would take, and write nothing")
     command.add_argument("--x64", action="store_true", help="compute in float64")
+    command.add_argument("--no-cache", action="store_true", help="neither read nor keep compiled programs")
     command = commands.add_parser("report", help="rebuild summary, figures and report from the stored cells")
     command.add_argument("dir", type=Path, metavar="DIR")
     command = commands.add_parser("show", help="replay one run with its trajectory")
     command.add_argument("dir", type=Path, metavar="DIR")
     command.add_argument("cell", metavar="CELL")
     command.add_argument("--run", type=int, required=True, dest="run_id", metavar="I")
+    command.add_argument("--no-cache", action="store_true", help="neither read nor keep compiled programs")
     commands.add_parser("presets", help="list the presets")
     return parser
 
@@ -148,21 +156,19 @@ _count = _whole(1, "a whole number of at least 1")
 _seed = _whole(0, "a whole number of at least 0")
 
 
-def _stored(folder: Path) -> spec.Study:
+def _stored(folder: Path) -> "Study":
     """The study whose folder this is. Raises ValueError if it is none."""
     path = folder / "study.toml"
     if not path.is_file():
         raise ValueError(f"{folder} holds no study.toml: expected the folder of a study")
-    return spec.load(str(path))
+    return _spec().load(str(path))
 
 
-def _start_jax(x64: bool) -> None:
-    """A device for each core this process may use, set before JAX starts; an accelerator, if there is one, is kept."""
-    jax = importlib.import_module("jax")
-    jax.config.update(
-        "jax_num_cpu_devices", len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
-    jax.config.update("jax_enable_x64", x64)
+def _start_jax(arguments: argparse.Namespace, x64: bool) -> None:
+    """JAX as `machine.prepare` sets it up; compiled programs are kept in the user's cache without --no-cache."""
+    machine = importlib.import_module("jgmm.machine")
+    machine.prepare(cache=None if arguments.no_cache else machine.cache_folder())
+    importlib.import_module("jax").config.update("jax_enable_x64", x64)
 
 
 if __name__ == "__main__":

@@ -11,13 +11,13 @@ Chebyshev-weighted least-squares fits of this project; the normals are within 3e
 the uniforms. The radius takes 31 bits, as float32 rounds them: |z| reaches 6.55, and the tail has all 31.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float, Integer, Key, UInt32
+from jaxtyping import Array, Float, Int, Integer, Key, UInt32
 
 
 class LaneState(NamedTuple):
@@ -63,45 +63,71 @@ def uniform(bits: UInt32[Array, "*shape"]) -> Float[Array, "*shape"]:
     return (bits >> 8).astype(jnp.float32) * np.float32(2**-24)
 
 
-def thresholds(weights: Float[Array, "k *runs"]) -> UInt32[Array, "k_less_1 *runs"]:
-    """Cumulated weights in units of 2^-31: component i is drawn when `i` of them are at or below the top 31 bits.
+def thresholds(weights: Float[Array, "k *runs"]) -> Int[Array, "k_less_1 *runs"]:
+    """Cumulated weights in units of 2^-31, less 1: component i is drawn when `i` of them are below `label_word`.
 
     Each weight is rounded down to a multiple of 2^-31 and the sums are integers, so a probability is off by at most
     k 2^-31. A weight that is float32 is itself within 2^-25 of what it stands for.
     """
-    return jnp.cumsum((weights[:-1] * 2.0**31).astype(jnp.uint32), axis=0, dtype=jnp.uint32)
+    units = jnp.cumsum((weights[:-1] * 2.0**31).astype(jnp.uint32), axis=0, dtype=jnp.uint32)
+    return (units - 1).astype(jnp.int32)
 
 
-def choose(bits: UInt32[Array, "b *runs"], steps: UInt32[Array, "k_less_1 *runs"], options: Array) -> Array:
-    """options[i] for the component i of each word: (b, *runs) from (k, *runs).
+def label_word(bits: UInt32[Array, "*shape"]) -> Int[Array, "*shape"]:
+    """The top 31 bits, which choose the component: signed, since x86 compares signed words in one instruction."""
+    return (bits >> 1).astype(jnp.int32)
+
+
+def choose(word: Int[Array, "b *runs"], steps: Int[Array, "k_less_1 *runs"], options: Array) -> Array:
+    """options[i] for the component i of each `label_word`: (b, *runs) from (k, *runs).
 
     The comparison replaces an index: k - 1 selects in registers where a gather would be scalar on CPU.
     """
     chosen = options[:1]
     for i in range(len(options) - 1):
-        chosen = jnp.where((bits >> 1) >= steps[i][None], options[i + 1][None], chosen)
-    return jnp.broadcast_to(chosen, bits.shape)
+        chosen = jnp.where(word > steps[i][None], options[i + 1][None], chosen)
+    return jnp.broadcast_to(chosen, word.shape)
+
+
+class Coefficients(NamedTuple):
+    """What `normal_pair` computes with: polynomials, the highest power first, and a few constants."""
+
+    log: Any = (
+        *(-0.17487891, 0.287546605, -0.298981905, 0.331213921, -0.399139553),
+        *(0.500043094, -0.666683674, 0.999999762, -2.0),
+    )
+    sine: Any = (-0.0046021631, 0.0796802193, -0.64596349, 1.57079637)
+    cosine: Any = (0.000903629872, -0.0208600704, 0.253669202, -1.23370051, 1.0)
+    octave: Any = (-2 * np.log(2),)
+    angle: Any = (2**-32, 2**-33)
+
+
+COEFFICIENTS = Coefficients(*(np.array(values, np.float32) for values in Coefficients()))
 
 
 def normal_pair(
-    a: UInt32[Array, "*shape"], b: UInt32[Array, "*shape"]
+    a: UInt32[Array, "*shape"], b: UInt32[Array, "*shape"], coefficients: Coefficients = COEFFICIENTS
 ) -> tuple[Float[Array, "*shape"], Float[Array, "*shape"]]:
-    """Two independent standard normals: a gives the radius, b the angle."""
-    radius = _radius(a)
+    """Two independent standard normals: a gives the radius, b the angle.
+
+    coefficients: as arrays that the compiler does not know, they are loaded once; constants it would put into the code
+    of a CPU again and again.
+    """
+    radius = _radius(a, coefficients)
     # Angle: a quadrant from the top two bits, and a position t in [-1/2, 1/2) of a quarter turn in it.
     position = lax.bitcast_convert_type(b << 2, jnp.int32).astype(jnp.float32)
-    t = position * np.float32(2**-32) + np.float32(2**-33)
+    t = position * coefficients.angle[0] + coefficients.angle[1]
     y = t * t
-    sin = t * _polynomial(y, -0.0046021631, 0.0796802193, -0.64596349, 1.57079637)
-    cos = _polynomial(y, 0.000903629872, -0.0208600704, 0.253669202, -1.23370051, 1.0)
+    sine = t * _polynomial(y, coefficients.sine)
+    cosine = _polynomial(y, coefficients.cosine)
     quadrant = b >> 30
     odd = (quadrant & 1) == 1
-    first = _flip(jnp.where(odd, sin, cos), (quadrant ^ (quadrant >> 1)) & 1)
-    second = _flip(jnp.where(odd, cos, sin), quadrant >> 1)
+    first = _flip(jnp.where(odd, sine, cosine), (quadrant ^ (quadrant >> 1)) & 1)
+    second = _flip(jnp.where(odd, cosine, sine), quadrant >> 1)
     return radius * first, radius * second
 
 
-def _radius(a: UInt32[Array, "*shape"]) -> Float[Array, "*shape"]:
+def _radius(a: UInt32[Array, "*shape"], coefficients: Coefficients) -> Float[Array, "*shape"]:
     """sqrt(-2 ln u), u an odd multiple of 2^-31.
 
     u = m 2^e with m in [sqrt(1/2), sqrt(2)): near u = 1 the logarithm is a small polynomial, and nothing cancels.
@@ -109,20 +135,16 @@ def _radius(a: UInt32[Array, "*shape"]) -> Float[Array, "*shape"]:
     root_half = 0x3F3504F3  # sqrt(1/2) as the bits of a float32
     word = lax.bitcast_convert_type(((a >> 1) | 1).astype(jnp.int32).astype(jnp.float32), jnp.int32) - root_half
     m = lax.bitcast_convert_type((word & 0x7FFFFF) + root_half, jnp.float32) - 1
-    coefficients = (
-        *(-0.17487891, 0.287546605, -0.298981905, 0.331213921, -0.399139553),
-        *(0.500043094, -0.666683674, 0.999999762, -2.0),
-    )
-    mantissa = m * _polynomial(m, *coefficients)
-    exponent = ((word >> 23) - 31).astype(jnp.float32) * np.float32(-2 * np.log(2))
+    mantissa = m * _polynomial(m, coefficients.log)
+    exponent = ((word >> 23) - 31).astype(jnp.float32) * coefficients.octave[0]
     return jnp.sqrt(jnp.maximum(mantissa + exponent, 0))
 
 
-def _polynomial(x: Float[Array, "*shape"], *coefficients: float) -> Float[Array, "*shape"]:
+def _polynomial(x: Float[Array, "*shape"], coefficients: Float[Array, "terms"] | np.ndarray) -> Float[Array, "*shape"]:
     """Horner's rule, the highest power first."""
-    value = jnp.full_like(x, coefficients[0])
-    for coefficient in coefficients[1:]:
-        value = value * x + np.float32(coefficient)
+    value = coefficients[0] * x + coefficients[1]
+    for i in range(2, len(coefficients)):
+        value = value * x + coefficients[i]
     return value
 
 

@@ -3,8 +3,9 @@ r"""Streaming Lloyd (Algorithm 1 of the paper): each sample pulls its nearest ce
     j = argmin_i |x - mu_i|,      mu_j <- mu_j + eta (x - mu_j)
 
 This is a gradient step on half the squared distance to the nearest centre, so any `optax.GradientTransformation` can
-make it. A centre is held as origin + offset: with the origin near the place where the centre will settle, float32 moves
-of 1e-7 are not lost beside coordinates of 1e4. Every array may carry trailing run axes; a run never sees another.
+make it, or a constant rate, which is `optax.sgd(rate)` with a tenth less to do. A centre is held as origin + offset:
+with the origin near the place where the centre will settle, float32 moves of 1e-7 are not lost beside coordinates of
+1e4. Every array may carry trailing run axes; a run never sees another.
 """
 
 from collections.abc import Callable
@@ -17,8 +18,10 @@ from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from jgmm.loops import add_up
 
-
 WRITTEN_OUT = 100  # distances of at most so many terms, k d, are one expression; measured with 128 runs on CPU
+
+
+Optimizer = optax.GradientTransformation | Float[Array, "*runs"]  # or a constant rate for each run
 
 
 class LloydState(NamedTuple):
@@ -29,52 +32,61 @@ class LloydState(NamedTuple):
     optimizer: PyTree
 
 
-def init(
-    start: Float[Array, "k d *runs"], origin: Float[Array, "k d *runs"], optimizer: optax.GradientTransformation
-) -> LloydState:
+def init(start: Float[Array, "k d *runs"], origin: Float[Array, "k d *runs"], optimizer: Optimizer) -> LloydState:
     """Centres at `start`, held relative to `origin` (the start itself will do where nothing better is known)."""
     offset = start - origin
-    return LloydState(origin=origin, offset=offset, optimizer=optimizer.init(offset))
+    state = optimizer.init(offset) if isinstance(optimizer, optax.GradientTransformation) else ()
+    return LloydState(origin=origin, offset=offset, optimizer=state)
 
 
 def nearest(
     origin: Float[Array, "k d *runs"], offset: Float[Array, "k d *runs"], x: Float[Array, "d *runs"]
-) -> Bool[Array, "k *runs"]:
-    """Which centre is closest to x; the lowest index wins a tie."""
+) -> Float[Array, "k *runs"]:
+    """1 for the centre that is closest to x, 0 for the others; the lowest index wins a tie."""
 
     def closer(i, best):
         distance, winner = best
         wins = distances[i] < distance
         return jnp.where(wins, distances[i], distance), jnp.where(wins, i, winner)
 
-    # Distances by difference, never by expansion; sum and argmin as loops (DESIGN: 4 times faster on CPU).
-    # Written out, a small sum stays in registers (10 to 40 % of a step at k d <= 100); the loop of a third centre or more
-    # then keeps it from being computed again by each of its readers (with two, at d = 10: 5 times slower).
+    # Distances by difference, never by expansion; sum and argmin as loops (DESIGN: 4 times faster on CPU). Written out,
+    # a small sum stays in registers: 10 to 40 % of a step at k d <= 100, since `_gates` keeps its readers apart.
     k, d = offset.shape[:2]
-    unroll = d if k > 2 and k * d <= WRITTEN_OUT else 1
     zero = jnp.zeros_like(offset[:, 0])
+    unroll = d if k * d <= WRITTEN_OUT else 1
     distances = add_up(d, lambda j: ((x[None, j] - origin[:, j]) - offset[:, j]) ** 2, zero, unroll=unroll)
     first = distances[0], jnp.zeros(distances[0].shape, jnp.int32)
-    _, winner = lax.fori_loop(1, len(offset), closer, first)
-    index = jnp.arange(len(offset), dtype=jnp.int32).reshape(-1, *[1] * winner.ndim)
-    return index == winner[None]
+    _, winner = lax.fori_loop(1, k, closer, first)
+    return _gates(lambda i: winner == i, zero)
+
+
+def _gates(hit: Callable[..., Bool[Array, "*runs"]], zero: Float[Array, "k *runs"]) -> Float[Array, "k *runs"]:
+    """1 in the rows i where hit(i), 0 elsewhere.
+
+    A loop: fused into the update, the comparison would be made again for every coordinate (a third of its time), and at
+    k = 2 the distances with it.
+    """
+    one = jnp.ones_like(zero[0])
+    return lax.fori_loop(0, len(zero), lambda i, gates: gates.at[i].set(jnp.where(hit(i), one, 0)), zero)
 
 
 def update(
     state: LloydState,
     x: Float[Array, "d *runs"],
-    gate: Bool[Array, "k *runs"] | Float[Array, "k *runs"],
-    optimizer: optax.GradientTransformation,
+    gates: Float[Array, "k *runs"],
+    optimizer: Optimizer,
 ) -> LloydState:
-    """Pull each centre towards the sample with the weight that its gate gives it."""
+    """Pull each centre towards the sample with the weight that its gate (0 to 1) gives it."""
     pull = state.offset - (x[None] - state.origin)
-    # A select, not a product, for a yes or no: it is cheaper, and 0 * inf is not 0.
-    gradient = jnp.where(gate[:, None], pull, 0) if gate.dtype == bool else gate[:, None] * pull
-    updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.offset)
-    return LloydState(state.origin, optax.apply_updates(state.offset, updates), optimizer_state)
+    if isinstance(optimizer, optax.GradientTransformation):
+        updates, optimizer_state = optimizer.update(gates[:, None] * pull, state.optimizer, state.offset)
+        return LloydState(state.origin, optax.apply_updates(state.offset, updates), optimizer_state)
+    # A loop, so that the product is made once for each centre and not for each of its coordinates.
+    gains = lax.fori_loop(0, len(gates), lambda i, gains: gains.at[i].multiply(optimizer), gates)
+    return LloydState(state.origin, state.offset - gains[:, None] * pull, state.optimizer)
 
 
-def step(state: LloydState, x: Float[Array, "d *runs"], optimizer: optax.GradientTransformation) -> LloydState:
+def step(state: LloydState, x: Float[Array, "d *runs"], optimizer: Optimizer) -> LloydState:
     """Take in one sample."""
     return update(state, x, nearest(state.origin, state.offset, x), optimizer)
 
@@ -84,10 +96,11 @@ def labelled_step(
     x: Float[Array, "d *runs"],
     label: Int[Array, "*runs"],
     component: Int[Array, "k *runs"],
-    optimizer: optax.GradientTransformation,
+    optimizer: Optimizer,
 ) -> LloydState:
     """Take in one sample whose label is known: it goes to the centre whose `component` it came from (the twin)."""
-    return update(state, x, component == label[None], optimizer)
+    gates = _gates(lambda i: component[i] == label, jnp.zeros_like(state.offset[:, 0]))
+    return update(state, x, gates, optimizer)
 
 
 class AverageState(NamedTuple):

@@ -8,11 +8,10 @@ kept at +mu and -mu, half the difference of the two moves is `em.step` at the ra
 
 import jax
 import jax.numpy as jnp
-import optax
 from jaxtyping import Array, Float
 
 from jgmm import lloyd
-from jgmm.lloyd import LloydState
+from jgmm.lloyd import LloydState, Optimizer
 from jgmm.loops import add_up
 
 
@@ -36,12 +35,12 @@ def posterior(
 def step(
     state: LloydState,
     x: Float[Array, "d *runs"],
-    optimizer: optax.GradientTransformation,
+    optimizer: Optimizer,
     *,
     weights: Float[Array, "k *runs"],
     scales: Float[Array, "k *runs"],
     beta: Float[Array, "*runs"],
 ) -> LloydState:
     """Take in one sample."""
-    gate = posterior(state.origin, state.offset, x, weights=weights, scales=scales, beta=beta)
-    return lloyd.update(state, x, gate, optimizer)
+    gates = posterior(state.origin, state.offset, x, weights=weights, scales=scales, beta=beta)
+    return lloyd.update(state, x, gates, optimizer)

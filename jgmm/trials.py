@@ -22,7 +22,7 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float, Integer, Key
 
-from jgmm import em, lanes, lloyd, metrics, pca, rates, seeding, soft, stream
+from jgmm import em, lanes, lloyd, metrics, pca, rates, seeding, soft, stream, tiling
 from jgmm.lanes import LaneState
 from jgmm.loops import add_up
 from jgmm.metrics import CentreError
@@ -30,10 +30,6 @@ from jgmm.mixture import Mixture, replicate
 from jgmm.seeding import Seeding
 from jgmm.stream import Sample
 
-PAD = (
-    32  # runs on a device are padded to a multiple of this: LLVM unrolls a loop over 16, and then takes twice the time
-)
-TILE_BYTES = 2**20  # of the centres, origins and means of the runs that stream together on a CPU: its second cache
 VECTORS = {"xla_cpu_prefer_vector_width": 512}  # a CPU's widest; XLA takes 256 bits unless told
 LEAST_WIDTH = 64  # of a pack, on each device
 WORTH_CUTTING = 1e11  # coordinates (runs x samples x k x d) that must be saved to pay for compiling a narrower program
@@ -128,7 +124,7 @@ def batch(
     if mixture.means.shape[-1] != len(ids):
         raise ValueError(f"the mixture has {mixture.means.shape[-1]} runs, expected {len(ids)}")
     devices = list(devices or jax.devices())
-    step = PAD * len(devices)
+    step = tiling.PAD * len(devices)
     width = -(-len(ids) // step) * step if width is None else width
     if width < len(ids) or width % step:
         raise ValueError(f"width is {width}, expected a multiple of {step} that holds {len(ids)} runs")
@@ -205,7 +201,7 @@ def seed_centres(
         gap, shift = (_per_run_number(x, batch) for x in oja_rate(batch.mixture))
         state = (*state, (gap, shift, jnp.int32(0)))
 
-    draw = block if block <= 32 else stream.BLOCK  # one program for all larger blocks
+    draw = block if block <= 32 else tiling.BLOCK  # one program for all larger blocks
 
     def power(state, count):
         return _power_blocks(state, batch.mixture, jnp.int32(count), jnp.int32(block), draw=draw, mesh=batch.mesh)
@@ -257,15 +253,16 @@ def run_lloyd(
     rate: float | np.ndarray | rates.Polynomial | optax.GradientTransformation,
     checkpoints: Sequence[int],
     twin: bool = False,
-    block: int = stream.BLOCK,
+    block: int = tiling.BLOCK,
     tile: int | None = None,
     progress: Progress | None = None,
 ) -> Record:
     """Streaming Lloyd from `start`, its errors recorded at the start and after each of `checkpoints` samples.
 
     rate: a constant in (0, 1), one for each run, a polynomial schedule, or any optax transformation of gradients of
-    shape (k, d, runs) that treats runs alike and apart. Raises ValueError if it mixes runs, or if a rate is outside
-    (0, 1).
+    shape (k, d, runs) that treats runs alike and apart. block: samples drawn together; tile: runs of a device that
+    stream together (by default what `tiling.tile_width` says on CPU, all of them on GPU); neither changes a result.
+    Raises ValueError if the transformation mixes runs, or if a rate is outside (0, 1).
     """
     algorithm = lloyd_algorithm(batch, start, rate=rate, twin=twin)
     return simulate(
@@ -281,7 +278,7 @@ def run_em(
     beta: float = 1.0,
     checkpoints: Sequence[int],
     twin: bool = False,
-    block: int = stream.BLOCK,
+    block: int = tiling.BLOCK,
     tile: int | None = None,
     progress: Progress | None = None,
 ) -> Record:
@@ -327,7 +324,7 @@ def lloyd_algorithm(
     if gate == "soft":
         parameters |= {"beta": _per_run_number(beta, batch), "weights": batch.mixture.weights}
         parameters["scales"] = batch.mixture.scales
-    centres = lloyd.LloydState(origin, offset, _lay(rule(parameters).init(offset), batch.mesh))
+    centres = _lay(lloyd.init(offset, jnp.zeros_like(offset), rule(parameters)), batch.mesh)._replace(origin=origin)
     averaged = None
     if burn is not None:
         parameters["burn"] = _per_run_number(burn, batch).astype(jnp.int32)
@@ -446,7 +443,7 @@ GATES = {"nearest": _nearest, "soft": _soft, "labelled": _labelled}
 
 
 def _constant_rule(parameters):
-    return optax.sgd(parameters["rate"][None, None])
+    return parameters["rate"]
 
 
 def _polynomial_rule(parameters):
@@ -496,18 +493,6 @@ def _oja_step(state: pca.OjaState, sample: Sample) -> pca.OjaState:
     return pca.oja_step(state, sample.x)
 
 
-def tile_width(k: int, d: int) -> int:
-    """How many runs of a device stream together before the next tile of them does: 32, 64 or 128.
-
-    The state of a tile fits the second cache. The whole stream of a call is a tile's before the next tile's turn, so
-    that 4,096 runs take 16 times as long as 256. No effect on results.
-    """
-    width = 128
-    while width > PAD and 12 * k * d * width > TILE_BYTES:
-        width //= 2
-    return width
-
-
 def _tiled(function: Callable, width: int | None, *args: Any) -> Any:
     """function(*args), some `width` runs after the others. Without a width, all together (a GPU)."""
     leaves, structure = jax.tree.flatten(args)
@@ -515,7 +500,7 @@ def _tiled(function: Callable, width: int | None, *args: Any) -> Any:
     tiles = 1 if width is None else -(-runs // width)
     if tiles == 1:
         return function(*args)
-    each = PAD * -(-runs // (PAD * tiles))
+    each = tiling.PAD * -(-runs // (tiling.PAD * tiles))
 
     def split(x):
         x = jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, tiles * each - runs)], mode="edge")
@@ -535,7 +520,7 @@ def _tiled(function: Callable, width: int | None, *args: Any) -> Any:
 
 def _tile_on(mesh: Mesh, mixture: Mixture, tile: int | None) -> int | None:
     if tile is None and mesh.devices.flat[0].platform == "cpu":
-        return tile_width(*mixture.means.shape[:2])
+        return tiling.tile_width(*mixture.means.shape[:2])
     return tile
 
 
@@ -591,7 +576,7 @@ def _graph(words, basis, mixture, rest, *, graph_points, neighbors, mesh):
         # A few runs at a time: a graph takes graph_points^2 numbers.
         points = jnp.moveaxis(samples.x, 0, 1)
         runs_first = jax.tree.map(lambda a: jnp.moveaxis(a, -1, 0), (basis, points))
-        found, rank = jax.tree.map(lambda a: jnp.moveaxis(a, 0, -1), lax.map(one, runs_first, batch_size=PAD))
+        found, rank = jax.tree.map(lambda a: jnp.moveaxis(a, 0, -1), lax.map(one, runs_first, batch_size=tiling.PAD))
         return words, found, points, rank
 
     return _sharded(shard, mesh, words, basis, mixture, rest)
@@ -680,7 +665,7 @@ def simulate(
     batch: Batch,
     segments: Sequence[Segment],
     *,
-    block: int = stream.BLOCK,
+    block: int = tiling.BLOCK,
     tile: int | None = None,
     progress: Progress | None = None,
 ) -> list[Record]:

@@ -8,7 +8,9 @@ import jax
 import pytest
 from jaxtyping import install_import_hook
 
-jax.config.update("jax_num_cpu_devices", 2)  # before JAX starts
+from jgmm import machine
+
+machine.prepare(devices=2)  # before JAX starts
 KERNELS = ["lanes", "loops", "mixture", "lloyd", "em", "soft", "pca", "stream", "metrics", "seeding", "trials"]
 hook = install_import_hook([f"jgmm.{name}" for name in KERNELS], "beartype.beartype")
 

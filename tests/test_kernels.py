@@ -31,13 +31,24 @@ def test_the_lowest_index_wins_a_tie():
     assert_allclose(centres(state), [[-0.5, 0], [1, 0], [1, 0]])
 
 
+def test_a_constant_rate_is_sgd():
+    rng = np.random.default_rng(3)
+    mean, data = rng.normal(size=(3, 2, 5)).astype(np.float32), rng.normal(size=(40, 2, 5)).astype(np.float32)
+    each = jnp.array([0.01, 0.1, 0.2, 0.5, 0.9], jnp.float32)  # a rate for each run
+    ours, sgd = start(mean, each), start(mean, optax.sgd(each[None, None]))
+    for x in data:
+        ours, sgd = lloyd.step(ours, jnp.asarray(x), each), lloyd.step(sgd, jnp.asarray(x), optax.sgd(each[None, None]))
+    assert_allclose(centres(ours), centres(sgd), atol=1e-6)  # 40 float32 roundings
+
+
 def test_lloyd_is_the_plain_loop():
     rng = np.random.default_rng(0)
     k, d, runs, rate = 4, 3, 16, 0.1
     mean = rng.normal(size=(k, d, runs)).astype(np.float32)
     data = rng.normal(size=(60, d, runs)).astype(np.float32) * 2
-    state, optimizer = start(mean, optax.sgd(rate)), optax.sgd(rate)
-    step = jax.jit(partial(lloyd.step, optimizer=optimizer))
+    each = jnp.full(runs, rate)
+    step = jax.jit(partial(lloyd.step, optimizer=each))
+    state = start(mean, each)
     expected = mean.astype(float)
     for x in data:
         state = step(state, jnp.asarray(x))

@@ -101,6 +101,16 @@ def test_an_unknown_preset_is_told_with_the_nearest():
         spec.load("sead")
 
 
-def test_specs_and_help_need_no_jax():
-    code = "import sys, jgmm.cli; jgmm.cli.spec.cells(jgmm.cli.spec.load('seed')); assert 'jax' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True)
+def test_specs_need_no_jax_and_help_needs_only_the_standard_library():
+    specs = "import sys; from jgmm.study import spec; spec.cells(spec.load('seed')); assert 'jax' not in sys.modules"
+    with_help = """
+import sys
+from jgmm import cli
+try:
+    cli.main(["--help"])
+except SystemExit as end:
+    assert end.code == 0
+assert not {"jax", "numpy", "pydantic", "rich"} & set(sys.modules)
+"""
+    for code in (specs, with_help):
+        subprocess.run([sys.executable, "-c", code], check=True)

@@ -8,7 +8,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 
-from jgmm import lloyd, metrics, mixture, rates, stream, trials
+from jgmm import lloyd, metrics, mixture, rates, stream, tiling, trials
 
 KEY = jax.random.key(11)
 
@@ -58,7 +58,7 @@ def test_checkpoints_and_block_size_do_not_change_a_bit():
 def test_tiles_of_runs_do_not_change_a_bit():
     runs = batch(range(200))  # 128 on each of two devices
     start = trials.offset_start(KEY, runs, 0.5)
-    rate = optax.adam(0.01)  # its state has a count beside the runs' arrays
+    rate = rates.Polynomial(scale=1.0, power=0.6, shift=10.0)  # its state is a scalar count beside the runs' arrays
     whole, *tiled = (
         trials.run_lloyd(runs, start, rate=rate, checkpoints=[3, 40], twin=True, tile=tile) for tile in (128, 32, 96)
     )
@@ -67,11 +67,32 @@ def test_tiles_of_runs_do_not_change_a_bit():
             assert_array_equal(a, b)
 
 
-def test_tiles_fit_the_second_cache():
-    assert [trials.tile_width(k, d) for k, d in ((2, 2), (5, 10), (10, 50), (10, 100), (20, 100))] == [128] * 3 + [
-        64,
-        32,
-    ]
+def test_tiles_of_runs_do_not_change_a_bit_of_em():
+    runs = batch(range(200), mixture.symmetric(3, separation=2.0))
+    start = trials.offset_start(KEY, runs, 0.5)[0]
+    whole, *tiled = (
+        trials.run_em(runs, start, rate=0.05, checkpoints=[3, 40], twin=True, tile=t) for t in (128, 32, 64)
+    )
+    for other in tiled:
+        for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(other), strict=True):
+            assert_array_equal(a, b)
+
+
+def test_tiles_of_runs_do_not_change_a_bit_of_the_seeding(monkeypatch):
+    mix = mixture.box(trials.run_keys(KEY, range(200)), 3, 5, side=100.0, separation=5.0)
+    found = []
+    for tile in (128, 32):
+        monkeypatch.setattr(tiling, "TILE", tile)
+        trials._power_blocks.clear_cache()
+        runs = batch(range(200), mix)
+        found.append(trials.seed_centres(KEY, runs, n=200, block=37, graph_points=40, neighbors=3)[1])
+    for a, b in zip(*found, strict=True):
+        assert_array_equal(a, b)
+
+
+def test_a_tile_keeps_its_state_within_the_bytes_given():
+    widths = {(2, 2): 128, (5, 10): 128, (10, 50): 128, (10, 100): 64, (20, 100): 32, (100, 1000): 32}
+    assert {shape: tiling.tile_width(*shape) for shape in widths} == widths
 
 
 def test_the_compiled_stream_exchanges_nothing_between_devices():

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
+from jgmm import tiling
 from jgmm.study.spec import Cell
 
 TASK_SECONDS = 15.0  # what a kill may cost; estimated
@@ -119,7 +120,8 @@ def _cut(piece: Piece, devices: int, gpu: bool) -> list[Piece]:
 
 
 def _rounded(runs: float, width: int, devices: int) -> int:
-    """About so many runs: a multiple of the width, or what of it fits, 16 on each device at least."""
+    """About so many runs: a multiple of the width, or what of it fits, a device's padding at least."""
     if runs >= width:
         return int(min(runs, TASK_RUNS) // width) * width
-    return max(int(runs) // (16 * devices), 1) * 16 * devices
+    step = tiling.PAD * devices
+    return max(int(runs) // step, 1) * step
