@@ -54,7 +54,7 @@ from jax.sharding import Mesh
 from scipy.sparse import csgraph, csr_array
 from scipy.spatial import cKDTree
 
-from jgmm import mixture, trials
+from jgmm import machine, mixture, trials
 
 numba = timing.optional("numba")
 numba_rivals = timing.optional("numba_rivals") if numba else None
@@ -314,7 +314,7 @@ def main(argv=None):
     if args.runs < 1 or args.rounds < 1 or args.seconds <= 0:
         parser.error("--runs, --rounds and --seconds must be positive")
     jax.config.update("jax_platforms", "cpu")
-    jax.config.update("jax_num_cpu_devices", os.cpu_count())
+    machine.prepare()
     if numba:
         numba.set_num_threads(os.cpu_count())
     else:

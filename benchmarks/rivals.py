@@ -59,7 +59,7 @@ import numpy as np
 import timing
 from jax.sharding import Mesh
 
-from jgmm import mixture, trials
+from jgmm import machine, mixture, trials
 
 numba = timing.optional("numba")
 numba_rivals = timing.optional("numba_rivals") if numba else None
@@ -313,7 +313,7 @@ def main(argv=None):
     if min(args.runs) < 1 or args.rounds < 1 or args.seconds <= 0:
         parser.error("--runs, --rounds and --seconds must be positive")
     jax.config.update("jax_platforms", "cpu")
-    jax.config.update("jax_num_cpu_devices", os.cpu_count())
+    machine.prepare()
     if numba:
         numba.set_num_threads(os.cpu_count())
 

@@ -57,9 +57,9 @@ CHILD = """
 import json, os, platform, resource, sys
 import jax
 jax.config.update("jax_platforms", "cpu")
-jax.config.update("jax_num_cpu_devices", os.cpu_count())
+from jgmm import machine, mixture, trials
+machine.prepare()
 import numpy as np
-from jgmm import mixture, trials
 
 d, k, runs, n = map(int, sys.argv[1:5])
 rate = float(sys.argv[5])
@@ -195,8 +195,10 @@ def throughput(seconds, rounds):
     """Samples a second against runs, d, k, N and devices."""
     import jax
 
+    from jgmm import machine
+
     jax.config.update("jax_platforms", "cpu")
-    jax.config.update("jax_num_cpu_devices", os.cpu_count())
+    machine.prepare()
     found = {}
 
     def section(name, title, cases):

@@ -88,8 +88,8 @@ COMPILE = (
     + """
 import os
 import numpy as np
-from jgmm import mixture, trials
-jax.config.update("jax_num_cpu_devices", os.cpu_count())
+from jgmm import machine, mixture, trials
+machine.prepare()
 d, k = map(int, sys.argv[1:3])
 if len(sys.argv) > 3:
     jax.config.update("jax_compilation_cache_dir", sys.argv[3])

@@ -31,6 +31,8 @@ from pathlib import Path
 import about
 import jax
 
+from jgmm import machine
+
 RESULTS = Path(__file__).parent / "results"
 ONE = """
 runs = 256
@@ -128,7 +130,7 @@ def command(text: str, folder: Path, *options: str) -> dict:
 
 def main() -> None:
     """Run all three, print, and write the JSON."""
-    jax.config.update("jax_num_cpu_devices", 2)
+    machine.prepare()
     folder = Path(tempfile.mkdtemp())
     found: dict = {"environment": {**about.environment(), "jax": jax.__version__}}
     found["packing"] = packing(folder / "packing")

@@ -31,6 +31,11 @@ def prepare(*, devices: int | None = None, cache: Path | None = None) -> None:
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
+def prepared() -> bool:
+    """Whether the compiler has been told to vectorise short loops."""
+    return "xla_cpu_disable_loop_unrolling" in os.environ.get("XLA_FLAGS", "")
+
+
 def cores() -> int:
     """The cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

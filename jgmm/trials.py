@@ -22,7 +22,7 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float, Integer, Key
 
-from jgmm import em, lanes, lloyd, metrics, pca, rates, seeding, soft, stream, tiling
+from jgmm import em, lanes, lloyd, machine, metrics, pca, rates, seeding, soft, stream, tiling
 from jgmm.lanes import LaneState
 from jgmm.loops import add_up
 from jgmm.metrics import CentreError
@@ -519,9 +519,10 @@ def _tiled(function: Callable, width: int | None, *args: Any) -> Any:
 
 
 def _tile_on(mesh: Mesh, mixture: Mixture, tile: int | None) -> int | None:
-    if tile is None and mesh.devices.flat[0].platform == "cpu":
-        return tiling.tile_width(*mixture.means.shape[:2])
-    return tile
+    """The tile that is given, or the measured best: a whole GPU, and on a CPU what its compiler makes of short loops."""
+    if tile is not None or mesh.devices.flat[0].platform != "cpu":
+        return tile
+    return tiling.tile_width(*mixture.means.shape[:2]) if machine.prepared() else tiling.TILE
 
 
 @partial(jax.jit, static_argnames=("step", "block", "tile", "mesh"), compiler_options=VECTORS)
