@@ -29,7 +29,6 @@ Writes benchmarks/results/scaling-py<version>.json. Under ten minutes on two cor
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys

@@ -493,33 +493,33 @@ def _oja_step(state: pca.OjaState, sample: Sample) -> pca.OjaState:
     return pca.oja_step(state, sample.x)
 
 
-def _tiled(function: Callable, width: int | None, *args: Any) -> Any:
-    """function(*args), some `width` runs after the others. Without a width, all together (a GPU)."""
-    leaves, structure = jax.tree.flatten(args)
-    runs = max(leaves, key=jnp.ndim).shape[-1]
+def _tiled(function: Callable, width: int | None, carry: Any, *rest: Any) -> Any:
+    """function(carry, *rest), a carry again, some `width` runs after the others. Without a width, all together (a GPU).
+
+    Tiles read what came in and write what goes out, so the last one may overlap the one before.
+    """
+    runs = max(jax.tree.leaves(carry), key=jnp.ndim).shape[-1]
     tiles = 1 if width is None else -(-runs // width)
     if tiles == 1:
-        return function(*args)
+        return function(carry, *rest)
     each = tiling.PAD * -(-runs // (tiling.PAD * tiles))
 
-    def split(x):
-        x = jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, tiles * each - runs)], mode="edge")
-        return jnp.moveaxis(x.reshape(*x.shape[:-1], tiles, each), -2, 0)
+    def one(index, out):
+        start = jnp.minimum(index * each, runs - each)
+        mine = jax.tree.map(
+            lambda x: lax.dynamic_slice_in_dim(x, start, each, axis=-1) if x.ndim else x, (carry, *rest)
+        )
+        return jax.tree.map(
+            lambda whole, new: lax.dynamic_update_slice_in_dim(whole, new, start, axis=-1) if new.ndim else new,
+            out,
+            function(*mine),
+        )
 
-    def join(x):
-        x = jnp.moveaxis(x, 0, -2)
-        return x.reshape(*x.shape[:-2], tiles * each)[..., :runs]
-
-    def one(mine):
-        own = iter(mine)
-        return function(*jax.tree.unflatten(structure, [next(own) if x.ndim else x for x in leaves]))
-
-    found = lax.map(one, [split(x) for x in leaves if x.ndim])
-    return jax.tree.map(lambda x: join(x) if x.ndim > 1 else x[0], found)
+    return lax.fori_loop(0, tiles, one, carry)
 
 
 def _tile_on(mesh: Mesh, mixture: Mixture, tile: int | None) -> int | None:
-    """The tile that is given, or the measured best: a whole GPU, and on a CPU what its compiler makes of short loops."""
+    """The tile that is given, or the measured best: on a CPU as its compiler takes short loops, on a GPU everything."""
     if tile is not None or mesh.devices.flat[0].platform != "cpu":
         return tile
     return tiling.tile_width(*mixture.means.shape[:2]) if machine.prepared() else tiling.TILE

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import jax
 import pytest
 
 from jgmm import machine
@@ -25,6 +26,13 @@ OURS = "xla_cpu_disable_loop_unrolling=true,xla_cpu_small_while_loop_byte_thresh
 def test_our_compiler_options_join_those_that_are_there(flags, expected):
     assert machine.with_compiler_options(flags) == expected
     assert machine.with_compiler_options(expected) == expected
+
+
+def test_it_is_too_late_once_jax_has_started():
+    assert len(jax.devices()) == 2
+    with pytest.raises(RuntimeError, match="jax_num_cpu_devices"):
+        machine.prepare(devices=3)
+    assert machine.prepared()
 
 
 def test_the_cache_is_where_the_user_says_or_among_their_caches(monkeypatch, tmp_path):
