@@ -1,8 +1,24 @@
 r"""What does one wait for besides the stream?
 
-A printout:
+A printout (part of it; 2 cores of a virtual AMD EPYC with AVX2, shared with other work, JAX 0.12.0.1):
 
-PRINTOUT
+    processes, s
+    python                  0.02
+    import jax              0.81
+    import jgmm.trials      1.04
+    jgmm --help             0.06   (target: 0.3)
+    matplotlib's fonts      0.19
+
+    jgmm run tiny.toml: 8.38 s (off), 8.89 s (cold), 5.28 s (warm)
+
+    compile, s: the first call less the second
+        d    k  cache  compile   batch  compiled  read
+        2    2    off     3.03    0.51        22     0
+        2    2   cold     3.57    0.58        22     0
+        2    2   warm     1.27    0.11         0    22
+       10    5    off     3.38    0.53        22     0
+       10    5   cold     3.96    0.53        22     0
+       10    5   warm     1.59    0.12         0    22
 
 Targets: `jgmm --help` in 0.3 s; no program compiled in the second start of a preset.
 
