@@ -4,7 +4,9 @@ Nothing here changes a result. All of it is for the process as a whole, so it is
 makes it, and so can a script, before it first asks JAX for anything.
 """
 
+import hashlib
 import os
+import platform
 from pathlib import Path
 
 import jax
@@ -42,9 +44,23 @@ def cores() -> int:
 
 
 def cache_folder() -> Path:
-    """Where the command line keeps compiled programs: JAX_COMPILATION_CACHE_DIR, or `jgmm/xla` of the user's caches."""
+    """Where the command line keeps compiled programs: JAX_COMPILATION_CACHE_DIR, or `jgmm/xla` of the user's caches.
+
+    There each kind of CPU has a folder: a home may be shared by machines, and one's programs can be another's illegal
+    instructions, of which XLA only warns.
+    """
     given = os.environ.get("JAX_COMPILATION_CACHE_DIR")
-    return Path(given) if given else platformdirs.user_cache_path("jgmm") / "xla"
+    return Path(given) if given else platformdirs.user_cache_path("jgmm") / "xla" / _cpu()
+
+
+def _cpu() -> str:
+    """A name for what this CPU can do."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    told = sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))})
+    return hashlib.sha256("\n".join([platform.machine(), platform.processor(), *told]).encode()).hexdigest()[:12]
 
 
 def with_compiler_options(flags: str) -> str:

@@ -39,7 +39,11 @@ def test_the_cache_is_where_the_user_says_or_among_their_caches(monkeypatch, tmp
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path))
     assert machine.cache_folder() == tmp_path
     monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR")
-    assert machine.cache_folder().parts[-2:] == ("jgmm", "xla")
+    here = machine.cache_folder()
+    assert here.parts[-3:-1] == ("jgmm", "xla")
+    monkeypatch.setattr(machine.platform, "machine", lambda: "another")  # a home may be shared
+    assert machine.cache_folder().parent == here.parent
+    assert machine.cache_folder() != here
 
 
 SPEC = """
