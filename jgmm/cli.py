@@ -165,7 +165,7 @@ def _stored(folder: Path) -> "Study":
 
 
 def _start_jax(arguments: argparse.Namespace, x64: bool) -> None:
-    """JAX as `machine.prepare` sets it up; compiled programs are kept in the user's cache without --no-cache."""
+    """JAX as `machine.prepare` sets it up; --no-cache keeps no compiled programs."""
     machine = importlib.import_module("jgmm.machine")
     machine.prepare(cache=None if arguments.no_cache else machine.cache_folder())
     importlib.import_module("jax").config.update("jax_enable_x64", x64)

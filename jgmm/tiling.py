@@ -1,7 +1,8 @@
 """How runs are padded, put in tiles and fed block by block. None of it has an effect on results. Needs no JAX.
 
-Measured with 256 runs on two cores of an AMD EPYC (Zen 3), JAX 0.12, with `machine.prepare`: M samples a second at
-tiles of 32, 64, 128 runs are 45, 43, 43 at (d, k) = (10, 5), 6.5, 6.2, 6.0 at (50, 10), 215, 222, 250 at (2, 2).
+Measured with 256 runs on two shared cores of an AMD EPYC (Zen 3), JAX 0.12, with `machine.prepare`: M samples a second
+at tiles of 32 runs and of 128 are 46 to 51 and 41 at (d, k) = (10, 5), 6.4 to 6.7 and 5.6 at (50, 10), 1.7 and 1.4 at
+(100, 20), 302 and 276 to 367 at (2, 2).
 """
 
 PAD = 32  # runs of a device are a multiple of this: loops over 16 become single numbers, twice as slow

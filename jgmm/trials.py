@@ -261,7 +261,8 @@ def run_lloyd(
 
     rate: a constant in (0, 1), one for each run, a polynomial schedule, or any optax transformation of gradients of
     shape (k, d, runs) that treats runs alike and apart. block: samples drawn together; tile: runs of a device that
-    stream together (by default what `tiling.tile_width` says on CPU, all of them on GPU); neither changes a result.
+    stream together (by default what `tiling.tile_width` says on a CPU made ready by `machine.prepare`, 128 on another,
+    all of them on a GPU); neither changes a result.
     Raises ValueError if the transformation mixes runs, or if a rate is outside (0, 1).
     """
     algorithm = lloyd_algorithm(batch, start, rate=rate, twin=twin)
@@ -324,7 +325,7 @@ def lloyd_algorithm(
     if gate == "soft":
         parameters |= {"beta": _per_run_number(beta, batch), "weights": batch.mixture.weights}
         parameters["scales"] = batch.mixture.scales
-    centres = _lay(lloyd.init(offset, jnp.zeros_like(offset), rule(parameters)), batch.mesh)._replace(origin=origin)
+    centres = lloyd.LloydState(origin, offset, _lay(lloyd.optimizer_state(rule(parameters), offset), batch.mesh))
     averaged = None
     if burn is not None:
         parameters["burn"] = _per_run_number(burn, batch).astype(jnp.int32)
