@@ -53,9 +53,8 @@ def next_bits(state: LaneState) -> tuple[LaneState, UInt32[Array, "lanes *runs"]
     s0, s1, s2, s3 = state
     bits = _rotate(s0 + s3, 7) + s0
     shifted = s1 << 9
-    s2, s3 = s2 ^ s0, s3 ^ s1
-    s1, s0 = s1 ^ s2, s0 ^ s3
-    return LaneState(s0, s1, s2 ^ shifted, _rotate(s3, 11)), bits
+    s3 = s3 ^ s1
+    return LaneState(s0 ^ s3, s1 ^ (s2 ^ s0), s2 ^ (s0 ^ shifted), _rotate(s3, 11)), bits
 
 
 def uniform(bits: UInt32[Array, "*shape"]) -> Float[Array, "*shape"]:

@@ -81,13 +81,13 @@ def update(
     optimizer: Optimizer,
 ) -> LloydState:
     """Pull each centre towards the sample with the weight that its gate (0 to 1) gives it."""
-    pull = state.offset - (x[None] - state.origin)
+    pull = (x[None] - state.origin) - state.offset  # as `nearest` has it, so that registers hold it once
     if isinstance(optimizer, optax.GradientTransformation):
-        updates, after = optimizer.update(gates[:, None] * pull, state.optimizer, state.offset)
+        updates, after = optimizer.update(gates[:, None] * -pull, state.optimizer, state.offset)
         return LloydState(state.origin, optax.apply_updates(state.offset, updates), after)
     # A loop, so that the product is made once for each centre and not for each of its coordinates.
     gains = lax.fori_loop(0, len(gates), lambda i, gains: gains.at[i].multiply(optimizer), gates)
-    return LloydState(state.origin, state.offset - gains[:, None] * pull, state.optimizer)
+    return LloydState(state.origin, state.offset + gains[:, None] * pull, state.optimizer)
 
 
 def step(state: LloydState, x: Float[Array, "d *runs"], optimizer: Optimizer) -> LloydState:

@@ -70,6 +70,20 @@ def draw(state: LaneState, mixture: Mixture, *, block: int) -> tuple[LaneState, 
     return state, Sample(x[:d], lanes.choose(word, steps, index))
 
 
+def draw_one(state: LaneState, mixture: Mixture, steps: Int[Array, "k_less_1 *runs"]) -> tuple[LaneState, Sample]:
+    """The next sample of every run as `draw` has it, for registers; `steps` are the weights' `lanes.thresholds`."""
+    d = mixture.means.shape[1]
+    half = (d + 1) // 2
+    state, bits = lanes.next_bits(state)
+    word = lanes.label_word(bits[:1])
+    normals = jnp.concatenate(lanes.normal_pair(bits[1 : 1 + half], bits[1 + half :]))[:d]
+    centre = jnp.concatenate([lanes.choose(word, steps, mixture.means[:, j]) for j in range(d)])
+    scale = lanes.choose(word, steps, mixture.scales)
+    index = lax.broadcasted_iota(jnp.int32, mixture.weights.shape, 0)
+    x = centre + scale * normals.astype(scale.dtype)
+    return state, Sample(x, lanes.choose(word, steps, index)[0])
+
+
 def _words(state: LaneState, count: int) -> tuple[LaneState, UInt32[Array, "count lanes *runs"]]:
     """The next `count` words of every lane; several steps a trip cut the traffic of the state."""
     return lax.scan(lambda words, _: lanes.next_bits(words), state, None, length=count, unroll=4)
@@ -96,6 +110,24 @@ def fold(
 
     lane_state, state = lax.fori_loop(0, (count + block - 1) // block, consume, (lane_state, state))
     return skip(lane_state, count % block), state
+
+
+def fold_one_by_one(
+    step: Callable[[State, Sample], State],
+    lane_state: LaneState,
+    state: State,
+    mixture: Mixture,
+    steps: Int[Array, "k_less_1 *runs"],
+    count: Int[Array, ""] | int,
+) -> tuple[LaneState, State]:
+    """`fold`, but a sample is drawn when it is consumed: for `registers`, where nothing is fused into its readers."""
+
+    def one(_, carry):
+        words, state = carry
+        words, sample = draw_one(words, mixture, steps)
+        return words, step(state, sample)
+
+    return lax.fori_loop(0, count, one, (lane_state, state))
 
 
 def skip(lane_state: LaneState, count: Int[Array, ""] | int) -> LaneState:

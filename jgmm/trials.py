@@ -7,6 +7,7 @@ every device, so that a run alone takes the same vector instructions, and gives 
 A stream is driven from the host in calls of about half a second, so that it can be watched and stopped.
 """
 
+import importlib
 import time
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
@@ -22,7 +23,8 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float, Integer, Key
 
-from jgmm import em, lanes, lloyd, machine, metrics, pca, rates, seeding, soft, stream, tiling
+from jgmm import em, kernels, lanes, lloyd, machine, metrics, pca, rates, registers, seeding, soft, stream, tiling
+from jgmm.kernels import Choice
 from jgmm.lanes import LaneState
 from jgmm.loops import add_up
 from jgmm.metrics import CentreError
@@ -61,6 +63,7 @@ class Record(NamedTuple):
 
     An estimate i is set against the component `component[i]` that its start was matched to: `displacement` is its last
     distance from that mean, as a vector. The twin is the same start fed the same samples with every label known.
+    `kernel` says what drove the stream, and why; None where none was streamed.
     """
 
     samples: np.ndarray  # (checkpoints,)
@@ -72,6 +75,7 @@ class Record(NamedTuple):
     start_sq: np.ndarray  # its squared length, as component
     twin_sq: np.ndarray | None  # squared error of the twin, shape (checkpoints, runs)
     twin_displacement: np.ndarray | None  # as centres
+    kernel: Choice | None = None
 
 
 class State(NamedTuple):
@@ -177,6 +181,7 @@ def seed_centres(
     graph_points: int,
     neighbors: int,
     method: str = "block",
+    kernel: str = "auto",
     progress: Progress | None = None,
 ) -> tuple[Batch, Seeding, GraphExample]:
     """Algorithm 2 on the first n samples of every run; the batch returned stands behind them.
@@ -184,8 +189,9 @@ def seed_centres(
     `n - graph_points` samples go through block power iteration in blocks of `block` (what is left of the last block is
     drawn and not used), the last `graph_points` through the neighbour graph. The result keeps the padded runs; the
     example is the first run's graph. method: "block" (the paper's), or "oja" for Oja's rule in its place, at the rate
-    of `oja_rate`, orthonormalised after each block.
-    Raises ValueError if k > d, if the sizes leave no block or no graph, or for an unknown method.
+    of `oja_rate`, orthonormalised after each block. kernel: as in `run_lloyd`.
+    Raises ValueError if k > d, if the sizes leave no block or no graph, for an unknown method, or for a kernel that
+    cannot be.
     """
     k, d = batch.mixture.means.shape[:2]
     check_seeding(k=k, d=d, n=n, block=block, graph_points=graph_points, neighbors=neighbors)
@@ -201,10 +207,11 @@ def seed_centres(
         gap, shift = (_per_run_number(x, batch) for x in oja_rate(batch.mixture))
         state = (*state, (gap, shift, jnp.int32(0)))
 
-    draw = block if block <= 32 else tiling.BLOCK  # one program for all larger blocks
+    chosen = {"kernel": choose_seeding_kernel(batch, kernel, method=method).kernel}
+    chosen["draw"] = block if block <= 32 else tiling.BLOCK  # one program for all larger blocks
 
     def power(state, count):
-        return _power_blocks(state, batch.mixture, jnp.int32(count), jnp.int32(block), draw=draw, mesh=batch.mesh)
+        return _power_blocks(state, batch.mixture, (jnp.int32(count), jnp.int32(block)), mesh=batch.mesh, **chosen)
 
     words, basis, *_ = _drive(power, state, blocks, block * batch.num_runs, progress)
     sizes = {"graph_points": graph_points, "neighbors": neighbors, "mesh": batch.mesh}
@@ -255,6 +262,7 @@ def run_lloyd(
     twin: bool = False,
     block: int = tiling.BLOCK,
     tile: int | None = None,
+    kernel: str = "auto",
     progress: Progress | None = None,
 ) -> Record:
     """Streaming Lloyd from `start`, its errors recorded at the start and after each of `checkpoints` samples.
@@ -262,13 +270,14 @@ def run_lloyd(
     rate: a constant in (0, 1), one for each run, a polynomial schedule, or any optax transformation of gradients of
     shape (k, d, runs) that treats runs alike and apart. block: samples drawn together; tile: runs of a device that
     stream together (by default what `tiling.tile_width` says on a CPU made ready by `machine.prepare`, 128 on another,
-    all of them on a GPU); neither changes a result.
-    Raises ValueError if the transformation mixes runs, or if a rate is outside (0, 1).
+    all of them on a GPU); neither changes a result. kernel: "scan", a step at a time; "fused", many samples in one
+    launch (an NVIDIA GPU; see `kernels`); "auto", fused where it can be and pays. The bits are the same; floats differ
+    by roundings.
+    Raises ValueError if the transformation mixes runs, if a rate is outside (0, 1), or if the kernel cannot be.
     """
     algorithm = lloyd_algorithm(batch, start, rate=rate, twin=twin)
-    return simulate(
-        algorithm, batch, [Segment(batch.num_runs, tuple(checkpoints))], block=block, tile=tile, progress=progress
-    )[0]
+    segments = [Segment(batch.num_runs, tuple(checkpoints))]
+    return simulate(algorithm, batch, segments, block=block, tile=tile, kernel=kernel, progress=progress)[0]
 
 
 def run_em(
@@ -281,17 +290,17 @@ def run_em(
     twin: bool = False,
     block: int = tiling.BLOCK,
     tile: int | None = None,
+    kernel: str = "auto",
     progress: Progress | None = None,
 ) -> Record:
     """Streaming EM for a symmetric pair from `start` (an estimate of either mean), as `run_lloyd`.
 
     Errors are those of the one estimate, up to sign. Raises ValueError if a mixture is not a balanced pair at +m and
-    -m, if beta is not positive, or if a rate is outside (0, 1).
+    -m, if beta is not positive, if a rate is outside (0, 1), or if the kernel cannot be.
     """
     algorithm = em_algorithm(batch, start, rate=rate, beta=beta, twin=twin)
-    return simulate(
-        algorithm, batch, [Segment(batch.num_runs, tuple(checkpoints))], block=block, tile=tile, progress=progress
-    )[0]
+    segments = [Segment(batch.num_runs, tuple(checkpoints))]
+    return simulate(algorithm, batch, segments, block=block, tile=tile, kernel=kernel, progress=progress)[0]
 
 
 def lloyd_algorithm(
@@ -526,38 +535,112 @@ def _tile_on(mesh: Mesh, mixture: Mixture, tile: int | None) -> int | None:
     return tiling.tile_width(*mixture.means.shape[:2]) if machine.prepared() else tiling.TILE
 
 
-@partial(jax.jit, static_argnames=("step", "block", "tile", "mesh"), compiler_options=VECTORS)
-def _advance(carry, parameters, mixture, count, *, step, block, tile, mesh):
-    def shard(carry, parameters, mixture, count):
+@partial(jax.jit, static_argnames=("step", "block", "tile", "kernel", "mesh"), compiler_options=VECTORS)
+def _advance(carry, parameters, mixture, count, *, step, block, tile, kernel, mesh):
+    def fused(carry, parameters, mixture, count):
+        return _fused().advance(carry, parameters, mixture, count, step=step, interpret=kernel != "fused")
+
+    def scanned(carry, parameters, mixture, count):
         def fold(carry, parameters, mixture):
             words, state = carry
             return stream.fold(lambda s, x: step(s, x, parameters), words, state, mixture, count, block=block)
 
         return _tiled(fold, _tile_on(mesh, mixture, tile), carry, parameters, mixture)
 
-    return _sharded(shard, mesh, carry, parameters, mixture, count)
+    return _sharded(scanned if kernel == "scan" else fused, mesh, carry, parameters, mixture, count)
 
 
-@partial(jax.jit, static_argnames=("draw", "mesh"), compiler_options=VECTORS)
-def _power_blocks(carry, mixture, count, block, *, draw, mesh):
-    def shard(carry, mixture, count, block):
-        return _tiled(partial(power, count=count, block=block), _tile_on(mesh, mixture, None), carry, mixture)
+@partial(jax.jit, static_argnames=("draw", "kernel", "mesh"), compiler_options=VECTORS)
+def _power_blocks(carry, mixture, counts, *, draw, kernel, mesh):
+    def fused(carry, mixture, counts):
+        return _fused().power_blocks(carry, mixture, counts, blocks=_blocks, interpret=kernel != "fused")
 
-    def power(carry, mixture, *, count, block):
-        def one(_, carry):
-            words, basis = carry
-            words, state = stream.fold(_pca_step, words, pca.init(basis), mixture, block, block=draw)
-            return words, pca.end_block(state).basis
+    def scanned(carry, mixture, counts):
+        def power(carry, mixture):
+            def fold(step, words, state, count):
+                return stream.fold(step, words, state, mixture, count, block=draw)
 
-        def one_oja(_, carry):
-            words, basis, (gap, shift, seen) = carry
-            state = pca.OjaState(basis, gap, shift, seen)
-            words, state = stream.fold(_oja_step, words, state, mixture, block, block=draw)
-            return words, pca.orthonormalize(state.basis), (gap, shift, state.seen)
+            return _blocks(fold, carry, counts)
 
-        return lax.fori_loop(0, count, one if len(carry) == 2 else one_oja, carry)
+        return _tiled(power, _tile_on(mesh, mixture, None), carry, mixture)
 
-    return _sharded(shard, mesh, carry, mixture, count, block)
+    return _sharded(scanned if kernel == "scan" else fused, mesh, carry, mixture, counts)
+
+
+def _blocks(fold, carry, counts):
+    """Blocks of the power iteration, or of Oja's rule: how many, and the samples of each, are `counts`."""
+    count, block = counts
+
+    def one(_, carry):
+        words, basis = carry
+        words, state = fold(_pca_step, words, pca.init(basis), block)
+        return words, pca.end_block(state).basis
+
+    def one_oja(_, carry):
+        words, basis, (gap, shift, seen) = carry
+        words, state = fold(_oja_step, words, pca.OjaState(basis, gap, shift, seen), block)
+        return words, pca.orthonormalize(state.basis), (gap, shift, state.seen)
+
+    return lax.fori_loop(0, count, one if len(carry) == 2 else one_oja, carry)
+
+
+def _fused():
+    return importlib.import_module("jgmm.fused")  # Pallas, where it is used only
+
+
+def choose_kernel(algorithm: Algorithm, batch: Batch, kernel: str) -> Choice:
+    """What drives this stream, and why; `kernel` is auto, fused or scan. Raises ValueError if it cannot be."""
+    carry, given = (batch.lanes, algorithm.state), (batch.mixture, algorithm.parameters)
+    state = algorithm.state
+    shared = [x.origin for x in (state.centres, state.twin) if x is not None and x.origin.ndim == 3]  # the means
+    numbers = _numbers((carry, given)) - _numbers(shared)
+
+    def obstacle() -> str | None:
+        count = jnp.int32(1)
+        program = partial(_advance, step=algorithm.step, block=tiling.BLOCK, tile=None, kernel="fused", mesh=batch.mesh)
+        return _no_origin(algorithm, batch) or _not_on_vectors(
+            program, carry, algorithm.parameters, batch.mixture, count
+        )
+
+    return _choose(batch, kernel, numbers, obstacle)
+
+
+def choose_seeding_kernel(batch: Batch, kernel: str, *, method: str = "block") -> Choice:
+    """`choose_kernel` of the power iteration."""
+    k, d = batch.mixture.means.shape[:2]
+    numbers = _numbers((batch.lanes, batch.mixture)) + (2 if method == "block" else 1) * k * d
+    return _choose(batch, kernel, numbers, lambda: None)
+
+
+def _choose(batch: Batch, kernel: str, numbers: int, obstacle: Callable[[], str | None]) -> Choice:
+    means, device = batch.mixture.means, batch.mesh.devices.flat[0]
+    told = {"device": device, "numbers": numbers, "runs": batch.num_runs, "dtype": means.dtype}
+    choice = kernels.choose(kernel, **told)
+    return kernels.choose(kernel, **told, obstacle=obstacle()) if choice.kernel == "fused" else choice
+
+
+def _numbers(tree: Any) -> int:
+    """Of 32 bits, for each run."""
+    return sum(int(np.prod(x.shape[:-1])) for x in jax.tree.leaves(tree))
+
+
+def _no_origin(algorithm: Algorithm, batch: Batch) -> str | None:
+    """Why the centres' origins are not the means of their components, if they are not."""
+    origin, component = algorithm.state.centres.origin, algorithm.parameters["component"]
+    if origin.ndim == 3 and not bool(
+        jnp.all(origin == jnp.take_along_axis(batch.mixture.means, component[:, None], 0))
+    ):
+        return "the centres are not held relative to their components' means"
+    return None
+
+
+def _not_on_vectors(program: Callable, *arguments: Any) -> str | None:
+    """Why this cannot be done in registers, if it cannot."""
+    try:
+        jax.eval_shape(program, *arguments)
+    except registers.NotOnVectors as error:
+        return str(error)
+    return None
 
 
 @partial(jax.jit, static_argnames=("mesh",))
@@ -669,13 +752,14 @@ def simulate(
     *,
     block: int = tiling.BLOCK,
     tile: int | None = None,
+    kernel: str = "auto",
     progress: Progress | None = None,
 ) -> list[Record]:
     """Stream a batch whose runs are the segments side by side, each to its own last checkpoint; a record for each.
 
     Segments may differ in length: give the longest first, so that the run axis can be cut as the others end. A segment
-    that has ended streams on unseen until then. Raises ValueError if the segments are not the batch, if checkpoints do
-    not increase, or if a longer segment follows a shorter one.
+    that has ended streams on unseen until then. kernel: as in `run_lloyd`. Raises ValueError if the segments are not
+    the batch, if checkpoints do not increase, if a longer segment follows a shorter one, or if the kernel cannot be.
     """
     sizes = [segment.num_runs for segment in segments]
     lengths = [segment.checkpoints[-1] if segment.checkpoints else 0 for segment in segments]
@@ -688,6 +772,7 @@ def simulate(
             raise ValueError(f"checkpoints are {list(segment.checkpoints)}, expected increasing positive sample counts")
     edges = np.concatenate([[0], np.cumsum(sizes)])
     places = [slice(int(a), int(b)) for a, b in pairwise(edges)]
+    chosen = choose_kernel(algorithm, batch, kernel)
     first = _first_of(algorithm, batch)
     carry, mixture, parameters = (batch.lanes, algorithm.state), batch.mixture, algorithm.parameters
     found: list[list[tuple[CentreError, np.ndarray | None]]] = [[] for _ in segments]
@@ -700,8 +785,8 @@ def simulate(
             carry, mixture, parameters = _lay(_first((carry, mixture, parameters), width=width), batch.mesh)
 
         def call(carry, count, mixture=mixture, parameters=parameters):
-            step, mesh = algorithm.step, batch.mesh
-            return _advance(carry, parameters, mixture, jnp.int32(count), step=step, block=block, tile=tile, mesh=mesh)
+            static = {"step": algorithm.step, "block": block, "tile": tile, "kernel": chosen.kernel, "mesh": batch.mesh}
+            return _advance(carry, parameters, mixture, jnp.int32(count), **static)
 
         carry = _drive(call, carry, stop - here, active, progress)
         here = stop
@@ -715,7 +800,7 @@ def simulate(
             if lengths[i] == stop:
                 ends[i] = {name: value[..., place] for name, value in last.items()}
     return [
-        _record(segment, records, end, {name: value[..., place] for name, value in first.items()})
+        _record(segment, records, end, {name: value[..., place] for name, value in first.items()}, chosen)
         for segment, records, end, place in zip(segments, found, ends, places, strict=True)
     ]
 
@@ -757,7 +842,9 @@ def _ends(state: State) -> dict[str, np.ndarray]:
     return {name: np.asarray(value, np.float64) for name, value in values.items()}
 
 
-def _record(segment: Segment, found: list, end: dict[str, np.ndarray], first: dict[str, np.ndarray]) -> Record:
+def _record(
+    segment: Segment, found: list, end: dict[str, np.ndarray], first: dict[str, np.ndarray], kernel: Choice
+) -> Record:
     errors, twins = zip(*found, strict=True)
     return Record(
         samples=np.array([0, *segment.checkpoints]),
@@ -767,4 +854,5 @@ def _record(segment: Segment, found: list, end: dict[str, np.ndarray], first: di
         **first,
         twin_sq=None if twins[0] is None else np.stack(twins),
         twin_displacement=end.get("twin_displacement"),
+        kernel=kernel,
     )
