@@ -49,8 +49,8 @@ def run(arguments: argparse.Namespace) -> int:
     _start_jax(arguments, study.x64)
     command = importlib.import_module("jgmm.study.command")
     if arguments.dry_run:
-        return command.dry_run(study, out, spec_folder=folder)
-    return command.run(study, out, spec_folder=folder, fresh=arguments.fresh)
+        return command.dry_run(study, out, spec_folder=folder, kernel=arguments.kernel)
+    return command.run(study, out, spec_folder=folder, fresh=arguments.fresh, kernel=arguments.kernel)
 
 
 def _check_not_fewer(out: Path, runs: int) -> None:
@@ -79,7 +79,8 @@ def show(arguments: argparse.Namespace) -> int:
     if not 0 <= arguments.run_id < study.runs:
         raise ValueError(f"--run is {arguments.run_id}, expected 0 to {study.runs - 1}")
     _start_jax(arguments, study.x64)
-    importlib.import_module("jgmm.study.command").show(study, known[arguments.cell], arguments.run_id, arguments.dir)
+    command, cell = importlib.import_module("jgmm.study.command"), known[arguments.cell]
+    command.show(study, cell, arguments.run_id, arguments.dir, kernel=arguments.kernel)
     return 0
 
 
@@ -117,16 +118,22 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--max-runs", type=_count, metavar="R", help="the most runs that --precision may add up to")
     command.add_argument("--dry-run", action="store_true", help="say what it would take, and write nothing")
     command.add_argument("--x64", action="store_true", help="compute in float64")
-    command.add_argument("--no-cache", action="store_true", help="neither read nor keep compiled programs")
+    _add_jax_options(command)
     command = commands.add_parser("report", help="rebuild summary, figures and report from the stored cells")
     command.add_argument("dir", type=Path, metavar="DIR")
     command = commands.add_parser("show", help="replay one run with its trajectory")
     command.add_argument("dir", type=Path, metavar="DIR")
     command.add_argument("cell", metavar="CELL")
     command.add_argument("--run", type=int, required=True, dest="run_id", metavar="I")
-    command.add_argument("--no-cache", action="store_true", help="neither read nor keep compiled programs")
+    _add_jax_options(command)
     commands.add_parser("presets", help="list the presets")
     return parser
+
+
+def _add_jax_options(command: argparse.ArgumentParser) -> None:
+    kernel = "how samples are streamed: fused (one launch for many, on a GPU), scan, or auto (default)"
+    command.add_argument("--kernel", choices=("auto", "fused", "scan"), default="auto", help=kernel)
+    command.add_argument("--no-cache", action="store_true", help="neither read nor keep compiled programs")
 
 
 def _whole(low: int, what: str):

@@ -23,16 +23,20 @@ from jax import lax
 from jax.extend import core
 
 CALLS = ("jit", "pjit", "closed_call", "custom_jvp_call", "custom_vjp_call", "checkpoint")
-MOVES = ("broadcast_in_dim", "reshape", "squeeze", "expand_dims", "slice", "dynamic_slice", "dynamic_update_slice")
-MOVES += ("concatenate", "transpose", "rev", "gather", "scatter")
+SAME = ("copy", "copy_p", "stop_gradient", "optimization_barrier", "reshard", "pvary", "pcast", "mesh_cast")
+MOVES = (
+    *("broadcast_in_dim", "reshape", "squeeze", "expand_dims", "concatenate", "transpose", "rev", "gather", "scatter"),
+    *("slice", "dynamic_slice", "dynamic_update_slice"),
+)
 SCATTERS = {"scatter-mul": operator.mul, "scatter-add": operator.add}
 REDUCTIONS = {"reduce_sum": lax.add, "reduce_prod": lax.mul, "reduce_max": lax.max, "reduce_min": lax.min}
 REDUCTIONS |= {"reduce_and": lax.bitwise_and, "reduce_or": lax.bitwise_or}
-ELEMENTWISE = ("add", "sub", "mul", "div", "rem", "neg", "sign", "abs", "max", "min", "clamp", "square", "integer_pow")
-ELEMENTWISE += ("sqrt", "rsqrt", "exp", "exp2", "log", "log2", "tanh", "logistic", "sin", "cos", "erf", "pow")
-ELEMENTWISE += ("and", "or", "xor", "not", "shift_left", "shift_right_logical", "shift_right_arithmetic")
-ELEMENTWISE += ("eq", "ne", "lt", "le", "gt", "ge", "select_n", "convert_element_type", "bitcast_convert_type")
-SAME = ("copy", "copy_p", "stop_gradient", "optimization_barrier", "reshard", "pvary", "pcast", "mesh_cast")
+ELEMENTWISE = (
+    *("add", "sub", "mul", "div", "rem", "neg", "sign", "abs", "max", "min", "clamp", "square", "integer_pow", "pow"),
+    *("sqrt", "rsqrt", "exp", "exp2", "log", "log2", "tanh", "logistic", "sin", "cos", "erf"),
+    *("and", "or", "xor", "not", "shift_left", "shift_right_logical", "shift_right_arithmetic"),
+    *("eq", "ne", "lt", "le", "gt", "ge", "select_n", "convert_element_type", "bitcast_convert_type"),
+)
 
 
 class NotOnVectors(ValueError):
@@ -69,7 +73,7 @@ def vectors(value: Entries, *, runs: int) -> list[jax.Array]:
 def _evaluate(jaxpr: Any, constants: Sequence[Any], arguments: Sequence[Any], runs: int) -> list[Any]:
     known: dict[Any, Any] = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*constants, *arguments], strict=True))
 
-    def read(name):
+    def read(name: Any) -> Any:
         return np.asarray(name.val, name.aval.dtype) if isinstance(name, core.Literal) else known[name]
 
     for equation in jaxpr.eqns:

@@ -207,11 +207,12 @@ def seed_centres(
         gap, shift = (_per_run_number(x, batch) for x in oja_rate(batch.mixture))
         state = (*state, (gap, shift, jnp.int32(0)))
 
-    chosen = {"kernel": choose_seeding_kernel(batch, kernel, method=method).kernel}
-    chosen["draw"] = block if block <= 32 else tiling.BLOCK  # one program for all larger blocks
+    chosen = choose_seeding_kernel(batch, kernel, method=method).kernel
+    draw = block if block <= 32 else tiling.BLOCK  # one program for all larger blocks
 
     def power(state, count):
-        return _power_blocks(state, batch.mixture, (jnp.int32(count), jnp.int32(block)), mesh=batch.mesh, **chosen)
+        counts = jnp.int32(count), jnp.int32(block)
+        return _power_blocks(state, batch.mixture, counts, draw=draw, kernel=chosen, mesh=batch.mesh)
 
     words, basis, *_ = _drive(power, state, blocks, block * batch.num_runs, progress)
     sizes = {"graph_points": graph_points, "neighbors": neighbors, "mesh": batch.mesh}
@@ -315,6 +316,8 @@ def lloyd_algorithm(
 ) -> Algorithm:
     """Centres that each sample pulls: `gate` is nearest (Lloyd), soft (posterior, `beta` as in `soft`) or labelled.
 
+    A soft gate knows the weight and scale of the component that its estimate's start was matched to.
+
     burn: for each run, how many first iterates its average leaves out; None takes the last iterate as the estimate.
     Raises ValueError as `run_lloyd` does, and for an unknown gate.
     """
@@ -332,8 +335,8 @@ def lloyd_algorithm(
         rule = _constant_rule
         parameters["rate"] = _per_run(rate, batch)
     if gate == "soft":
-        parameters |= {"beta": _per_run_number(beta, batch), "weights": batch.mixture.weights}
-        parameters["scales"] = batch.mixture.scales
+        known = (jnp.take_along_axis(x, component, axis=0) for x in (batch.mixture.weights, batch.mixture.scales))
+        parameters |= dict(zip(("weights", "scales"), known, strict=True), beta=_per_run_number(beta, batch))
     centres = lloyd.LloydState(origin, offset, _lay(lloyd.optimizer_state(rule(parameters), offset), batch.mesh))
     averaged = None
     if burn is not None:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, wait
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple, NoReturn, TypeVar
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 import jax
 import numpy as np
@@ -32,7 +32,7 @@ BYTES_PER_ROW = 40  # of a cell's file, compressed: the presets have 21 to 62, d
 T = TypeVar("T")
 
 
-def run(study: Study, out: Path, *, spec_folder: Path, fresh: bool) -> int:
+def run(study: Study, out: Path, *, spec_folder: Path, fresh: bool, kernel: str = "auto") -> int:
     """Simulate what is missing in `out`, report, and print the verdicts. 0 done, 3 unfinished, 130 interrupted."""
     console = Console(stderr=True, soft_wrap=True)
     started = time.perf_counter()
@@ -45,10 +45,9 @@ def run(study: Study, out: Path, *, spec_folder: Path, fresh: bool) -> int:
     stopper = _Stopper(console)
     try:
         with stopper, _Meter(console) as progress:
-            watched = {"progress": progress, "stop": stopper.asked}
-            done = stopper.watch(
-                lambda: runner.run_study(study, out, environment(), spec_folder=spec_folder, fresh=fresh, **watched)
-            )
+            asked: dict[str, Any] = {"spec_folder": spec_folder, "fresh": fresh, "kernel": kernel}
+            asked |= {"progress": progress, "stop": stopper.asked}
+            done = stopper.watch(lambda: runner.run_study(study, out, environment(), **asked))
     except (runner.Stopped, _NotYetStopped) as stopped:
         _say_left(console, study, out, spec_folder)
         status = 130 if stopper.signal == signal.SIGINT else 3
@@ -63,6 +62,8 @@ def run(study: Study, out: Path, *, spec_folder: Path, fresh: bool) -> int:
     stored = spec.load(str(out / "study.toml"))
     timing = {"seconds": round(done.seconds, 2), "samples": done.samples} if done.computed else None
     written = report.write(out, stored, spec_folder, timing=timing)
+    for line in written.kernels:
+        console.print(f"kernel {line}", highlight=False, markup=False)
     _print(written, quiet_cells=stored.report != "seed")
     console.print(
         f"{out / 'report.html'}  ({time.perf_counter() - started:.1f} s in all)", highlight=False, soft_wrap=True
@@ -70,8 +71,9 @@ def run(study: Study, out: Path, *, spec_folder: Path, fresh: bool) -> int:
     return 0
 
 
-def dry_run(study: Study, out: Path, *, spec_folder: Path) -> int:
+def dry_run(study: Study, out: Path, *, spec_folder: Path, kernel: str = "auto") -> int:
     """Print what a run would take, from a short pilot; write nothing."""
+    runner.check_kernel(study, kernel)
     console = Console(width=None if sys.stdout.isatty() else 150)
     named = spec.named_cells(study, spec_folder)
     cells = list(named.values())
@@ -79,13 +81,14 @@ def dry_run(study: Study, out: Path, *, spec_folder: Path) -> int:
     stored = runner.stored(out, named).cells
     todo = runner.to_do(named, stored, runner.wanted_runs(study, named, stored))
     devices = jax.devices()
-    tasks = plan.tasks(todo, devices=len(devices), gpu=devices[0].platform == "gpu")
+    gpu = devices[0].platform == "gpu"
+    tasks = plan.tasks(todo, devices=len(devices), gpu=gpu)
     samples = sum(runner.samples_of(task) for task in tasks)
     size = sum((p.high - p.low) * _bytes_per_run(p.cell) for p in todo)
     largest = max((cell.k * cell.d for cell in cells), default=1)
-    width = max(plan.pack_width(c.k, c.d, c.n, devices=len(devices), gpu=False) for c in cells)
+    width = max(plan.pack_width(c.k, c.d, c.n, devices=len(devices), gpu=gpu) for c in cells)
     memory = (500e6 + 60 * width * largest + 16 * max((p.high - p.low for p in todo), default=0)) / 1e9
-    pilots = _pilot(study, todo, len(devices), spec_folder)
+    pilots = _pilot(study, todo, spec_folder, kernel)
     streams = sum(task.seconds for task in tasks) * (
         float(np.mean([p.slowness for p in pilots.values()])) if pilots else 1.0
     )
@@ -102,6 +105,8 @@ def dry_run(study: Study, out: Path, *, spec_folder: Path) -> int:
     console.print(
         f"time       about {seconds:.0f} s on {kind} ({streams:.0f} s of streams, {programs} programs to compile)"
     )
+    for line in dict.fromkeys(f"{p.driven.kernel}" for p in pilots.values() if p.driven.kernel):
+        console.print(f"kernel     {line}", markup=False)
     target = study.precision or 0.01
     table = Table(title=f"runs for a relative standard error of {target:g}, from a pilot of each part's least k d")
     for name in ("part", "cells", "pilot runs", "of samples", "relative sd of a run", "runs"):
@@ -125,23 +130,25 @@ class Pilot(NamedTuple):
     whole_n: int  # of the cell; the pilot's stream is cut to what a few seconds allow
     spread: inference.Mean | None  # standard deviation of a run's squared error over its mean; None: there is none
     slowness: float  # seconds over those that the plan estimates
+    driven: runner.Driven
 
 
-def _pilot(study: Study, todo: list[plan.Piece], devices: int, folder: Path) -> dict[str, Pilot]:
+def _pilot(study: Study, todo: list[plan.Piece], folder: Path, kernel: str) -> dict[str, Pilot]:
     """A pilot for each part, its streams cut to what a few seconds allow."""
     found = {}
+    devices, gpu = len(jax.devices()), jax.devices()[0].platform == "gpu"
     parts = list(dict.fromkeys(piece.cell.part for piece in todo))
     for part in parts:
         cell = min((p.cell for p in todo if p.cell.part == part), key=lambda c: (c.k * c.d, c.n))
-        runs = plan.pack_width(cell.k, cell.d, 10**9, devices=devices, gpu=False)
-        allowed = PILOT_SECONDS / len(parts) * devices / max(plan.cost(cell, runs, seeded=True), 1e-12)
+        runs = plan.pack_width(cell.k, cell.d, 10**9, devices=devices, gpu=gpu)
+        allowed = PILOT_SECONDS / len(parts) * devices / max(plan.cost(cell, runs, seeded=True, gpu=gpu), 1e-12)
         short = _shortened(cell, allowed)
-        error, seconds = runner.pilot(study, short, runs, folder)
+        error, seconds, driven = runner.pilot(study, short, runs, folder, kernel=kernel)
         error = error[np.isfinite(error)]
         known = len(error) > 1 and error.mean() > 0
         spread = inference.standard_deviation(error / error.mean()) if known else None
-        slowness = seconds * devices / plan.cost(short, runs, seeded=True)
-        found[part] = Pilot(runs, short.n, cell.n, spread, slowness)
+        slowness = seconds * devices / plan.cost(short, runs, seeded=True, gpu=gpu)
+        found[part] = Pilot(runs, short.n, cell.n, spread, slowness, driven)
     return found
 
 
@@ -153,9 +160,10 @@ def _shortened(cell: Cell, allowed: float) -> Cell:
     return cell.model_copy(update={"n": n, "checkpoints": (n,)})
 
 
-def show(study: Study, cell: Cell, run_id: int, folder: Path) -> None:
+def show(study: Study, cell: Cell, run_id: int, folder: Path, *, kernel: str = "auto") -> None:
     """Print one run's trajectory."""
-    table = runner.replay(study, cell, run_id, spec_folder=folder)
+    runner.check_kernel(study, kernel)
+    table = runner.replay(study, cell, run_id, spec_folder=folder, kernel=kernel)
     names = ("samples", "error_sq", "error_sum", "error_max", "lost")
     columns = [np.asarray(table[name]) for name in names]
     rate = cell.rate_name if cell.rate is None else f"{cell.rate:g}"

@@ -42,6 +42,7 @@ class Written(NamedTuple):
     laws: verdict.LawVerdict | None
     look: int
     ignored: list[str]
+    kernels: list[str]
     data: list[CellData]
 
 
@@ -82,9 +83,21 @@ def write(folder: Path, study: Study, spec_folder: Path | None = None, *, timing
     total = sum(len(item.ok) for item in data)
     stamp = time.strftime("%Y-%m-%dT%H:%M:%S%z")
     store.record_look(folder, {"look": look, "runs": total, "time": stamp, **(timing or {}), "verdicts": said})
-    written = Written(headline, summary, fits, figures, verdicts, law, look, done.ignored, data)
+    kernels = kernel_lines(folder, set(named))
+    written = Written(headline, summary, fits, figures, verdicts, law, look, done.ignored, kernels, data)
     store.write_text(folder / "report.html", _page(folder, study, data, written, pairs, floors))
     return written
+
+
+def kernel_lines(folder: Path, named: set[str]) -> list[str]:
+    """What drove the streams and the seedings of these cells, each with its reason, device and runs of cells."""
+    count: dict[str, int] = {}
+    for row in store.kernels(folder):
+        for what, kernel, reason in (("stream", "kernel", "reason"), ("seeding", "seeding_kernel", "seeding_reason")):
+            if row["cell"] in named and row[kernel]:
+                line = f"{row[kernel]} ({what}, {row['device']}): {row[reason]}"
+                count[line] = count.get(line, 0) + int(row["high"]) - int(row["low"])
+    return [f"{line}; {runs} runs of cells" for line, runs in count.items()]
 
 
 def _look(folder: Path, study: Study, data: list[CellData]) -> int:

@@ -14,12 +14,13 @@ import jax
 import numpy as np
 import pyarrow.parquet as pq
 
+from jgmm import kernels
 from jgmm.study import inference, plan, spec, store
 from jgmm.study.plan import Piece, Task
 from jgmm.study.spec import Cell, Study
-from jgmm.study.work import Meter, Receipt, Stopped, build_mixture, canary, pilot, replay, study_keys, work
+from jgmm.study.work import Driven, Meter, Receipt, Stopped, build_mixture, canary, pilot, replay, study_keys, work
 
-__all__ = ["Report", "Stopped", "canary", "pilot", "replay", "run_study", "samples_of", "study_keys"]
+__all__ = ["Driven", "Report", "Stopped", "canary", "pilot", "replay", "run_study", "samples_of", "study_keys"]
 
 Pieces = dict[str, list[store.Stored]]  # what is stored of each cell
 Progress = Callable[[str, int, int], None]  # (cells done and what runs, samples consumed by now, samples in all)
@@ -45,6 +46,7 @@ def run_study(
     executor: Executor | None = None,
     spec_folder: Path = Path(),
     fresh: bool = False,
+    kernel: str = "auto",
     progress: Progress = lambda name, done, total: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Report:
@@ -52,12 +54,16 @@ def run_study(
 
     executor: anything that speaks `concurrent.futures.Executor` (a process pool, loky, a Dask client's
     `get_executor()`), its workers on the same file system; by default this process, on all of its devices. A study
-    with a precision goes through its rounds until every cell has it or is at the cap.
-    Raises ValueError for a cell that cannot run or a folder that cannot be used, Stopped when `stop()` turns true.
+    with a precision goes through its rounds until every cell has it or is at the cap. kernel: auto, fused or scan (see
+    `kernels`); what was taken, and why, is told in kernels.csv.
+    Raises ValueError for a cell or kernel that cannot run, or a folder that cannot be used, Stopped when `stop()` turns
+    true.
     """
     started = time.perf_counter()
     named = spec.named_cells(study, spec_folder)
     check_mixtures(study, named.values(), spec_folder)
+    if executor is None:
+        check_kernel(study, kernel)
     study = store.claim(out, study, {"canary": canary(study.seed), **(environment or {})}, fresh=fresh)
     for layout in {cell.layout for cell in named.values() if cell.layout_hash}:
         if not (out / layout).exists() or (out / layout).read_bytes() != (spec_folder / layout).read_bytes():
@@ -72,7 +78,8 @@ def run_study(
     while True:
         for name, runs in wanted.items():
             _join_if_whole(out, name, pieces, runs)
-        receipts, failures = _compute(study, out, to_do(named, pieces, wanted), wanted, executor, meter, pieces)
+        todo = to_do(named, pieces, wanted)
+        receipts, failures = _compute(study, out, todo, wanted, executor, kernel, meter, pieces)
         computed += sum(receipt.high - receipt.low for receipt in receipts)
         more = wanted_runs(study, named, pieces)
         if failures or more == wanted:
@@ -108,6 +115,12 @@ def check_mixtures(study: Study, cells: Iterable[Cell], spec_folder: Path = Path
         build_mixture(cell, keys.mixture, range(min(study.runs, 64)), spec_folder)
 
 
+def check_kernel(study: Study, kernel: str) -> None:
+    """Raises ValueError if this kernel cannot be on this device."""
+    dtype = np.float64 if study.x64 else np.float32
+    kernels.choose(kernel, device=jax.devices()[0], numbers=0, runs=study.runs, dtype=dtype)
+
+
 def wanted_runs(study: Study, named: Mapping[str, Cell], pieces: Pieces) -> dict[str, int]:
     """The runs that each cell should have, from what is stored: the first declared round at which it is precise."""
     if study.precision is None:
@@ -141,7 +154,7 @@ def _precision(values: np.ndarray) -> float:
     return found.standard_error / found.value
 
 
-def _compute(study, out, todo, wanted, executor, meter, pieces) -> tuple[list[Receipt], list[str]]:
+def _compute(study, out, todo, wanted, executor, kernel, meter, pieces) -> tuple[list[Receipt], list[str]]:
     """Do these pieces, here or by the executor, and join what is then whole."""
     devices = jax.devices()
     here = {"devices": len(devices), "gpu": devices[0].platform == "gpu"} if executor is None else {"devices": 1}
@@ -155,7 +168,8 @@ def _compute(study, out, todo, wanted, executor, meter, pieces) -> tuple[list[Re
 
     def take(found: list[Receipt]) -> None:
         receipts.extend(found)
-        for name, low, high in found:
+        store.record_kernels(out, found)
+        for name, low, high, _ in found:
             made = store.Stored(store.place(out, name, low, high, wanted[name]), low, high)
             pieces[name] = sorted([*pieces.get(name, []), made], key=lambda p: p.low)
             _join_if_whole(out, name, pieces, wanted[name])
@@ -165,9 +179,11 @@ def _compute(study, out, todo, wanted, executor, meter, pieces) -> tuple[list[Re
 
     if executor is None:
         for study_, out_, task, wanted_ in payloads:
-            take(work(study_, out_, task, wanted_, meter))
+            take(work(study_, out_, task, wanted_, meter, kernel=kernel))
     else:
-        futures: dict[Future, Task] = {executor.submit(work, *payload): payload[2] for payload in payloads}
+        futures: dict[Future, Task] = {
+            executor.submit(work, *payload, kernel=kernel): payload[2] for payload in payloads
+        }
         try:
             for future in as_completed(futures):
                 task = futures[future]

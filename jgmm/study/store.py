@@ -4,11 +4,14 @@
     cells/ID.parquet               the finished runs of a cell, 0 to R - 1
     tiles/ID.LOW-HIGH.parquet      runs LOW to HIGH - 1 of a cell that is not finished
     looks.json                     each time that results were looked at: with how many runs, and what was concluded
+    kernels.csv                    what computed which runs: the device, the kernels of stream and seeding, and why
 
 What is done is counted from the files, never from a plan: a file counts if its own metadata says which cell and runs it
 holds and its rows agree. Files are written under a temporary name and renamed.
 """
 
+import csv
+import io
 import json
 import os
 import re
@@ -24,7 +27,7 @@ import tomli_w
 from jgmm.study.spec import Study
 
 TABLES = ("summary.parquet", "summary.csv", "fits.csv", "verdicts.csv", "paired.csv")
-OWNED = ("study.toml", "looks.json", *TABLES, "report.html")
+OWNED = ("study.toml", "looks.json", "kernels.csv", *TABLES, "report.html")
 OWNED_FOLDERS = {
     "cells": ("*.parquet",),
     "tiles": ("*.parquet",),
@@ -176,6 +179,31 @@ def record_look(folder: Path, look: dict) -> None:
     if past and past[-1]["runs"] == look["runs"]:
         past.pop()
     write_text(folder / "looks.json", json.dumps([*past, look], indent=1))
+
+
+KERNELS = ("cell", "low", "high", "device", "kernel", "reason", "seeding_kernel", "seeding_reason")
+
+
+def record_kernels(folder: Path, receipts: Iterable) -> None:
+    """Add a line for each receipt of a task (`work.Receipt`)."""
+    path = folder / "kernels.csv"
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    if not path.is_file():
+        writer.writerow(KERNELS)
+    for name, low, high, (device, *choices) in receipts:
+        writer.writerow([name, low, high, device, *(word for choice in choices for word in choice or ("", ""))])
+    with path.open("a") as file:
+        file.write(text.getvalue())
+
+
+def kernels(folder: Path) -> list[dict[str, str]]:
+    """The lines of kernels.csv; a line that a kill cut short is left out."""
+    path = folder / "kernels.csv"
+    if not path.is_file():
+        return []
+    with path.open(newline="") as file:
+        return [row for row in csv.DictReader(file) if None not in row.values() and None not in row]
 
 
 def _replace(path: Path, write) -> None:

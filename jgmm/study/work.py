@@ -17,6 +17,7 @@ import optax
 import pyarrow as pa
 
 from jgmm import lanes, lloyd, mixture, rates, trials
+from jgmm.kernels import Choice
 from jgmm.mixture import Mixture
 from jgmm.study import plan, store, tables
 from jgmm.study.plan import Piece, Task
@@ -31,12 +32,21 @@ class Keys(NamedTuple):
     start: jax.Array
 
 
+class Driven(NamedTuple):
+    """What computed some runs: on which device, by which kernels and why."""
+
+    device: str
+    kernel: Choice | None  # of the stream; None where a cell has none
+    seeding: Choice | None  # of the power iteration; None where a cell has no seeding
+
+
 class Receipt(NamedTuple):
     """What a task stored of a cell."""
 
     cell: str
     low: int
     high: int
+    driven: Driven
 
 
 class Stopped(Exception):
@@ -80,62 +90,98 @@ def build_mixture(cell: Cell | MixtureFields, key: jax.Array, run_ids: Sequence[
     return mixture.given(np.load(folder / cell.layout), weights=weights, scales=scales)
 
 
-def work(study: Study, out: Path, task: Task, wanted: dict[str, int], meter: Meter | None = None) -> list[Receipt]:
-    """Compute a task and store it; what is finished is stored even when it is stopped half way."""
-    found: dict[Cell, list[tuple[int, pa.Table]]] = {}
+class _Found(NamedTuple):
+    """The table of some runs of a cell, the first of them `low`."""
+
+    low: int
+    table: pa.Table
+    driven: Driven
+
+
+def work(
+    study: Study,
+    out: Path,
+    task: Task,
+    wanted: dict[str, int],
+    meter: Meter | None = None,
+    *,
+    kernel: str = "auto",
+) -> list[Receipt]:
+    """Compute a task and store it; what is finished is stored even when it is stopped half way.
+
+    kernel: auto, fused or scan (`kernels`). Raises ValueError if it cannot be.
+    """
+    found: dict[Cell, list[_Found]] = {}
     try:
         with jax.enable_x64(study.x64):
-            _compute_task(study, out, task, found, meter or Meter())
+            _compute_task(study, out, task, found, meter or Meter(), kernel)
     finally:
         receipts = _store(study, out, found, wanted)
     return receipts
 
 
-def replay(study: Study, cell: Cell, run_id: int, *, spec_folder: Path = Path(), checkpoints: int = 40) -> pa.Table:
-    """One run alone, its errors at many checkpoints; the last row is the stored one."""
+def replay(
+    study: Study,
+    cell: Cell,
+    run_id: int,
+    *,
+    spec_folder: Path = Path(),
+    checkpoints: int = 40,
+    kernel: str = "auto",
+) -> pa.Table:
+    """One run alone, its errors at many checkpoints; the last row is the stored one if the kernel is the same."""
     steps = {max(1, cell.n * i // checkpoints) for i in range(1, checkpoints + 1)} if cell.checkpoints else ()
     dense = cell.model_copy(update={"checkpoints": tuple(sorted({*steps, *cell.checkpoints}))})
     piece = Piece(dense, run_id, run_id + 1)
-    return _alone(study, piece, spec_folder)
+    return _alone(study, piece, spec_folder, kernel).table
 
 
-def pilot(study: Study, cell: Cell, runs: int, folder: Path) -> tuple[np.ndarray, float]:
-    """Squared errors of a few runs of a cell at its last checkpoint, and the seconds they took once compiled."""
-    _alone(study, Piece(cell, 0, runs), folder)
+class Pilot(NamedTuple):
+    """Squared errors of a few runs of a cell at its last checkpoint, the seconds they took once compiled, by what."""
+
+    error_sq: np.ndarray
+    seconds: float
+    driven: Driven
+
+
+def pilot(study: Study, cell: Cell, runs: int, folder: Path, *, kernel: str = "auto") -> Pilot:
+    """A few runs of a cell; nothing is stored."""
+    _alone(study, Piece(cell, 0, runs), folder, kernel)
     started = time.perf_counter()
-    table = _alone(study, Piece(cell, 0, runs), folder)
+    found = _alone(study, Piece(cell, 0, runs), folder, kernel)
     seconds = time.perf_counter() - started
-    return table["error_sq"].to_numpy()[cell.rows - 1 :: cell.rows].astype(float), seconds
+    return Pilot(found.table["error_sq"].to_numpy()[cell.rows - 1 :: cell.rows].astype(float), seconds, found.driven)
 
 
-def _alone(study: Study, piece: Piece, folder: Path) -> pa.Table:
-    """The table of a piece that nothing is streamed beside; nothing is stored."""
+def _alone(study: Study, piece: Piece, folder: Path, kernel: str) -> _Found:
+    """A piece that nothing is streamed beside; nothing is stored."""
     keys = study_keys(study.seed)
-    start = _seed_range(study, None, folder, [piece], keys, Meter()) if piece.cell.seeding else None
-    found: dict[Cell, list] = {}
-    _stream_pack(study, folder, [piece], keys, start, found, Meter())
-    return found[piece.cell][0][1]
+    start = _seed_range(study, None, folder, [piece], keys, Meter(), kernel) if piece.cell.seeding else None
+    found: dict[Cell, list[_Found]] = {}
+    _stream_pack(study, folder, [piece], keys, start, found, Meter(), kernel)
+    return found[piece.cell][0]
 
 
-def _store(study: Study, out: Path, found: dict, wanted: dict[str, int]) -> list[Receipt]:
+def _store(study: Study, out: Path, found: dict[Cell, list[_Found]], wanted: dict[str, int]) -> list[Receipt]:
     """Neighbouring runs of a cell go into one file."""
     receipts = []
     for cell, parts in found.items():
         name, rows = cell.identifier(study.seed, study.x64), cell.rows
-        runs: list[tuple[int, list[pa.Table]]] = []
+        runs: list[list[_Found]] = []
         here = -1
-        for low, table in sorted(parts, key=lambda part: part[0]):
-            if low != here:
-                runs.append((low, []))
-            runs[-1][1].append(table)
-            here = low + table.num_rows // rows
-        for low, pieces in runs:
-            stored = store.write_runs(out, name, low, pa.concat_tables(pieces), rows, wanted[name])
-            receipts.append(Receipt(name, stored.low, stored.high))
+        for part in sorted(parts, key=lambda part: part.low):
+            if part.low != here:
+                runs.append([])
+            runs[-1].append(part)
+            here = part.low + part.table.num_rows // rows
+        for pieces in runs:
+            table = pa.concat_tables([piece.table for piece in pieces])
+            stored = store.write_runs(out, name, pieces[0].low, table, rows, wanted[name])
+            receipts.append(Receipt(name, stored.low, stored.high, pieces[0].driven))
     return receipts
 
 
-def _compute_task(study: Study, out: Path, task: Task, found: dict, meter: Meter) -> None:
+def _compute_task(study: Study, out: Path, task: Task, found: dict, meter: Meter, kernel: str) -> None:
     devices = jax.devices()
     keys = study_keys(study.seed)
     seeded = task.pieces[0].cell.seeding is not None
@@ -150,17 +196,17 @@ def _compute_task(study: Study, out: Path, task: Task, found: dict, meter: Meter
     ]
     if not seeded:
         for pack in _packed(chunks, width):
-            _stream_pack(study, out, pack, keys, None, found, meter)
+            _stream_pack(study, out, pack, keys, None, found, meter, kernel)
         return
     for low in sorted({piece.low for piece in chunks}):
         mine = [piece for piece in chunks if piece.low == low]
-        start = _seed_range(study, out, out, mine, keys, meter)
+        start = _seed_range(study, out, out, mine, keys, meter, kernel)
         programs: dict[tuple, list[Piece]] = {}
         for piece in mine:
             programs.setdefault(piece.cell.program_fields(), []).append(piece)
         for pieces in programs.values():
             for pack in _packed(sorted(pieces, key=lambda p: -p.cell.n), width):
-                _stream_pack(study, out, pack, keys, start, found, meter)
+                _stream_pack(study, out, pack, keys, start, found, meter, kernel)
 
 
 def _packed(pieces: Sequence[Piece], width: int) -> list[list[Piece]]:
@@ -186,6 +232,7 @@ class _Start(NamedTuple):
     words: lanes.LaneState
     means: np.ndarray
     per_run: dict[str, np.ndarray]
+    kernel: Choice  # of the power iteration
 
 
 @lru_cache(maxsize=1024)
@@ -197,7 +244,9 @@ def _drawn_mixture(fields: MixtureFields, seed: int, low: int, high: int, folder
     return _mixture(*(map(np.asarray, built) if built.means.ndim == 3 else map(spread, built)))
 
 
-def _seed_range(study: Study, out: Path | None, folder: Path, pieces: list[Piece], keys: Keys, meter: Meter) -> _Start:
+def _seed_range(
+    study: Study, out: Path | None, folder: Path, pieces: list[Piece], keys: Keys, meter: Meter, kernel: str
+) -> _Start:
     """The start of these runs; the first run's graph goes to `out` as an example."""
     cell, low, high = pieces[0]
     assert cell.seeding is not None
@@ -205,7 +254,8 @@ def _seed_range(study: Study, out: Path | None, folder: Path, pieces: list[Piece
     mixed = _drawn_mixture(cell.mixture_fields(), study.seed, low, high, folder)
     batch = trials.batch(keys.lanes, range(low, high), mixed)
     sizes = cell.seeding.model_dump()
-    batch, found, example = trials.seed_centres(keys.start, batch, **sizes, progress=meter)
+    chosen = trials.choose_seeding_kernel(batch, kernel, method=cell.seeding.method)
+    batch, found, example = trials.seed_centres(keys.start, batch, **sizes, kernel=kernel, progress=meter)
     real = slice(high - low)
     per_run = {
         "components": np.asarray(found.num_components)[real],
@@ -217,10 +267,12 @@ def _seed_range(study: Study, out: Path | None, folder: Path, pieces: list[Piece
         for piece in pieces:
             store.write_table(out / "examples" / f"{piece.cell.identifier(study.seed, study.x64)}.parquet", table)
     words = _words(*(np.asarray(word)[..., real] for word in batch.lanes))
-    return _Start(words, np.asarray(found.means)[..., real], per_run)
+    return _Start(words, np.asarray(found.means)[..., real], per_run, chosen)
 
 
-def _stream_pack(study, out, pack: list[Piece], keys: Keys, start: _Start | None, found: dict, meter: Meter) -> None:
+def _stream_pack(
+    study, out, pack: list[Piece], keys: Keys, start: _Start | None, found: dict, meter: Meter, kernel: str
+) -> None:
     """Stream the pieces of a pack side by side and keep their tables."""
     first = pack[0].cell
     meter.begin(first.part if first.algorithm == "seeding" else f"{first.part} n={first.n}")
@@ -236,13 +288,16 @@ def _stream_pack(study, out, pack: list[Piece], keys: Keys, start: _Start | None
         words = _words(*(np.concatenate([word] * len(pack), axis=-1) for word in start.words))
         batch = trials.lay_out(ids, mixed, words, width=width)
         means = trials.lay_like(np.concatenate([start.means] * len(pack), axis=-1), batch)
-    records = _simulate(pack, batch, means, meter)
+    records = _simulate(pack, batch, means, meter, kernel)
     for piece, record, mine in zip(pack, records, mixtures, strict=True):
         table = tables.run_table(piece, mine, record, start.per_run if start else {})
-        found.setdefault(piece.cell, []).append((piece.low, table))
+        driven = Driven(jax.devices()[0].device_kind, record.kernel, start.kernel if start else None)
+        found.setdefault(piece.cell, []).append(_Found(piece.low, table, driven))
 
 
-def _simulate(pack: list[Piece], batch: trials.Batch, start: jax.Array, meter: Meter) -> list[trials.Record]:
+def _simulate(
+    pack: list[Piece], batch: trials.Batch, start: jax.Array, meter: Meter, kernel: str
+) -> list[trials.Record]:
     cells = [piece.cell for piece in pack]
     sizes = [piece.high - piece.low for piece in pack]
     cell = cells[0]
@@ -269,7 +324,7 @@ def _simulate(pack: list[Piece], batch: trials.Batch, start: jax.Array, meter: M
             twin=tables.has_twin(cell),
         )
     segments = [trials.Segment(size, c.checkpoints) for size, c in zip(sizes, cells, strict=True)]
-    return trials.simulate(algorithm, batch, segments, progress=meter)
+    return trials.simulate(algorithm, batch, segments, kernel=kernel, progress=meter)
 
 
 def _rate(cells: list[Cell], each: Callable):
