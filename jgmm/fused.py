@@ -20,7 +20,7 @@ from jax.experimental import pallas as pl
 from jax.experimental.pallas import mosaic_gpu as plgpu
 from jaxtyping import Array, Int
 
-from jgmm import lanes, registers, stream
+from jgmm import lanes, loops, registers, stream
 from jgmm.mixture import Mixture
 
 THREADS = 128  # runs of a program: Mosaic's smallest, four warps
@@ -115,7 +115,8 @@ def launch(function: Callable, carry: Any, given: Any, counts: Any, interpret: b
     shapes = [
         jax.ShapeDtypeStruct((*jnp.shape(x)[:-1], THREADS) if jnp.ndim(x) else (), jnp.result_type(x)) for x in leaves
     ]
-    closed = jax.make_jaxpr(lambda *flat: jax.tree.leaves(function(*jax.tree.unflatten(tree, flat))))(*shapes)
+    with loops.written_out():
+        closed = jax.make_jaxpr(lambda *flat: jax.tree.leaves(function(*jax.tree.unflatten(tree, flat))))(*shapes)
 
     def kernel(*refs):
         mine = pl.ds(lax.axis_index("program") * THREADS, THREADS)

@@ -77,15 +77,15 @@ def label_word(bits: UInt32[Array, "*shape"]) -> Int[Array, "*shape"]:
     return (bits >> 1).astype(jnp.int32)
 
 
-def choose(word: Int[Array, "b *runs"], steps: Int[Array, "k_less_1 *runs"], options: Array) -> Array:
-    """options[i] for the component i of each `label_word`: (b, *runs) from (k, *runs).
+def choose(word: Int[Array, "b *shape"], steps: Int[Array, "k_less_1 *shape"], options: Array) -> Array:
+    """options[i] for the component i of each `label_word`: (b, *shape) from (k, *shape), axes of length 1 spread.
 
     The comparison replaces an index: k - 1 selects in registers where a gather would be scalar on CPU.
     """
     chosen = options[:1]
     for i in range(len(options) - 1):
         chosen = jnp.where(word > steps[i][None], options[i + 1][None], chosen)
-    return jnp.broadcast_to(chosen, word.shape)
+    return jnp.broadcast_to(chosen, np.broadcast_shapes(chosen.shape, word.shape))
 
 
 class Coefficients(NamedTuple):

@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 import optax
-from jax import lax
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
+from jgmm import loops
 from jgmm.loops import add_up
 
 WRITTEN_OUT = 100  # distances of at most so many terms, k d, are one expression; measured with 128 runs on CPU
@@ -60,7 +60,7 @@ def nearest(
     unroll = d if k * d <= WRITTEN_OUT else 1
     distances = add_up(d, lambda j: ((x[None, j] - origin[:, j]) - offset[:, j]) ** 2, zero, unroll=unroll)
     first = distances[0], jnp.zeros(distances[0].shape, jnp.int32)
-    _, winner = lax.fori_loop(1, k, closer, first)
+    _, winner = loops.repeat(1, k, closer, first)
     return _gates(lambda i: winner == i, zero)
 
 
@@ -71,7 +71,7 @@ def _gates(hit: Callable[..., Bool[Array, "*runs"]], zero: Float[Array, "k *runs
     distances with it (half of the update's time at d = k = 2).
     """
     one = jnp.ones_like(zero[0])
-    return lax.fori_loop(0, len(zero), lambda i, gates: gates.at[i].set(jnp.where(hit(i), one, 0)), zero)
+    return loops.rows(len(zero), lambda i: jnp.where(hit(i), one, 0), zero[0])
 
 
 def update(
@@ -86,7 +86,7 @@ def update(
         updates, after = optimizer.update(gates[:, None] * -pull, state.optimizer, state.offset)
         return LloydState(state.origin, optax.apply_updates(state.offset, updates), after)
     # A loop, so that the product is made once for each centre and not for each of its coordinates.
-    gains = lax.fori_loop(0, len(gates), lambda i, gains: gains.at[i].multiply(optimizer), gates)
+    gains = loops.rows(len(gates), lambda i: gates[i] * optimizer, gates[0])
     return LloydState(state.origin, state.offset + gains[:, None] * pull, state.optimizer)
 
 

@@ -1,17 +1,53 @@
-"""Sums over a short axis as a loop.
+"""Short loops over components and coordinates: loops indeed on a CPU, written out for a GPU.
 
-XLA's CPU reductions along an axis that is not the last are scalar, 4 times slower than this loop, and a loop's carry is
-never fused into (and computed again by) each of its readers. The order of the additions is fixed, so the bits are too.
+On a CPU, XLA's reductions along an axis that is not the last are scalar, 4 times slower than a loop, and a loop's carry
+is never fused into (and computed again by) each of its readers. On a GPU every trip of a loop launches its kernels
+again. The order of the additions is the same, so a run's bits do not depend on what is beside it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TypeVar
 
+import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
+
+State = TypeVar("State")
+
+_written_out = ContextVar("written_out", default=False)
+
+
+@contextmanager
+def written_out() -> Iterator[None]:
+    """What is traced here has its short loops written out."""
+    before = _written_out.set(True)
+    try:
+        yield
+    finally:
+        _written_out.reset(before)
+
+
+def repeat(low: int, high: int, body: Callable[..., State], start: State, *, unroll: int = 1) -> State:
+    """state <- body(i, state) for i = low, ..., high - 1."""
+    if not _written_out.get():
+        return lax.fori_loop(low, high, body, start, unroll=unroll)
+    for i in range(low, high):
+        start = body(i, start)
+    return start
 
 
 def add_up(
     count: int, term: Callable[..., Float[Array, "*shape"]], zero: Float[Array, "*shape"], *, unroll: int = 1
 ) -> Float[Array, "*shape"]:
     """zero + term(0) + ... + term(count - 1), in this order."""
-    return lax.fori_loop(0, count, lambda j, total: total + term(j), zero, unroll=unroll)
+    return repeat(0, count, lambda j, total: total + term(j), zero, unroll=unroll)
+
+
+def rows(count: int, row: Callable[..., Float[Array, "*shape"]], zero: Float[Array, "*shape"]) -> Array:
+    """row(0), ..., row(count - 1) stacked; `zero` has their shape and dtype."""
+    if _written_out.get():
+        return jnp.stack([row(i) for i in range(count)])
+    start = jnp.zeros((count, *zero.shape), zero.dtype)
+    return lax.fori_loop(0, count, lambda i, found: found.at[i].set(row(i)), start)

@@ -74,7 +74,8 @@ def _evaluate(jaxpr: Any, constants: Sequence[Any], arguments: Sequence[Any], ru
     known: dict[Any, Any] = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*constants, *arguments], strict=True))
 
     def read(name: Any) -> Any:
-        return np.asarray(name.val, name.aval.dtype) if isinstance(name, core.Literal) else known[name]
+        dtype = name.aval.dtype
+        return np.asarray(name.val, dtype) if isinstance(name, core.Literal) else known[name]
 
     for equation in jaxpr.eqns:
         found = _equation(equation, [read(name) for name in equation.invars], runs)

@@ -6,6 +6,7 @@ inside a block advances the lanes by the samples consumed, no more. Knows no alg
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 import jax
@@ -13,7 +14,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int, UInt32
 
-from jgmm import lanes, tiling
+from jgmm import lanes, loops, tiling
 from jgmm.lanes import LaneState
 from jgmm.mixture import Mixture
 
@@ -70,18 +71,21 @@ def draw(state: LaneState, mixture: Mixture, *, block: int) -> tuple[LaneState, 
     return state, Sample(x[:d], lanes.choose(word, steps, index))
 
 
-def draw_one(state: LaneState, mixture: Mixture, steps: Int[Array, "k_less_1 *runs"]) -> tuple[LaneState, Sample]:
-    """The next sample of every run as `draw` has it, for registers; `steps` are the weights' `lanes.thresholds`."""
+def draw_together(state: LaneState, mixture: Mixture, steps: Array, *, block: int) -> tuple[LaneState, Sample]:
+    """`draw`, all coordinates at once: for registers, and few kernels on a GPU. `steps`: the weights' `thresholds`.
+
+    The same bits; samples differ by fused multiply-adds at most.
+    """
     d = mixture.means.shape[1]
     half = (d + 1) // 2
-    state, bits = lanes.next_bits(state)
-    word = lanes.label_word(bits[:1])
-    normals = jnp.concatenate(lanes.normal_pair(bits[1 : 1 + half], bits[1 + half :]))[:d]
-    centre = jnp.concatenate([lanes.choose(word, steps, mixture.means[:, j]) for j in range(d)])
+    state, bits = _words(state, block)
+    word = lanes.label_word(bits[:, 0])
+    normals = jnp.concatenate(lanes.normal_pair(bits[:, 1 : 1 + half], bits[:, 1 + half :]), axis=1)[:, :d]
     scale = lanes.choose(word, steps, mixture.scales)
+    centre = lanes.choose(word[:, None], steps[:, None], mixture.means)
+    x = centre + scale[:, None] * normals.astype(scale.dtype)
     index = lax.broadcasted_iota(jnp.int32, mixture.weights.shape, 0)
-    x = centre + scale * normals.astype(scale.dtype)
-    return state, Sample(x, lanes.choose(word, steps, index)[0])
+    return state, Sample(jnp.moveaxis(x, 1, 0), lanes.choose(word, steps, index))
 
 
 def _words(state: LaneState, count: int) -> tuple[LaneState, UInt32[Array, "count lanes *runs"]]:
@@ -97,6 +101,7 @@ def fold(
     count: Int[Array, ""] | int,
     *,
     block: int = tiling.BLOCK,
+    draw: Callable[..., tuple[LaneState, Sample]] = draw,
 ) -> tuple[LaneState, State]:
     """Feed the next `count` samples of every run to `step`, one at a time. `count` is traced: one program for any."""
 
@@ -112,6 +117,33 @@ def fold(
     return skip(lane_state, count % block), state
 
 
+def fold_together(
+    step: Callable[[State, Sample], State],
+    lane_state: LaneState,
+    state: State,
+    mixture: Mixture,
+    count: Int[Array, ""] | int,
+    *,
+    block: int = tiling.BLOCK,
+) -> tuple[LaneState, State]:
+    """`fold` in few kernels for a GPU: 2 and a counter for a sample of streaming Lloyd, 17 for a block of 16.
+
+    Loops over components and coordinates are written out, and whole blocks have a trip count that is known: of any
+    other loop the host must read the condition after each trip.
+    """
+    draw = partial(draw_together, steps=lanes.thresholds(mixture.weights))
+
+    def consume(_, carry):
+        words, state = carry
+        words, samples = draw(words, mixture, block=block)
+        each = lambda i, s: step(s, Sample(samples.x[:, i], samples.label[i]))  # noqa: E731
+        return words, lax.fori_loop(0, block, each, state)
+
+    with loops.written_out():
+        words, state = lax.fori_loop(0, count // block, consume, (lane_state, state))
+        return fold(step, words, state, mixture, count % block, block=block, draw=draw)
+
+
 def fold_one_by_one(
     step: Callable[[State, Sample], State],
     lane_state: LaneState,
@@ -124,8 +156,8 @@ def fold_one_by_one(
 
     def one(_, carry):
         words, state = carry
-        words, sample = draw_one(words, mixture, steps)
-        return words, step(state, sample)
+        words, samples = draw_together(words, mixture, steps, block=1)
+        return words, step(state, Sample(samples.x[:, 0], samples.label[0]))
 
     return lax.fori_loop(0, count, one, (lane_state, state))
 

@@ -23,7 +23,21 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float, Integer, Key
 
-from jgmm import em, kernels, lanes, lloyd, machine, metrics, pca, rates, registers, seeding, soft, stream, tiling
+from jgmm import (
+    em,
+    kernels,
+    lanes,
+    lloyd,
+    machine,
+    metrics,
+    pca,
+    rates,
+    registers,
+    seeding,
+    soft,
+    stream,
+    tiling,
+)
 from jgmm.kernels import Choice
 from jgmm.lanes import LaneState
 from jgmm.loops import add_up
@@ -546,7 +560,7 @@ def _advance(carry, parameters, mixture, count, *, step, block, tile, kernel, me
     def scanned(carry, parameters, mixture, count):
         def fold(carry, parameters, mixture):
             words, state = carry
-            return stream.fold(lambda s, x: step(s, x, parameters), words, state, mixture, count, block=block)
+            return _fold(mesh, lambda s, x: step(s, x, parameters), words, state, mixture, count, block=block)
 
         return _tiled(fold, _tile_on(mesh, mixture, tile), carry, parameters, mixture)
 
@@ -561,13 +575,19 @@ def _power_blocks(carry, mixture, counts, *, draw, kernel, mesh):
     def scanned(carry, mixture, counts):
         def power(carry, mixture):
             def fold(step, words, state, count):
-                return stream.fold(step, words, state, mixture, count, block=draw)
+                return _fold(mesh, step, words, state, mixture, count, block=draw)
 
             return _blocks(fold, carry, counts)
 
         return _tiled(power, _tile_on(mesh, mixture, None), carry, mixture)
 
     return _sharded(scanned if kernel == "scan" else fused, mesh, carry, mixture, counts)
+
+
+def _fold(mesh, step, words, state, mixture, count, *, block):
+    """`stream.fold` as the device likes it: loops on a CPU, on a GPU few kernels a sample."""
+    fold = stream.fold if mesh.devices.flat[0].platform == "cpu" else stream.fold_together
+    return fold(step, words, state, mixture, count, block=block)
 
 
 def _blocks(fold, carry, counts):
