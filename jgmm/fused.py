@@ -104,7 +104,7 @@ def launch(function: Callable, carry: Any, given: Any, counts: Any, interpret: b
     carry, given: pytrees of arrays with one run axis, the last (a carry may hold scalars, the same for every run); an
     array that occurs twice, as the same object, is held once. counts: a pytree of integers. Programs are filled up
     with dead runs. interpret: on a CPU, as a test of what a GPU would do.
-    Raises registers.NotOnVectors if the function mixes runs or does what registers cannot.
+    Raises kernels.NotOnVectors if the function mixes runs or does what registers cannot.
     """
     leaves, tree = jax.tree.flatten((carry, given, counts))
     held = list({id(x): x for x in leaves}.values())

@@ -18,6 +18,10 @@ RUN_RATE = 2.3e6  # samples a second that one thread takes in at d = 10, k = 5: 
 CORE_RATE = 25e6  # and a CPU core, with many runs (benchmarks/README.md)
 
 
+class NotOnVectors(ValueError):
+    """A function does something that cannot be done run by run, in registers."""
+
+
 class Choice(NamedTuple):
     """A kernel and the reason for it, in words."""
 

@@ -22,10 +22,23 @@ import numpy as np
 from jax import lax
 from jax.extend import core
 
+from jgmm.kernels import NotOnVectors
+
 CALLS = ("jit", "pjit", "closed_call", "custom_jvp_call", "custom_vjp_call", "checkpoint")
 SAME = ("copy", "copy_p", "stop_gradient", "optimization_barrier", "reshard", "pvary", "pcast", "mesh_cast")
 MOVES = (
-    *("broadcast_in_dim", "reshape", "squeeze", "expand_dims", "concatenate", "transpose", "rev", "gather", "scatter"),
+    *(
+        "broadcast_in_dim",
+        "reshape",
+        "squeeze",
+        "expand_dims",
+        "concatenate",
+        "stack",
+        "transpose",
+        "rev",
+        "gather",
+        "scatter",
+    ),
     *("slice", "dynamic_slice", "dynamic_update_slice"),
 )
 SCATTERS = {"scatter-mul": operator.mul, "scatter-add": operator.add}
@@ -37,10 +50,6 @@ ELEMENTWISE = (
     *("and", "or", "xor", "not", "shift_left", "shift_right_logical", "shift_right_arithmetic"),
     *("eq", "ne", "lt", "le", "gt", "ge", "select_n", "convert_element_type", "bitcast_convert_type"),
 )
-
-
-class NotOnVectors(ValueError):
-    """The function does something that cannot be done run by run, in registers."""
 
 
 class Entries(NamedTuple):
@@ -278,7 +287,7 @@ def _data(name: str, operands: list[Any]) -> tuple[list[Any], list[Any]]:
         return [operands[0], operands[2]], [operands[1]]
     if name == "dynamic_update_slice":
         return operands[:2], operands[2:]
-    if name == "concatenate":
+    if name in ("concatenate", "stack"):
         return operands, []
     return operands[:1], operands[1:]
 

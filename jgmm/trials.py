@@ -32,13 +32,12 @@ from jgmm import (
     metrics,
     pca,
     rates,
-    registers,
     seeding,
     soft,
     stream,
     tiling,
 )
-from jgmm.kernels import Choice
+from jgmm.kernels import Choice, NotOnVectors
 from jgmm.lanes import LaneState
 from jgmm.loops import add_up
 from jgmm.metrics import CentreError
@@ -618,14 +617,7 @@ def choose_kernel(algorithm: Algorithm, batch: Batch, kernel: str) -> Choice:
     shared = [x.origin for x in (state.centres, state.twin) if x is not None and x.origin.ndim == 3]  # the means
     numbers = _numbers((carry, given)) - _numbers(shared)
 
-    def obstacle() -> str | None:
-        count = jnp.int32(1)
-        program = partial(_advance, step=algorithm.step, block=tiling.BLOCK, tile=None, kernel="fused", mesh=batch.mesh)
-        return _no_origin(algorithm, batch) or _not_on_vectors(
-            program, carry, algorithm.parameters, batch.mixture, count
-        )
-
-    return _choose(batch, kernel, numbers, obstacle)
+    return _choose(batch, kernel, numbers, partial(_obstacle, algorithm, batch))
 
 
 def choose_seeding_kernel(batch: Batch, kernel: str, *, method: str = "block") -> Choice:
@@ -657,11 +649,16 @@ def _no_origin(algorithm: Algorithm, batch: Batch) -> str | None:
     return None
 
 
-def _not_on_vectors(program: Callable, *arguments: Any) -> str | None:
-    """Why this cannot be done in registers, if it cannot."""
+def _obstacle(algorithm: Algorithm, batch: Batch) -> str | None:
+    """Why this stream cannot be fused, if it cannot."""
+    moved = _no_origin(algorithm, batch)
+    if moved:
+        return moved
+    static = {"step": algorithm.step, "block": tiling.BLOCK, "tile": None, "kernel": "fused", "mesh": batch.mesh}
+    carry = batch.lanes, algorithm.state
     try:
-        jax.eval_shape(program, *arguments)
-    except registers.NotOnVectors as error:
+        _advance.trace(carry, algorithm.parameters, batch.mixture, jnp.int32(1), **static)
+    except NotOnVectors as error:
         return str(error)
     return None
 

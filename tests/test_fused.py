@@ -1,0 +1,226 @@
+"""The stream in one launch: interpreted on a CPU, lowered for a GPU, chosen with a reason. None of it runs on a GPU."""
+
+import json
+import subprocess
+import sys
+from functools import partial
+from types import SimpleNamespace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from jgmm import cli, kernels, lloyd, mixture, rates, trials
+
+KEY = jax.random.key(0)
+CLOSE = {"rtol": 1e-5, "atol": 2e-6}  # some hundred float32 roundings: a fused multiply-add here and not there
+needs_mosaic = pytest.mark.skipif(
+    kernels.version(jax.__version__) < kernels.OLDEST_JAX, reason="Mosaic GPU needs JAX 0.11"
+)
+
+
+def uneven(k, d):
+    weights = np.arange(1, k + 1) / (k * (k + 1) / 2)
+    means = 3 * np.random.default_rng(0).normal(size=(k, d))
+    return mixture.given(means, weights=weights, scales=np.linspace(0.5, 1.0, k))
+
+
+def stream(algorithm, batch, counts, kernel):
+    """(lane state, state) after these calls."""
+    carry = batch.lanes, algorithm.state
+    static = {"step": algorithm.step, "block": 16, "tile": None, "kernel": kernel, "mesh": batch.mesh}
+    for count in counts:
+        carry = trials._advance(carry, algorithm.parameters, batch.mixture, jnp.int32(count), **static)
+    return carry
+
+
+def assert_equal_bits_and_close_states(found, expected):
+    for a, b in zip(jax.tree.leaves(found[0]), jax.tree.leaves(expected[0]), strict=True):
+        assert_array_equal(a, b)
+    for a, b in zip(jax.tree.leaves(found[1]), jax.tree.leaves(expected[1]), strict=True):
+        assert_allclose(a, b, **CLOSE)
+
+
+@needs_mosaic
+@pytest.mark.parametrize(("d", "k"), [(2, 2), (1, 3), (3, 1)])
+def test_the_kernel_streams_as_the_scan_path_does_and_split_launches_are_one(d, k):
+    batch = trials.batch(KEY, range(256), uneven(k, d), devices=jax.devices()[:1])
+    start = trials.offset_start(KEY, batch, 0.5)[::-1]  # estimates in another order than the components
+    algorithm = trials.lloyd_algorithm(batch, start, rate=0.05, twin=True)
+    expected = stream(algorithm, batch, [101], "scan")
+    assert_equal_bits_and_close_states(together := stream(algorithm, batch, [101], "interpreted"), expected)
+    for a, b in zip(
+        *map(jax.tree.leaves, (stream(algorithm, batch, [0, 40, 61], "interpreted"), together)), strict=True
+    ):
+        assert_array_equal(a, b)
+    assert_array_equal(together[1].centres.origin, algorithm.state.centres.origin)
+
+
+ALGORITHMS = {
+    "soft": {"gate": "soft", "rate": 0.05},
+    "labelled": {"gate": "labelled", "rate": 0.05},
+    "averaged": {"rate": 0.05, "burn": np.full(40, 30)},
+    "polynomial": {"rate": rates.polynomial(1.0, 0.7), "twin": True},
+    "1/n": {"rate": lloyd.inverse_count()},
+    "adam": {"rate": optax.adam(0.05)},
+}
+
+
+@needs_mosaic
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_every_algorithm_runs_in_the_kernel_on_two_devices(name):
+    batch = trials.batch(KEY, range(40), uneven(2, 2))  # dead runs behind the 40, and half a program on each device
+    start = trials.offset_start(KEY, batch, 0.5)[::-1]
+    with jax.numpy_dtype_promotion("standard"):  # optax
+        algorithm = trials.lloyd_algorithm(batch, start, **ALGORITHMS[name])
+        found, expected = (stream(algorithm, batch, [60], kernel) for kernel in ("interpreted", "scan"))
+    assert_equal_bits_and_close_states(found, expected)
+
+
+@needs_mosaic
+def test_em_runs_in_the_kernel():
+    batch = trials.batch(KEY, range(40), mixture.symmetric(3, separation=3.0))
+    algorithm = trials.em_algorithm(batch, trials.offset_start(KEY, batch, 0.5)[1], rate=0.05, twin=True)
+    found, expected = (stream(algorithm, batch, [60], kernel) for kernel in ("interpreted", "scan"))
+    assert_equal_bits_and_close_states(found, expected)
+
+
+@needs_mosaic
+@pytest.mark.parametrize("method", ["block", "oja"])
+def test_the_power_iteration_runs_in_the_kernel(method):
+    batch = trials.batch(KEY, range(40), mixture.simplex(2, 3, separation=9.0))
+    sizes = {"n": 300, "block": 37, "graph_points": 40, "neighbors": 3, "method": method}
+    (there, found, _), (here, expected, _) = (
+        trials.seed_centres(KEY, batch, **sizes, kernel=kernel) for kernel in ("interpreted", "scan")
+    )
+    for a, b in zip(there.lanes, here.lanes, strict=True):
+        assert_array_equal(a, b)
+    assert_allclose(found.basis, expected.basis, atol=1e-4)
+    assert_allclose(found.means, expected.means, atol=1e-3)
+
+
+@needs_mosaic
+def test_the_records_are_those_of_the_scan_path():
+    batch = trials.batch(KEY, range(40), uneven(2, 2))
+    run = partial(trials.run_lloyd, batch, trials.offset_start(KEY, batch, 0.5), rate=0.05, checkpoints=[7, 50])
+    fused, scanned = run(twin=True, kernel="interpreted"), run(twin=True, kernel="scan")
+    for a, b in zip(jax.tree.leaves(fused[:-1]), jax.tree.leaves(scanned[:-1]), strict=True):
+        assert_allclose(a, b, **CLOSE)
+    assert fused.kernel.kernel == "interpreted"
+    assert scanned.kernel == ("scan", "asked for")
+
+
+@needs_mosaic
+@pytest.mark.parametrize("devices", [1, 2])
+def test_the_kernel_is_lowered_for_a_gpu_with_and_without_shards(devices):
+    batch = trials.batch(KEY, range(256), uneven(2, 2), devices=jax.devices()[:devices])
+    algorithm = trials.lloyd_algorithm(batch, trials.offset_start(KEY, batch, 0.5), rate=0.05, twin=True)
+    carry, given = (batch.lanes, algorithm.state), (algorithm.parameters, batch.mixture, jnp.int32(100))
+    static = {"step": algorithm.step, "block": 16, "tile": None, "kernel": "fused", "mesh": batch.mesh}
+    traced = trials._advance.trace(carry, *given, **static)
+    assert "mosaic_gpu" in traced.lower(lowering_platforms=("cuda",)).as_text()
+
+
+@pytest.mark.parametrize("platform", ["scan", "gpu"])
+def test_the_scan_path_of_a_gpu_draws_the_same_bits_and_moves_the_centres_alike(platform):
+    """What a GPU would be given, on a CPU: everything written out, whole blocks, then the rest."""
+    batch = trials.batch(KEY, range(32), uneven(3, 5), devices=jax.devices()[:1])
+    algorithm = trials.lloyd_algorithm(batch, trials.offset_start(KEY, batch, 0.5), rate=0.05, twin=True)
+    expected = stream(algorithm, batch, [75], "scan")
+    from jgmm import stream as streams
+
+    fold = streams.fold if platform == "scan" else streams.fold_together
+    step = lambda s, x: algorithm.step(s, x, algorithm.parameters)  # noqa: E731
+    go = jax.jit(lambda words, state, n: fold(step, words, state, batch.mixture, n, block=16))
+    assert_equal_bits_and_close_states(go(batch.lanes, algorithm.state, jnp.int32(75)), expected)
+
+
+def test_importing_jgmm_and_streaming_on_a_cpu_imports_no_pallas():
+    look = "; import sys, json; print(json.dumps([name for name in sys.modules if 'pallas' in name]))"
+    stream = (
+        "import jax, jgmm; from jgmm import mixture, trials; mix = mixture.simplex(2, 2, separation=5.0);"
+        "batch = trials.batch(jax.random.key(0), range(4), mix);"
+        "trials.run_lloyd(batch, batch.mixture.means, rate=0.1, checkpoints=[3])"
+    )
+    found, alone = (
+        json.loads(subprocess.run([sys.executable, "-c", c], capture_output=True, text=True, check=True).stdout)
+        for c in (stream + look, "import jax" + look)
+    )
+    assert found == alone
+
+
+def gpu(capability="9.0", version="PJRT C API cuda 13000", kind="NVIDIA H100"):
+    client = SimpleNamespace(platform_version=version)
+    return SimpleNamespace(platform="gpu", device_kind=kind, compute_capability=capability, client=client)
+
+
+TOLD = {"device": gpu(), "numbers": 150, "runs": 4096, "dtype": np.float32}
+
+
+@needs_mosaic
+@pytest.mark.parametrize(
+    ("change", "kernel", "reason"),
+    [
+        ({}, "fused", "150 numbers a run"),
+        ({"runs": 16}, "fused", "go faster there"),
+        ({"numbers": 300}, "fused", "local memory"),
+        ({"numbers": 5000}, "scan", "5000 numbers"),
+        ({"device": jax.devices("cpu")[0]}, "scan", "a CPU"),
+        ({"device": gpu(capability="8.0")}, "scan", "compute capability is 8.0"),
+        ({"device": gpu(capability="10.0")}, "fused", "one launch"),
+        ({"device": gpu(version="rocm 6.0", kind="MI300")}, "scan", "MI300, no NVIDIA"),
+        ({"dtype": np.float64}, "scan", "float64"),
+        ({"obstacle": "the operation sort has no form in registers"}, "scan", "sort"),
+    ],
+)
+def test_the_kernel_is_chosen_by_device_shape_and_algorithm(change, kernel, reason):
+    found = kernels.choose("auto", **{**TOLD, **change})
+    assert found.kernel == kernel
+    assert reason in found.reason
+
+
+def test_an_old_jax_scans(monkeypatch):
+    monkeypatch.setattr(jax, "__version__", "0.10.2")
+    assert kernels.choose("auto", **TOLD) == ("scan", "JAX is 0.10.2, older than 0.11")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [("fused", "kernel is 'fused', but the device is a CPU"), ("quick", "'quick', expected one of")],
+)
+def test_a_kernel_that_cannot_be_is_refused(wanted, message):
+    with pytest.raises(ValueError, match=message):
+        kernels.choose(wanted, **{**TOLD, "device": jax.devices("cpu")[0]})
+    batch = trials.batch(KEY, range(4), uneven(2, 2))
+    with pytest.raises(ValueError, match=message):
+        trials.run_lloyd(batch, batch.mixture.means, rate=0.1, checkpoints=[3], kernel=wanted)
+
+
+def test_centres_without_an_origin_in_the_means_are_not_fused():
+    batch = trials.batch(KEY, range(4), uneven(2, 2))
+    algorithm = trials.lloyd_algorithm(batch, batch.mixture.means, rate=0.1)
+    assert trials._no_origin(algorithm, batch) is None
+    moved = algorithm.state.centres._replace(origin=algorithm.state.centres.origin + 1)
+    assert "not held relative" in trials._no_origin(algorithm._replace(state=trials.State(moved)), batch)
+
+
+def test_what_registers_cannot_do_is_told():
+    batch = trials.batch(KEY, range(4), uneven(2, 2))
+    algorithm = trials.lloyd_algorithm(batch, batch.mixture.means, rate=0.1)
+
+    def step(state, sample, parameters):
+        return state._replace(centres=state.centres._replace(offset=jnp.sort(state.centres.offset, axis=0)))
+
+    if kernels.version(jax.__version__) >= kernels.OLDEST_JAX:
+        assert "sort" in trials._obstacle(algorithm._replace(step=step), batch)
+        assert trials._obstacle(algorithm, batch) is None
+
+
+def test_the_command_refuses_a_kernel_before_it_writes(tmp_path, capsys):
+    folder = tmp_path / "study"
+    assert cli.main(["run", "theorem7", "--runs", "4", "--out", str(folder), "--kernel", "fused", "--no-cache"]) == 2
+    assert "kernel is 'fused', but the device is a CPU" in capsys.readouterr().err
+    assert not folder.exists()
