@@ -44,15 +44,17 @@ and plain JAX. |
 | `scaling.py` | How do throughput and peak memory grow with runs, dimensions, components, samples and devices? |
 | `startup.py` | What does one wait for besides the stream: imports, compiler, caches, a tiny study? |
 | `studies.py` | What does a study cost beside its streams: cells side by side, many small cells, a million runs? |
+| `gpu_compile.py` | What do the GPU kernels compile to, and are their instructions right? Asked without a GPU. |
 
 To run them, in the repository's root, on an otherwise idle machine:
 
-    pip install -e '.[bench]'
+    pip install -e '.[bench]'             # and '.[gpu-compile]' for gpu_compile.py
     python benchmarks/rivals.py
     python benchmarks/algorithms.py
     python benchmarks/scaling.py
     python benchmarks/startup.py
     python benchmarks/studies.py
+    python benchmarks/gpu_compile.py
     python benchmarks/make_readme.py    # this page and its picture, from the JSON files in results/
 
 Each one's first lines hold its method and options. A contender whose package, or C compiler, is missing is left out.
@@ -88,6 +90,21 @@ times" and "not slower" are told against the plain Numba kernel ("Numba, NumPy")
 ("Numba, vectors"). On JAX {HALVED} half of these ratios is asked at 256 runs. Memory beyond the start is of all devices
 together over the state of all runs, which is also the ratio on each device; it is judged where the state is largest,
 since beside a small one the compiler's own memory is what is seen.
+"""
+
+GPU_COMPILE_INTRO = """\
+## GPU kernels, compiled
+
+For an H100, on a machine without one: nothing here is a measured speed. Numbers: of 32 bits, that a run holds. Spilled:
+bytes stored / loaded for each thread, of the whole kernel. Instructions: of the loop that takes in a sample. Stall
+cycles: the sum of what these instructions say the same warp must wait before the next one, without waits for memory and
+special functions. "Full card": the samples a second that 132 multiprocessors x 4 schedulers x 32 runs at 1.755 GHz
+issue the instructions for. "256 runs": what 256 runs take in if each sample takes its stall cycles. At this clock
+neither can be exceeded. Compile: seconds, tracing included, with the compiler's report.
+
+Then the PTX is executed on NumPy (`ptx.py`): lane states must equal those of the scan path to the last bit, estimates
+within 1e-5 of the largest sigma (of bases: 1e-5). After a near tie a run may part: 1 % of them may. "Largest
+difference" is that of the others.
 """
 
 
@@ -368,6 +385,49 @@ def studies(reports):
     yield from table(head, body)
 
 
+def gpu_compile(reports):
+    yield GPU_COMPILE_INTRO
+    for report in reports:
+        yield heading(report)
+        compiled = [row for row in report["rows"] if "failure" not in row]
+        groups = unique(group for row in compiled for group in row["mix"])
+        body = []
+        for row in compiled:
+            spilled = f"{row['spill_stores']:,} / {row['spill_loads']:,}" if row["stack"] else "0"
+            figures = [f"{row['numbers']:,}", row["registers"], spilled, f"{row['instructions']:,}"]
+            figures += [f"{row['stall_cycles']:,}", digits(row["issue_limit"] / 1e9)]
+            figures += [digits(row["lone_warp_limit"] / 1e6), digits(sum(row["seconds"].values()))]
+            body.append([kernel(row), *map(str, figures)])
+        head = ["kernel (d, k)", "numbers", "registers", "spilled, B", "instructions", "stall cycles"]
+        yield from table([*head, "full card, G/s", "256 runs, M/s", "compile, s"], body)
+        yield "Instructions of a sample:"
+        body = [[kernel(row), *(f"{row['mix'].get(group, 0):,}" for group in groups)] for row in compiled]
+        yield from table(["kernel (d, k)", *groups], body)
+        for row in report["rows"]:
+            if "failure" in row:
+                yield f"**{kernel(row)} does not compile**: `{row['failure']}`\n"
+        yield "Executed on NumPy, {few_runs} runs of {samples} samples, against the scan path:".format(
+            **report["options"]
+        )
+        yield from table(
+            ["kernel (d, k)", "lanes", "largest difference", "runs parted", ""], map(check, report["checks"])
+        )
+
+
+def kernel(row):
+    """Its name and sizes, "Lloyd, twin (10, 5)"."""
+    return f"{row['system']}{', twin' if row['twin'] else ''} ({row['d']}, {row['k']})"
+
+
+def check(row):
+    if "failure" in row:
+        return [kernel(row), "-", "-", "-", f"**fails**: `{row['failure']}`"]
+    lanes = "equal" if row["lanes_equal"] else "**differ**"
+    verdict = "right" if row["right"] else "**wrong**"
+    parted = f"{row['parted']}, by {row['parted_by']:.1e}" if row["parted"] else "0"
+    return [kernel(row), lanes, f"{row['largest_difference']:.1e}", parted, verdict]
+
+
 # --- targets ---
 
 
@@ -420,9 +480,16 @@ def startup_targets(report):
         yield ["programs compiled in the presets' second starts", "0", str(compiled), compiled == 0]
 
 
+def gpu_compile_targets(report):
+    for target in report["targets"]:
+        have = "-" if target["found"] is None else f"{target['found']:,}"
+        yield [f"{target['kernel']}, {target['what']}", f"≤ {target['at_most']:,}", have, target["met"]]
+
+
 def targets(found):
     """What was asked and what was measured, for each Python and JAX."""
     makers = {"rivals": rivals_targets, "scaling": scaling_targets, "startup": startup_targets}
+    makers["gpu_compile"] = gpu_compile_targets
     rows = {}
     for kind, make in makers.items():
         for report in found[kind]:
@@ -493,7 +560,7 @@ def draw(report, path):
 def read(folder):
     """Reports by kind, each with its file's name, the newest JAX first."""
     patterns = {kind: f"{kind}-py*.json" for kind in ("rivals", "algorithms", "scaling", "startup")}
-    patterns["studies"] = "studies-jax*.json"
+    patterns |= {"studies": "studies-jax*.json", "gpu_compile": "gpu_compile*.json"}
     return {
         kind: sorted(
             ((path.name, json.loads(path.read_text())) for path in sorted(folder.glob(pattern))),
@@ -512,7 +579,7 @@ def readme(files):
     lines += rivals(found["rivals"])
     lines += ratios(found["rivals"]) if found["rivals"] else []
     lines += targets(found)
-    for section in (algorithms, scaling, startup, studies):
+    for section in (algorithms, scaling, startup, studies, gpu_compile):
         reports = found[section.__name__]
         lines += section(reports) if reports else []
     text = "\n".join(lines)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from jgmm.loops import add_up
+from jgmm.loops import over_coordinates
 
 
 class EMState(NamedTuple):
@@ -37,7 +37,7 @@ def step(
 ) -> EMState:
     """Take in one sample; `scale` is the standard deviation sigma that the posterior assumes."""
     origin, offset = state
-    inner = add_up(len(x), lambda j: x[j] * (origin[j] + offset[j]), jnp.zeros_like(x[0]))
+    inner = over_coordinates(len(x), lambda j: x[j] * (origin[j] + offset[j]), jnp.zeros_like(x[0]))
     side = jnp.tanh(beta * inner / scale**2)
     return _pull(state, side[None] * x, rate)
 

@@ -17,10 +17,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.experimental import pallas as pl
+from jax.experimental.mosaic import gpu as mgpu
 from jax.experimental.pallas import mosaic_gpu as plgpu
 from jaxtyping import Array, Int
 
 from jgmm import lanes, loops, registers, stream
+from jgmm import threads as sharing
 from jgmm.mixture import Mixture
 
 THREADS = 128  # runs of a program: Mosaic's smallest, four warps
@@ -33,56 +35,76 @@ def advance(
     count: Int[Array, ""],
     *,
     step: Callable,
+    threads: int = 1,
     interpret: bool = False,
 ) -> Any:
     """(lane state, state) after `count` more samples of every run; a state of `trials` with its parameters.
 
+    threads: of a run, a power of two up to 32 (see `threads`).
     The estimates' origins are the means of the components that they were matched to. Put in the components' order they
     are the means themselves, which the draw needs anyway: k d registers less.
     """
     words, state = carry
-    component = parameters["component"]
+    component, d = parameters["component"], mixture.means.shape[1]
+    how: dict[str, Any] = {"threads": threads, "interpret": interpret}
     if component.ndim == 1:  # a single estimate, whose twin has the same origin: one of the two means
-        carry = words, _with_origin(state, state.centres.origin)
-        return launch(partial(_stream, step=step), carry, (mixture, parameters, _steps(mixture)), count, interpret)
+        carry, given = (words, _with_origin(state, state.centres.origin)), (mixture, parameters, _steps(mixture))
+        axis = lambda x: 0 if x.ndim == 2 else None  # noqa: E731
+        return _launch(partial(_stream, step=step), carry, given, count, axis=axis, **how)
     rows = jnp.argsort(component, axis=0)
     known = {name: _rows(x, rows) for name, x in parameters.items() if name != "component"}
     origin, moved = state.centres.origin, jax.tree.map(partial(_rows, rows=rows), state)
-    moved = _with_origin(moved, mixture.means)
-    given = (mixture, known, _steps(mixture))
-    words, moved = launch(partial(_stream_by_component, step=step), (words, moved), given, count, interpret)
+    carry, given = (words, _with_origin(moved, None)), (mixture, known, _steps(mixture))
+    axis = lambda x: 1 if x.ndim == 3 and x.shape[1] == d else None  # noqa: E731
+    words, moved = _launch(partial(_stream_by_component, step=step), carry, given, count, axis=axis, **how)
     return words, _with_origin(jax.tree.map(partial(_rows, rows=component), moved), origin)
 
 
 def power_blocks(
-    carry: Any, mixture: Mixture, counts: tuple[Int[Array, ""], Int[Array, ""]], *, blocks: Callable, interpret: bool
+    carry: Any,
+    mixture: Mixture,
+    counts: tuple[Int[Array, ""], Int[Array, ""]],
+    *,
+    blocks: Callable,
+    threads: int = 1,
+    interpret: bool = False,
 ) -> Any:
     """`blocks(fold, carry, counts)` in one launch: power iteration, each of its folds a sample at a time."""
-
-    def function(carry, given, counts):
-        mixture, steps = given
-
-        def fold(step, words, state, count):
-            return stream.fold_one_by_one(step, words, state, mixture, steps, count)
-
-        return blocks(fold, carry, counts)
-
-    return launch(function, carry, (mixture, _steps(mixture)), counts, interpret)
+    given: Any = mixture, {}, _steps(mixture)
+    axis = lambda x: 0 if x.ndim == 3 else None  # noqa: E731
+    return _launch(
+        partial(_power, blocks=blocks), carry, given, counts, axis=axis, threads=threads, interpret=interpret
+    )
 
 
 def _steps(mixture: Mixture) -> Array:
     return lanes.thresholds(mixture.weights)
 
 
-def _stream(carry: Any, given: Any, count: Array, *, step: Callable) -> Any:
+# What is launched: functions of (carry, given, counts, change), `change` being made to each sample.
+
+
+def _power(carry: Any, given: Any, counts: Any, change: Callable, *, blocks: Callable) -> Any:
+    mixture, _, steps = given
+
+    def fold(step, words, state, count):
+        return stream.fold_one_by_one(lambda s, x: step(s, change(x)), words, state, mixture, steps, count)
+
+    return blocks(fold, carry, counts)
+
+
+def _stream(carry: Any, given: Any, count: Array, change: Callable, *, step: Callable) -> Any:
     (words, state), (mixture, parameters, steps) = carry, given
-    return stream.fold_one_by_one(lambda s, x: step(s, x, parameters), words, state, mixture, steps, count)
+    each = lambda s, x: step(s, change(x), parameters)  # noqa: E731
+    return stream.fold_one_by_one(each, words, state, mixture, steps, count)
 
 
-def _stream_by_component(carry: Any, given: Any, count: Array, *, step: Callable) -> Any:
-    mixture, parameters, steps = given
+def _stream_by_component(carry: Any, given: Any, count: Array, change: Callable, *, step: Callable) -> Any:
+    (words, state), (mixture, parameters, steps) = carry, given
     component = lax.broadcasted_iota(jnp.int32, mixture.weights.shape, 0)
-    return _stream(carry, (mixture, {**parameters, "component": component}, steps), count, step=step)
+    known = mixture, {**parameters, "component": component}, steps
+    words, state = _stream((words, _with_origin(state, mixture.means)), known, count, change, step=step)
+    return words, _with_origin(state, None)
 
 
 def _rows(x: Array, rows: Int[Array, "k runs"]) -> Array:
@@ -92,18 +114,76 @@ def _rows(x: Array, rows: Int[Array, "k runs"]) -> Array:
     return jnp.take_along_axis(x, rows.reshape(len(rows), *[1] * (x.ndim - 2), -1), axis=0)
 
 
-def _with_origin(state: Any, origin: Array) -> Any:
-    """The state with this very array in place of its origins."""
+def _with_origin(state: Any, origin: Array | None) -> Any:
+    """The state with this very array in place of its origins (None: what moves alone)."""
     twin = None if state.twin is None else state.twin._replace(origin=origin)
     return state._replace(centres=state.centres._replace(origin=origin), twin=twin)
 
 
-def launch(function: Callable, carry: Any, given: Any, counts: Any, interpret: bool = False) -> Any:
+def _launch(
+    function: Callable, carry: Any, given: Any, counts: Any, *, axis: Callable, threads: int, interpret: bool
+) -> Any:
+    """`launch`, the coordinates of a run dealt out to its threads.
+
+    carry: (lane state, ...), given: (mixture, ...); axis: which axis of an array of the carry are the coordinates.
+    """
+    if threads == 1:
+        alone = lambda carry, given, counts: function(carry, given, counts, lambda sample: sample)  # noqa: E731
+        return launch(alone, carry, given, counts, interpret=interpret)
+    words, *rest = carry
+    mixture, *others = given
+    d, runs = mixture.means.shape[1:]
+    mine, held = sharing.lanes(d, threads), sharing.coordinates(d, threads)
+    memo: dict[int, Array] = {}
+
+    def out(x, share, axis):
+        if not jnp.ndim(x):
+            return x
+        if id(x) not in memo:  # what was one array stays one
+            memo[id(x)] = sharing.spread(x, threads, share if axis is not None else None, axis or 0)
+        return memo[id(x)]
+
+    def back(x, share, axis):
+        return sharing.join(x, threads, share if axis is not None else None, axis or 0) if jnp.ndim(x) else x
+
+    spread_carry = (
+        jax.tree.map(lambda x: out(x, mine, 0), words),
+        *jax.tree.map(lambda x: out(x, held, axis(x)), rest),
+    )
+    spread_mixture = Mixture(out(mixture.means, held, 1), *(out(x, held, None) for x in mixture[1:]))
+    spread_others = jax.tree.map(lambda x: out(x, held, None), others)
+    # Noise where a thread holds nobody's coordinate is put out.
+    partly = np.flatnonzero((held.source == sharing.NOBODY).any(axis=1))
+    real = sharing.spread(jnp.ones((d, runs), mixture.means.dtype), threads, held)[partly]
+
+    def on_threads(carry, given, counts):
+        (mixture, *others), real = given
+        slots = {int(slot): i for i, slot in enumerate(partly)}
+
+        def change(sample):
+            x = [sample.x[i] * real[slots[i]] if i in slots else sample.x[i] for i in range(len(sample.x))]
+            return sample._replace(x=jnp.stack(x))
+
+        with loops.over_threads(d):
+            return function(carry, (mixture, *others), counts, change)
+
+    spread_given = ((spread_mixture, *spread_others), real)
+    words, *rest = launch(on_threads, spread_carry, spread_given, counts, threads=threads, interpret=interpret)
+    return (
+        jax.tree.map(lambda x: back(x, mine, 0), words),
+        *jax.tree.map(lambda x, like: back(x, held, axis(like)), rest, list(carry[1:])),
+    )
+
+
+def launch(
+    function: Callable, carry: Any, given: Any, counts: Any, *, threads: int = 1, interpret: bool = False
+) -> Any:
     """carry <- function(carry, given, counts), each run by a thread of its own.
 
     carry, given: pytrees of arrays with one run axis, the last (a carry may hold scalars, the same for every run); an
     array that occurs twice, as the same object, is held once. counts: a pytree of integers. Programs are filled up
-    with dead runs. interpret: on a CPU, as a test of what a GPU would do.
+    with dead runs. threads: so many neighbours on the run axis are one run's (`loops.sum_over_threads`).
+    interpret: on a CPU, as a test of what a GPU would do.
     Raises kernels.NotOnVectors if the function mixes runs or does what registers cannot.
     """
     leaves, tree = jax.tree.flatten((carry, given, counts))
@@ -121,7 +201,8 @@ def launch(function: Callable, carry: Any, given: Any, counts: Any, interpret: b
     def kernel(*refs):
         mine = pl.ds(lax.axis_index("program") * THREADS, THREADS)
         loaded = [_load(ref, mine, scalar=not jnp.ndim(x)) for ref, x in zip(refs[: len(held)], held, strict=True)]
-        found = registers.evaluate(closed, [loaded[i] for i in place], runs=THREADS)
+        marks = {"sum_over_threads": partial(_sum_over, threads=threads, interpret=interpret)}
+        found = registers.evaluate(closed, [loaded[i] for i in place], runs=THREADS, marks=marks, settle=_settled)
         for ref, value in zip(refs[len(held) :], found, strict=True):
             _store(ref, mine, value)
 
@@ -159,3 +240,37 @@ def _store(ref: Any, mine: Any, value: Any) -> None:
     spread: Sequence[Any] = registers.vectors(registers.as_entries(value, THREADS), runs=THREADS)
     for index, vector in zip(np.ndindex(ref.shape[:-1]), spread, strict=True):
         ref[(*index, mine)] = vector.astype(ref.dtype)
+
+
+def _settled(x: Array) -> Array:
+    """A vector for a loop to start from: Mosaic gives a constant one another type than the one that moves on."""
+    return plgpu.layout_cast(x, plgpu.Layout.WG_STRIDED((THREADS,), vec_size=1))
+
+
+def _sum_over(x: Array, *, threads: int, interpret: bool) -> Array:
+    """The sum over a run's threads, the same number in each: pairs add their parts, then pairs of pairs.
+
+    A warp's shuffle, which no operation of Pallas stands for, nor its interpreter knows.
+    """
+    distance = 1
+    while distance < threads:
+        x = x + (_swapped(x, distance) if interpret else _shuffled(x, distance))
+        distance *= 2
+    return x
+
+
+def _swapped(x: Array, distance: int) -> Array:
+    """Entry i ^ distance at i."""
+    return x.reshape(-1, 2, distance)[:, ::-1].reshape(x.shape)
+
+
+def _shuffled(x: Array, distance: int) -> Array:
+    """Entry i ^ distance at i, distance below 32."""
+    layout = plgpu.Layout.WG_STRIDED((THREADS,), vec_size=1)
+    there = plgpu.ShapeDtypeStruct((THREADS,), x.dtype, layout=layout)
+
+    @plgpu.inline_mgpu(arg_types=(layout,), return_type=there)
+    def shuffle(_, held):
+        return held._pointwise(partial(mgpu.utils.shfl_bfly, distance=distance))
+
+    return shuffle(x)

@@ -1,6 +1,7 @@
 r"""Which kernel drives a stream: `fused`, a whole block of samples in one launch on a GPU, or `scan`, a step at a time.
 
-`choose` decides from the device, the versions and what a run holds, and says why; nothing falls back silently.
+`choose` decides from the device, the versions and what a run holds, and says why; nothing falls back silently. How many
+threads share a run depends on its shape alone, since sums over its coordinates are rounded in an order of theirs.
 """
 
 import re
@@ -13,7 +14,9 @@ NAMES = ("auto", "fused", "scan")
 INTERPRETED = "interpreted"  # fused, as a test of it on a CPU
 OLDEST_JAX = (0, 11)  # Mosaic has no square root before
 CAPABILITY = (9, 0)  # what Mosaic compiles for
-MOST_NUMBERS = 800  # of 32 bits that a run may hold; 255 registers, the rest spills (benchmarks/README.md)
+MOST_THREADS = 32  # of a run: a warp, which adds up over its threads without going through memory
+FEW_NUMBERS = 210  # of 32 bits in a thread: of its 255 registers, some 45 are for what is computed
+MOST_NUMBERS = 600  # beyond FEW_NUMBERS they spill to local memory, still a cache (benchmarks/README.md)
 RUN_RATE = 2.3e6  # samples a second that one thread takes in at d = 10, k = 5: 753 cycles at 1.755 GHz, not measured
 CORE_RATE = 25e6  # and a CPU core, with many runs (benchmarks/README.md)
 
@@ -23,39 +26,65 @@ class NotOnVectors(ValueError):
 
 
 class Choice(NamedTuple):
-    """A kernel and the reason for it, in words."""
+    """A kernel, the reason for it in words, and how many threads a run has where it is fused."""
 
     kernel: str
     reason: str
+    threads: int = 1
 
     def __str__(self) -> str:
         return f"{self.kernel}: {self.reason}"
 
 
-def choose(wanted: str, *, device: Any, numbers: int, runs: int, dtype: Any, obstacle: str | None = None) -> Choice:
-    """The kernel for runs of `dtype` on this device, each holding so many numbers.
+class Held(NamedTuple):
+    """The numbers of 32 bits that a run holds: some for each pair of coordinates, the others in each of its threads."""
+
+    each_pair: int
+    others: int
+    pairs: int
+
+    def in_thread(self, threads: int) -> int:
+        """Of them in a thread, where the run has so many."""
+        return self.others + self.each_pair * -(-self.pairs // threads)
+
+
+def choose(wanted: str, *, device: Any, held: Held, runs: int, dtype: Any, obstacle: str | None = None) -> Choice:
+    """The kernel for runs of `dtype` on this device.
 
     wanted: auto, fused or scan. obstacle: why the algorithm cannot be fused, if it cannot.
     Raises ValueError for another name, and where fused is wanted and impossible.
     """
+    threads = threads_of(held)
     if wanted == INTERPRETED:
-        return Choice(wanted, "as a test")
+        return Choice(wanted, "as a test", threads)
     if wanted not in NAMES:
         raise ValueError(f"kernel is {wanted!r}, expected one of {', '.join(NAMES)}")
     if wanted == "scan":
         return Choice("scan", "asked for")
     why_not = _impossible(device, dtype) or obstacle
+    if wanted == "fused" and why_not:
+        raise ValueError(f"kernel is 'fused', but {why_not}: expected --kernel auto or scan")
+    numbers = held.in_thread(threads)
+    spilled = ", some in local memory" if numbers > FEW_NUMBERS else ""
+    shared = f"{threads} threads a run" if threads > 1 else "a thread a run"
+    what = f"{shared}, {numbers} numbers in each{spilled}"
     if wanted == "fused":
-        if why_not:
-            raise ValueError(f"kernel is 'fused', but {why_not}: expected --kernel auto or scan")
-        return Choice("fused", "asked for" + _spilled(numbers))
+        return Choice("fused", f"asked for; {what}", threads)
     if why_not:
         return Choice("scan", why_not)
     if numbers > MOST_NUMBERS:
-        return Choice("scan", f"a run holds {numbers} numbers, more than {MOST_NUMBERS}: a thread would live in memory")
+        return Choice("scan", f"a thread would hold {numbers} numbers, over {MOST_NUMBERS}, most of them in memory")
     few = int(CORE_RATE / RUN_RATE)
     small = f"; fewer than about {few} runs for each core of a CPU go faster there" if runs < 8 * few else ""
-    return Choice("fused", f"one launch for a block of the stream, {numbers} numbers a run{_spilled(numbers)}{small}")
+    return Choice("fused", f"many samples a launch, {what}{small}", threads)
+
+
+def threads_of(held: Held) -> int:
+    """The fewest threads, a power of two, that hold a run in registers; as many as there can be where none do."""
+    threads = 1
+    while held.in_thread(threads) > FEW_NUMBERS and 2 * threads <= min(held.pairs, MOST_THREADS):
+        threads *= 2
+    return threads
 
 
 def _impossible(device: Any, dtype: Any) -> str | None:
@@ -71,10 +100,6 @@ def _impossible(device: Any, dtype: Any) -> str | None:
     if np.dtype(dtype) != np.float32:
         return f"the numbers are {np.dtype(dtype)}, not float32"
     return None
-
-
-def _spilled(numbers: int) -> str:
-    return ", some of them in local memory" if numbers > 190 else ""
 
 
 def version(text: str) -> tuple[int, int]:

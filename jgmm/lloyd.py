@@ -16,7 +16,6 @@ import optax
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from jgmm import loops
-from jgmm.loops import add_up
 
 WRITTEN_OUT = 100  # distances of at most so many terms, k d, are one expression; measured with 128 runs on CPU
 
@@ -58,7 +57,8 @@ def nearest(
     k, d = offset.shape[:2]
     zero = jnp.zeros_like(offset[:, 0])
     unroll = d if k * d <= WRITTEN_OUT else 1
-    distances = add_up(d, lambda j: ((x[None, j] - origin[:, j]) - offset[:, j]) ** 2, zero, unroll=unroll)
+    term = lambda j: ((x[None, j] - origin[:, j]) - offset[:, j]) ** 2  # noqa: E731
+    distances = loops.over_coordinates(d, term, zero, unroll=unroll)
     first = distances[0], jnp.zeros(distances[0].shape, jnp.int32)
     _, winner = loops.repeat(1, k, closer, first)
     return _gates(lambda i: winner == i, zero)
@@ -153,7 +153,7 @@ def inverse_count(initial: int = 1) -> optax.GradientTransformation:
 
     def update(updates, state, params=None):
         del params
-        won = jnp.any(updates != 0, axis=1, keepdims=True)
+        won = loops.any_coordinate(updates != 0)
         counts = state.counts + won.astype(state.counts.dtype)
         return -updates / jnp.maximum(counts, 1).astype(updates.dtype), InverseCountState(counts)
 

@@ -10,13 +10,15 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TypeVar
 
+import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 State = TypeVar("State")
 
 _written_out = ContextVar("written_out", default=False)
+_whole_d: ContextVar[int | None] = ContextVar("whole_d", default=None)  # set where a thread holds some coordinates
 
 
 @contextmanager
@@ -27,6 +29,41 @@ def written_out() -> Iterator[None]:
         yield
     finally:
         _written_out.reset(before)
+
+
+@contextmanager
+def over_threads(d: int) -> Iterator[None]:
+    """What is traced here holds some of a run's d coordinates: what is to be added up over its threads is marked."""
+    before = _whole_d.set(d)
+    try:
+        yield
+    finally:
+        _whole_d.reset(before)
+
+
+def dimensions(x: Array) -> int:
+    """The dimensions of a run of which x holds all coordinates, or a thread's."""
+    return _whole_d.get() or len(x)
+
+
+@jax.jit
+def sum_over_threads(part: Array) -> Array:
+    """A mark in a jaxpr, by its name: `registers` puts the sum over a run's threads in its place."""
+    return part
+
+
+def over_coordinates(
+    count: int, term: Callable[..., Float[Array, "*shape"]], zero: Float[Array, "*shape"], *, unroll: int = 1
+) -> Float[Array, "*shape"]:
+    """`add_up` over the coordinates of a run, all of them where a thread holds but some."""
+    part = add_up(count, term, zero, unroll=unroll)
+    return part if _whole_d.get() is None else sum_over_threads(part)
+
+
+def any_coordinate(flags: Bool[Array, "k d *runs"]) -> Bool[Array, "k one *runs"]:
+    """Whether a flag is set at any coordinate of a run, all of them where a thread holds but some."""
+    found = jnp.any(flags, axis=1, keepdims=True)
+    return found if _whole_d.get() is None else sum_over_threads(found.astype(jnp.float32)) > 0
 
 
 def repeat(low: int, high: int, body: Callable[..., State], start: State, *, unroll: int = 1) -> State:

@@ -13,7 +13,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Int
 
-from jgmm.loops import add_up
+from jgmm.loops import add_up, dimensions, over_coordinates
 
 
 class PCAState(NamedTuple):
@@ -31,7 +31,7 @@ def init(basis: Float[Array, "d r *runs"]) -> PCAState:
 def step(state: PCAState, x: Float[Array, "d *runs"]) -> PCAState:
     """Take in one sample."""
     basis, product = state
-    coefficients = add_up(len(x), lambda j: x[j][None] * basis[j], jnp.zeros_like(basis[0]))
+    coefficients = over_coordinates(len(x), lambda j: x[j][None] * basis[j], jnp.zeros_like(basis[0]))
     return PCAState(basis, product + x[:, None] * coefficients[None])
 
 
@@ -47,8 +47,8 @@ class OjaState(NamedTuple):
 def oja_step(state: OjaState, x: Float[Array, "d *runs"]) -> OjaState:
     """Oja's rule, U <- U + eta_t x (x^T U) (Oja 1982), eta_t = ln d / (gap (shift + t)) with d at least 3."""
     basis, gap, shift, seen = state
-    rate = np.float32(np.log(max(len(x), 3))) / (gap * (shift + seen.astype(gap.dtype)))
-    coefficients = add_up(len(x), lambda j: x[j][None] * basis[j], jnp.zeros_like(basis[0]))
+    rate = np.float32(np.log(max(dimensions(x), 3))) / (gap * (shift + seen.astype(gap.dtype)))
+    coefficients = over_coordinates(len(x), lambda j: x[j][None] * basis[j], jnp.zeros_like(basis[0]))
     return OjaState(basis + rate[None, None] * x[:, None] * coefficients[None], gap, shift, seen + 1)
 
 
@@ -66,7 +66,7 @@ def orthonormalize(vectors: Float[Array, "d r *runs"]) -> Float[Array, "d r *run
     d, r = vectors.shape[:2]
 
     def dot(a, b):
-        return add_up(d, lambda j: a[j] * b[j], jnp.zeros_like(b[0] * a[0]))
+        return over_coordinates(d, lambda j: a[j] * b[j], jnp.zeros_like(b[0] * a[0]))
 
     def project_out(basis, v):
         coefficients = dot(basis, v[:, None])

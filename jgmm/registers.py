@@ -12,7 +12,7 @@ refused, so the rule that a run never sees another is checked here, not assumed.
 """
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from typing import Any, NamedTuple
 
@@ -66,12 +66,29 @@ def entries(shape: tuple[int, ...], get: Callable[..., Any]) -> Entries:
     return Entries(at)
 
 
-def evaluate(closed: core.ClosedJaxpr, arguments: Sequence[Any], *, runs: int) -> list[Any]:
+def evaluate(
+    closed: core.ClosedJaxpr,
+    arguments: Sequence[Any],
+    *,
+    runs: int,
+    marks: Mapping[str, Callable] | None = None,
+    settle: Callable[[Any], Any] = lambda vector: vector,
+) -> list[Any]:
     """The function's results (flat), arrays with a run axis as `Entries`; scalars and known arrays as they are.
 
+    marks: what stands for a call of a jitted function of this name, on each entry (`loops.sum_over_threads`).
+    settle: what is done to each vector that a loop starts from.
     Raises NotOnVectors where the function mixes runs, or holds an operation that has no rule here.
     """
-    return _evaluate(closed.jaxpr, closed.consts, arguments, runs)
+    return _evaluate(closed.jaxpr, closed.consts, arguments, _Setting(runs, marks or {}, settle))
+
+
+class _Setting(NamedTuple):
+    """What all of an evaluation knows."""
+
+    runs: int
+    marks: Mapping[str, Callable]
+    settle: Callable[[Any], Any]
 
 
 def vectors(value: Entries, *, runs: int) -> list[jax.Array]:
@@ -79,7 +96,7 @@ def vectors(value: Entries, *, runs: int) -> list[jax.Array]:
     return [_vector(x, runs) for x in value.at.ravel()]
 
 
-def _evaluate(jaxpr: Any, constants: Sequence[Any], arguments: Sequence[Any], runs: int) -> list[Any]:
+def _evaluate(jaxpr: Any, constants: Sequence[Any], arguments: Sequence[Any], setting: _Setting) -> list[Any]:
     known: dict[Any, Any] = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*constants, *arguments], strict=True))
 
     def read(name: Any) -> Any:
@@ -87,21 +104,24 @@ def _evaluate(jaxpr: Any, constants: Sequence[Any], arguments: Sequence[Any], ru
         return np.asarray(name.val, dtype) if isinstance(name, core.Literal) else known[name]
 
     for equation in jaxpr.eqns:
-        found = _equation(equation, [read(name) for name in equation.invars], runs)
+        found = _equation(equation, [read(name) for name in equation.invars], setting)
         known.update(zip(equation.outvars, found, strict=True))
     return [read(name) for name in jaxpr.outvars]
 
 
-def _equation(equation: Any, operands: list[Any], runs: int) -> list[Any]:
-    name, params = equation.primitive.name, equation.params
+def _equation(equation: Any, operands: list[Any], setting: _Setting) -> list[Any]:
+    name, params, runs = equation.primitive.name, equation.params, setting.runs
     if name in CALLS:
+        if params.get("name") in setting.marks:
+            mark, held = setting.marks[params["name"]], as_entries(operands[0], runs)
+            return [entries(held.at.shape, lambda *index: mark(_vector(held.at[index], runs)))]
         inner = params["jaxpr"] if "jaxpr" in params else params["call_jaxpr"]
         jaxpr, constants = (inner.jaxpr, inner.consts) if hasattr(inner, "consts") else (inner, ())
-        return _evaluate(jaxpr, constants, operands, runs)
+        return _evaluate(jaxpr, constants, operands, setting)
     if name == "scan":
-        return _scan(equation, operands, runs)
+        return _scan(equation, operands, setting)
     if name == "while":
-        return _while(params, operands, runs)
+        return _while(params, operands, setting)
     if all(_known(x) for x in operands):
         return _now(equation, operands)
     if name in SAME:
@@ -128,7 +148,7 @@ def _now(equation: Any, operands: list[Any]) -> list[Any]:
         return [np.asarray(x) for x in (found if equation.primitive.multiple_results else [found])]
 
 
-def _scan(equation: Any, operands: list[Any], runs: int) -> list[Any]:
+def _scan(equation: Any, operands: list[Any], setting: _Setting) -> list[Any]:
     """Written out: its length is known."""
     params, inner = equation.params, equation.params["jaxpr"]
     # What is carried keeps its rank; sequences lose an axis. (How the parameters say it differs between versions.)
@@ -139,17 +159,18 @@ def _scan(equation: Any, operands: list[Any], runs: int) -> list[Any]:
     rows: list[list[Any]] = []
     for i in reversed(range(params["length"])) if params["reverse"] else range(params["length"]):
         mine = [Entries(x.at[i, ...]) if isinstance(x, Entries) else x[i] for x in sequences]
-        found = _evaluate(inner.jaxpr, inner.consts, [*constants, *carry, *mine], runs)
+        found = _evaluate(inner.jaxpr, inner.consts, [*constants, *carry, *mine], setting)
         carry = found[:carried]
         rows.append(found[carried:])
     if params["reverse"]:
         rows.reverse()
-    stacked = [Entries(np.stack([as_entries(x, runs).at for x in column])) for column in zip(*rows, strict=True)]
-    return [*carry, *stacked]
+    held = [[as_entries(x, setting.runs).at for x in column] for column in zip(*rows, strict=True)]
+    return [*carry, *(Entries(np.stack(column)) for column in held)]
 
 
-def _while(params: dict, operands: list[Any], runs: int) -> list[Any]:
+def _while(params: dict, operands: list[Any], setting: _Setting) -> list[Any]:
     """A loop whose length is data. What it carries unchanged stays outside."""
+    runs = setting.runs
     test, body = params["cond_jaxpr"], params["body_jaxpr"]
     of_test, of_body = params["cond_nconsts"], params["body_nconsts"]
     test_given, body_given = operands[:of_test], operands[of_test : of_test + of_body]
@@ -172,13 +193,15 @@ def _while(params: dict, operands: list[Any], runs: int) -> list[Any]:
         return values
 
     def go_on(packed):
-        return _evaluate(test.jaxpr, test.consts, [*test_given, *unpack(packed)], runs)[0]
+        return _evaluate(test.jaxpr, test.consts, [*test_given, *unpack(packed)], setting)[0]
 
     def once(packed):
-        found = _evaluate(body.jaxpr, body.consts, [*body_given, *unpack(packed)], runs)
+        found = _evaluate(body.jaxpr, body.consts, [*body_given, *unpack(packed)], setting)
         return pack([found[i] for i in moving])
 
-    return unpack(lax.while_loop(go_on, once, pack([start[i] for i in moving])))
+    packed = pack([start[i] for i in moving])
+    begin = [list(map(setting.settle, x)) if i in shapes else x for i, x in zip(moving, packed, strict=True)]
+    return unpack(lax.while_loop(go_on, once, begin))
 
 
 def _from_vectors(parts: Sequence[Any], shape: tuple[int, ...]) -> Entries:
@@ -226,20 +249,32 @@ def _each(equation: Any, operands: list[Any], runs: int) -> Any:
 
 
 def _bind(equation: Any, operands: list[Any]) -> Any:
-    """The operation itself, but for two that Mosaic lacks or gets wrong.
+    """The operation itself, but for what Mosaic (JAX 0.11 and 0.12) lacks or gets wrong.
 
-    pow(x, y), x positive, is exp(y log x), off by about y log(x) 1e-7. A bitcast between integers is a conversion,
-    which keeps the bits: Mosaic (JAX 0.11 and 0.12) takes the bitcast to change nothing, the sign included, so that a
-    later conversion to float reads negative numbers as large ones.
+    * A bitcast between integers is a conversion, which keeps the bits: the bitcast changes nothing there, the sign
+      included, so that a later conversion to float reads negative numbers as large ones.
+    * The sign of a select between integers is that of its predicate if one of them is a constant: set again.
+    * There is no pow(x, y): for x positive it is exp(y log x), off by about y log(x) 1e-7; and of the whole powers
+      only y = -1 and y > 1 are there.
+
+    benchmarks/gpu_compile.py executes what comes out.
     """
-    if equation.primitive is lax.bitcast_convert_type_p:
-        to = equation.params["new_dtype"]
+    primitive, params = equation.primitive, equation.params
+    if primitive is lax.bitcast_convert_type_p:
+        to = params["new_dtype"]
         if jnp.issubdtype(operands[0].dtype, jnp.integer) and jnp.issubdtype(to, jnp.integer):
             return lax.convert_element_type(operands[0], to)
-    if equation.primitive is lax.pow_p:
+    if primitive is lax.pow_p:
         base, power = (lax.convert_element_type(x, equation.outvars[0].aval.dtype) for x in operands)
         return lax.exp(power * lax.log(base))
-    return equation.primitive.bind(*operands, **equation.params)
+    if primitive is lax.integer_pow_p and params["y"] in (0, 1):
+        return operands[0] if params["y"] else lax.full_like(operands[0], 1)
+    if primitive is lax.integer_pow_p and params["y"] < -1:
+        return lax.integer_pow(lax.integer_pow(operands[0], -params["y"]), -1)
+    found = primitive.bind(*operands, **params)
+    if primitive is lax.select_n_p and jnp.issubdtype(found.dtype, jnp.signedinteger):
+        return lax.convert_element_type(lax.convert_element_type(found, jnp.uint32), found.dtype)
+    return found
 
 
 def _numbers(operands: list[Any], runs: int) -> tuple[list[Any], list[Any]]:

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 
 from jgmm import lloyd
 from jgmm.lloyd import LloydState, Optimizer
-from jgmm.loops import add_up
+from jgmm.loops import dimensions, over_coordinates
 
 
 def posterior(
@@ -25,10 +25,10 @@ def posterior(
     beta: Float[Array, "*runs"],
 ) -> Float[Array, "k *runs"]:
     """The probability of each component, given the sample; sums to 1."""
-    distances = add_up(
+    distances = over_coordinates(
         len(x), lambda j: ((x[None, j] - origin[:, j]) - offset[:, j]) ** 2, jnp.zeros_like(offset[:, 0])
     )
-    prior = jnp.log(weights) - len(x) * jnp.log(scales)
+    prior = jnp.log(weights) - dimensions(x) * jnp.log(scales)
     return jax.nn.softmax(prior - beta[None] * distances / (2 * scales**2), axis=0)
 
 

@@ -220,12 +220,13 @@ def seed_centres(
         gap, shift = (_per_run_number(x, batch) for x in oja_rate(batch.mixture))
         state = (*state, (gap, shift, jnp.int32(0)))
 
-    chosen = choose_seeding_kernel(batch, kernel, method=method).kernel
+    chosen, _, threads = choose_seeding_kernel(batch, kernel, method=method)
     draw = block if block <= 32 else tiling.BLOCK  # one program for all larger blocks
 
     def power(state, count):
         counts = jnp.int32(count), jnp.int32(block)
-        return _power_blocks(state, batch.mixture, counts, draw=draw, kernel=chosen, mesh=batch.mesh)
+        static = {"draw": draw, "kernel": chosen, "threads": threads, "mesh": batch.mesh}
+        return _power_blocks(state, batch.mixture, counts, **static)
 
     words, basis, *_ = _drive(power, state, blocks, block * batch.num_runs, progress)
     sizes = {"graph_points": graph_points, "neighbors": neighbors, "mesh": batch.mesh}
@@ -551,10 +552,11 @@ def _tile_on(mesh: Mesh, mixture: Mixture, tile: int | None) -> int | None:
     return tiling.tile_width(*mixture.means.shape[:2]) if machine.prepared() else tiling.TILE
 
 
-@partial(jax.jit, static_argnames=("step", "block", "tile", "kernel", "mesh"), compiler_options=VECTORS)
-def _advance(carry, parameters, mixture, count, *, step, block, tile, kernel, mesh):
+@partial(jax.jit, static_argnames=("step", "block", "tile", "kernel", "threads", "mesh"), compiler_options=VECTORS)
+def _advance(carry, parameters, mixture, count, *, step, block, tile, kernel, threads=1, mesh):
     def fused(carry, parameters, mixture, count):
-        return _fused().advance(carry, parameters, mixture, count, step=step, interpret=kernel != "fused")
+        how = {"step": step, "threads": threads, "interpret": kernel != "fused"}
+        return _fused().advance(carry, parameters, mixture, count, **how)
 
     def scanned(carry, parameters, mixture, count):
         def fold(carry, parameters, mixture):
@@ -566,10 +568,11 @@ def _advance(carry, parameters, mixture, count, *, step, block, tile, kernel, me
     return _sharded(scanned if kernel == "scan" else fused, mesh, carry, parameters, mixture, count)
 
 
-@partial(jax.jit, static_argnames=("draw", "kernel", "mesh"), compiler_options=VECTORS)
-def _power_blocks(carry, mixture, counts, *, draw, kernel, mesh):
+@partial(jax.jit, static_argnames=("draw", "kernel", "threads", "mesh"), compiler_options=VECTORS)
+def _power_blocks(carry, mixture, counts, *, draw, kernel, threads=1, mesh):
     def fused(carry, mixture, counts):
-        return _fused().power_blocks(carry, mixture, counts, blocks=_blocks, interpret=kernel != "fused")
+        how = {"blocks": _blocks, "threads": threads, "interpret": kernel != "fused"}
+        return _fused().power_blocks(carry, mixture, counts, **how)
 
     def scanned(carry, mixture, counts):
         def power(carry, mixture):
@@ -612,31 +615,34 @@ def _fused():
 
 def choose_kernel(algorithm: Algorithm, batch: Batch, kernel: str) -> Choice:
     """What drives this stream, and why; `kernel` is auto, fused or scan. Raises ValueError if it cannot be."""
-    carry, given = (batch.lanes, algorithm.state), (batch.mixture, algorithm.parameters)
-    state = algorithm.state
-    shared = [x.origin for x in (state.centres, state.twin) if x is not None and x.origin.ndim == 3]  # the means
-    numbers = _numbers((carry, given)) - _numbers(shared)
-
-    return _choose(batch, kernel, numbers, partial(_obstacle, algorithm, batch))
+    state, (means, _, scales) = algorithm.state, batch.mixture
+    centres = [x._replace(origin=None) for x in (state.centres, state.twin) if x is not None]
+    moving = jax.tree.leaves((centres, state.average))
+    known = [x for name, x in algorithm.parameters.items() if name not in ("component", "weights", "scales")]
+    if state.centres.origin.ndim == 2:  # a single estimate
+        along = [means, state.centres.origin, *(x for x in moving if x.ndim == 2)]
+    else:  # origins are the means
+        along = [means, *(x for x in moving if x.ndim == 3 and x.shape[1] == means.shape[1])]
+    others = [scales, *known, *(x for x in moving if not any(x is y for y in along))]
+    return _choose(batch, kernel, along, others, partial(_obstacle, algorithm, batch))
 
 
 def choose_seeding_kernel(batch: Batch, kernel: str, *, method: str = "block") -> Choice:
     """`choose_kernel` of the power iteration."""
-    k, d = batch.mixture.means.shape[:2]
-    numbers = _numbers((batch.lanes, batch.mixture)) + (2 if method == "block" else 1) * k * d
-    return _choose(batch, kernel, numbers, lambda: None)
+    means, _, scales = batch.mixture
+    return _choose(batch, kernel, [means] * (3 if method == "block" else 2), [scales], lambda: None)
 
 
-def _choose(batch: Batch, kernel: str, numbers: int, obstacle: Callable[[], str | None]) -> Choice:
+def _choose(batch: Batch, kernel: str, along: list, others: list, obstacle: Callable[[], str | None]) -> Choice:
+    """The kernel for runs that hold, beside their lanes, arrays along the coordinates and others."""
     means, device = batch.mixture.means, batch.mesh.devices.flat[0]
-    told = {"device": device, "numbers": numbers, "runs": batch.num_runs, "dtype": means.dtype}
+    k, d = means.shape[:2]
+    rows = sum(x.size // (d * x.shape[-1]) for x in along)
+    rest = sum(x.size // x.shape[-1] for x in others if x.ndim)
+    held = kernels.Held(each_pair=8 + 2 * rows, others=4 + k - 1 + rest, pairs=(d + 1) // 2)
+    told: dict[str, Any] = {"device": device, "held": held, "runs": batch.num_runs, "dtype": means.dtype}
     choice = kernels.choose(kernel, **told)
     return kernels.choose(kernel, **told, obstacle=obstacle()) if choice.kernel == "fused" else choice
-
-
-def _numbers(tree: Any) -> int:
-    """Of 32 bits, for each run."""
-    return sum(int(np.prod(x.shape[:-1])) for x in jax.tree.leaves(tree))
 
 
 def _no_origin(algorithm: Algorithm, batch: Batch) -> str | None:
@@ -805,7 +811,8 @@ def simulate(
             carry, mixture, parameters = _lay(_first((carry, mixture, parameters), width=width), batch.mesh)
 
         def call(carry, count, mixture=mixture, parameters=parameters):
-            static = {"step": algorithm.step, "block": block, "tile": tile, "kernel": chosen.kernel, "mesh": batch.mesh}
+            static = {"step": algorithm.step, "block": block, "tile": tile, "mesh": batch.mesh}
+            static |= {"kernel": chosen.kernel, "threads": chosen.threads}
             return _advance(carry, parameters, mixture, jnp.int32(count), **static)
 
         carry = _drive(call, carry, stop - here, active, progress)

@@ -118,7 +118,8 @@ def check_mixtures(study: Study, cells: Iterable[Cell], spec_folder: Path = Path
 def check_kernel(study: Study, kernel: str) -> None:
     """Raises ValueError if this kernel cannot be on this device."""
     dtype = np.float64 if study.x64 else np.float32
-    kernels.choose(kernel, device=jax.devices()[0], numbers=0, runs=study.runs, dtype=dtype)
+    held = kernels.Held(0, 0, 1)
+    kernels.choose(kernel, device=jax.devices()[0], held=held, runs=study.runs, dtype=dtype)
 
 
 def wanted_runs(study: Study, named: Mapping[str, Cell], pieces: Pieces) -> dict[str, int]:

@@ -192,7 +192,8 @@ def record_kernels(folder: Path, receipts: Iterable) -> None:
     if not path.is_file():
         writer.writerow(KERNELS)
     for name, low, high, (device, *choices) in receipts:
-        writer.writerow([name, low, high, device, *(word for choice in choices for word in choice or ("", ""))])
+        words = [word for choice in choices for word in ((choice.kernel, choice.reason) if choice else ("", ""))]
+        writer.writerow([name, low, high, device, *words])
     with path.open("a") as file:
         file.write(text.getvalue())
 
