@@ -13,7 +13,9 @@ import optax
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from jgmm import cli, kernels, lloyd, mixture, rates, trials
+from jgmm import cli, kernels, lanes, lloyd, mixture, rates, trials
+from jgmm import stream as streams
+from jgmm import threads as sharing
 
 KEY = jax.random.key(0)
 CLOSE = {"rtol": 1e-5, "atol": 2e-6}  # some hundred float32 roundings: a fused multiply-add here and not there
@@ -28,12 +30,13 @@ def uneven(k, d):
     return mixture.given(means, weights=weights, scales=np.linspace(0.5, 1.0, k))
 
 
-def stream(algorithm, batch, counts, kernel):
+def stream(algorithm, batch, counts, kernel, threads=1):
     """(lane state, state) after these calls."""
     carry = batch.lanes, algorithm.state
-    static = {"step": algorithm.step, "block": 16, "tile": None, "kernel": kernel, "mesh": batch.mesh}
+    static = {"step": algorithm.step, "block": 16, "tile": None, "mesh": batch.mesh}
     for count in counts:
-        carry = trials._advance(carry, algorithm.parameters, batch.mixture, jnp.int32(count), **static)
+        given = algorithm.parameters, batch.mixture, jnp.int32(count)
+        carry = trials._advance(carry, *given, kernel=kernel, threads=threads, **static)
     return carry
 
 
@@ -81,11 +84,58 @@ def test_every_algorithm_runs_in_the_kernel_on_two_devices(name):
 
 
 @needs_mosaic
-def test_em_runs_in_the_kernel():
+@pytest.mark.parametrize("threads", [1, 2])
+def test_em_runs_in_the_kernel(threads):
     batch = trials.batch(KEY, range(40), mixture.symmetric(3, separation=3.0))
     algorithm = trials.em_algorithm(batch, trials.offset_start(KEY, batch, 0.5)[1], rate=0.05, twin=True)
-    found, expected = (stream(algorithm, batch, [60], kernel) for kernel in ("interpreted", "scan"))
-    assert_equal_bits_and_close_states(found, expected)
+    expected = stream(algorithm, batch, [60], "scan")
+    assert_equal_bits_and_close_states(stream(algorithm, batch, [60], "interpreted", threads), expected)
+
+
+@needs_mosaic
+@pytest.mark.parametrize(("d", "k", "threads"), [(7, 2, 4), (4, 3, 2)])
+def test_a_run_over_several_threads_streams_as_one_over_one(d, k, threads):
+    batch = trials.batch(KEY, range(70), uneven(k, d), devices=jax.devices()[:1])
+    algorithm = trials.lloyd_algorithm(batch, trials.offset_start(KEY, batch, 0.5)[::-1], rate=0.05, twin=True)
+    expected = stream(algorithm, batch, [60], "scan")
+    assert_equal_bits_and_close_states(stream(algorithm, batch, [60], "interpreted", threads), expected)
+
+
+@needs_mosaic
+@pytest.mark.parametrize("name", ["soft", "1/n"])
+def test_what_looks_at_all_coordinates_does_so_over_threads(name):
+    batch = trials.batch(KEY, range(40), uneven(2, 3), devices=jax.devices()[:1])
+    algorithm = trials.lloyd_algorithm(batch, trials.offset_start(KEY, batch, 0.5), **ALGORITHMS[name])
+    expected = stream(algorithm, batch, [60], "scan")
+    assert_equal_bits_and_close_states(stream(algorithm, batch, [60], "interpreted", 2), expected)
+
+
+@pytest.mark.parametrize(("d", "threads"), [(2, 1), (3, 2), (5, 2), (7, 4), (10, 4), (50, 16), (100, 32)])
+def test_what_is_spread_over_threads_is_joined_again(d, threads):
+    rng = np.random.default_rng(0)
+    for share, size in ((sharing.coordinates(d, threads), d), (sharing.lanes(d, threads), lanes.num_lanes(d))):
+        x = jnp.asarray(rng.normal(size=(3, size, 6)), jnp.float32)
+        spread = sharing.spread(x, threads, share, 1)
+        assert spread.shape == (3, len(share.source), 6 * threads)
+        assert_array_equal(sharing.join(spread, threads, share, 1), x)
+        held = np.unique(share.source[share.source != sharing.NOBODY])
+        assert_array_equal(held, np.arange(size))  # nothing is left out
+    assert_array_equal(sharing.spread(jnp.arange(3.0), 2, None), jnp.array([0.0, 0, 1, 1, 2, 2]))
+
+
+def test_three_coordinates_on_two_threads_by_hand():
+    assert_array_equal(sharing.coordinates(3, 2).source, [[0, 1], [2, sharing.NOBODY]])  # pairs (0, 2) and (1, -)
+    assert_array_equal(sharing.lanes(3, 2).source, [[0, 0], [1, 2], [3, 4]])
+
+
+@pytest.mark.parametrize(
+    ("d", "k", "twin", "threads"), [(2, 2, 1, 1), (10, 5, 0, 1), (20, 5, 0, 2), (50, 10, 1, 16), (100, 20, 0, 32)]
+)
+def test_the_threads_of_a_run_depend_on_its_shape_alone(d, k, twin, threads):
+    for runs in (4, 200):
+        batch = trials.batch(KEY, range(runs), mixture.given(np.eye(k, d)))
+        algorithm = trials.lloyd_algorithm(batch, batch.mixture.means, rate=0.1, twin=bool(twin))
+        assert trials.choose_kernel(algorithm, batch, "interpreted").threads == threads
 
 
 @needs_mosaic
@@ -110,7 +160,7 @@ def test_the_records_are_those_of_the_scan_path():
     for a, b in zip(jax.tree.leaves(fused[:-1]), jax.tree.leaves(scanned[:-1]), strict=True):
         assert_allclose(a, b, **CLOSE)
     assert fused.kernel.kernel == "interpreted"
-    assert scanned.kernel == ("scan", "asked for")
+    assert scanned.kernel == kernels.Choice("scan", "asked for")
 
 
 @needs_mosaic
@@ -130,8 +180,6 @@ def test_the_scan_path_of_a_gpu_draws_the_same_bits_and_moves_the_centres_alike(
     batch = trials.batch(KEY, range(32), uneven(3, 5), devices=jax.devices()[:1])
     algorithm = trials.lloyd_algorithm(batch, trials.offset_start(KEY, batch, 0.5), rate=0.05, twin=True)
     expected = stream(algorithm, batch, [75], "scan")
-    from jgmm import stream as streams
-
     fold = streams.fold if platform == "scan" else streams.fold_together
     step = lambda s, x: algorithm.step(s, x, algorithm.parameters)  # noqa: E731
     go = jax.jit(lambda words, state, n: fold(step, words, state, batch.mixture, n, block=16))
@@ -157,20 +205,26 @@ def gpu(capability="9.0", version="PJRT C API cuda 13000", kind="NVIDIA H100"):
     return SimpleNamespace(platform="gpu", device_kind=kind, compute_capability=capability, client=client)
 
 
-TOLD = {"device": gpu(), "numbers": 150, "runs": 4096, "dtype": np.float32}
+def held(numbers, pairs=1):
+    return kernels.Held(each_pair=numbers - 20, others=20, pairs=pairs)
+
+
+TOLD = {"device": gpu(), "held": held(150), "runs": 4096, "dtype": np.float32}
 
 
 @needs_mosaic
 @pytest.mark.parametrize(
     ("change", "kernel", "reason"),
     [
-        ({}, "fused", "150 numbers a run"),
+        ({}, "fused", "a thread a run, 150 numbers in each"),
         ({"runs": 16}, "fused", "go faster there"),
-        ({"numbers": 300}, "fused", "local memory"),
-        ({"numbers": 5000}, "scan", "5000 numbers"),
+        ({"held": held(300)}, "fused", "a thread a run, 300 numbers in each, some in local memory"),
+        ({"held": held(60, pairs=8)}, "fused", "2 threads a run, 180 numbers"),
+        ({"held": held(60, pairs=10)}, "fused", "4 threads a run, 140 numbers"),
+        ({"held": held(5000)}, "scan", "5000 numbers"),
         ({"device": jax.devices("cpu")[0]}, "scan", "a CPU"),
         ({"device": gpu(capability="8.0")}, "scan", "compute capability is 8.0"),
-        ({"device": gpu(capability="10.0")}, "fused", "one launch"),
+        ({"device": gpu(capability="10.0")}, "fused", "many samples a launch"),
         ({"device": gpu(version="rocm 6.0", kind="MI300")}, "scan", "MI300, no NVIDIA"),
         ({"dtype": np.float64}, "scan", "float64"),
         ({"obstacle": "the operation sort has no form in registers"}, "scan", "sort"),
@@ -184,7 +238,7 @@ def test_the_kernel_is_chosen_by_device_shape_and_algorithm(change, kernel, reas
 
 def test_an_old_jax_scans(monkeypatch):
     monkeypatch.setattr(jax, "__version__", "0.10.2")
-    assert kernels.choose("auto", **TOLD) == ("scan", "JAX is 0.10.2, older than 0.11")
+    assert kernels.choose("auto", **TOLD) == kernels.Choice("scan", "JAX is 0.10.2, older than 0.11")
 
 
 @pytest.mark.parametrize(

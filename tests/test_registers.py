@@ -151,6 +151,25 @@ def test_no_integer_is_bitcast_to_an_integer():
     assert all(kind == {False, True} for kind in kinds)
 
 
+def test_a_signed_select_has_its_sign_set():
+    """Mosaic's may have lost it: the twin of streaming EM would move by 4e9 where it should by -1."""
+    x = jnp.arange(RUNS, dtype=jnp.int32)
+    choose = lambda x: jnp.where(x == 2, 1, -1).astype(jnp.float32)  # noqa: E731
+    assert_same(on_vectors(choose, x), choose(x))
+    traced = jax.make_jaxpr(lambda x: on_vectors(choose, x))(x)
+    names = [e.primitive.name for e in traced.eqns]
+    after = traced.eqns[names.index("select_n") + 1 :][:2]
+    assert [e.outvars[0].aval.dtype for e in after] == [jnp.uint32, jnp.int32]
+
+
+@pytest.mark.parametrize("power", [-3, -1, 0, 1, 2, 5])
+def test_whole_powers_are_written_as_those_that_mosaic_has(power):
+    x = jnp.linspace(-2, 2, RUNS)
+    assert_allclose(on_vectors(lambda x: lax.integer_pow(x, power), x), lax.integer_pow(x, power), rtol=1e-6)
+    traced = jax.make_jaxpr(lambda x: on_vectors(lambda x: lax.integer_pow(x, power), x))(x)
+    assert all(e.params["y"] == -1 or e.params["y"] > 1 for e in traced.eqns if e.primitive.name == "integer_pow")
+
+
 @pytest.mark.parametrize(
     ("function", "message"),
     [
