@@ -547,9 +547,9 @@ def floor_of(gpu, d, k):
     """None where the instructions were not counted."""
     path = RESULTS / "gpu_compile.json"
     for row in json.loads(path.read_text()).get("rows", []) if path.exists() else []:
-        same = (row.get("d"), row.get("k")) == (d, k) and not row.get("twin")
+        same = (row.get("d"), row.get("k")) == (d, k) and not row.get("twin") and not row.get("threads")
         if same and row.get("system") == "Lloyd" and row.get("instructions"):
-            full = gpu["core_count"] * SCHEDULERS * WARP // row.get("threads", 1)
+            full = gpu["core_count"] * SCHEDULERS * WARP // row.get("threads_of_run", 1)
             return Floor(full * gpu["clock_ghz"] * 1e9 / row["instructions"], full)
     return None
 
