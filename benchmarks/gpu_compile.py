@@ -8,7 +8,8 @@ r"""What do the GPU kernels compile to, and are their instructions right? Asked 
        full card    132 multiprocessors x 4 schedulers x 32 threads x 1.755 GHz / instructions / threads of a run
        256 runs     256 runs x 1.755 GHz / stall cycles
 
-   are samples a second that cannot be exceeded at this clock; nothing here is a measured speed.
+   are samples a second that cannot be exceeded at this clock; nothing here is a measured speed. Of the scan path: how
+   often it launches a kernel for a sample.
 2. Running. The compiled PTX is executed on NumPy (ptx.py) and set against the scan path on this CPU: lane states to
    the last bit, estimates to 1e-5 sigma (basis: 1e-5). After a near tie a run may part from its twin: 1 % of them may.
 
@@ -82,7 +83,7 @@ class Case(NamedTuple):
 
     @property
     def name(self) -> str:
-        over = f", {self.threads} threads" if self.threads else ""
+        over = f", {self.threads} thread{'s' * (self.threads > 1)}" if self.threads else ""
         return f"{self.system}{', twin' if self.twin else ''} ({self.d}, {self.k}){over}"
 
 
@@ -93,6 +94,7 @@ COMPILED += [Case("Lloyd", d, k, threads=1) for d, k in [(20, 5), (20, 10), (50,
 COMPILED += [Case("EM", d, 2) for d in (2, 10, 50)] + [Case("EM", 10, 2, twin=True)]
 COMPILED += [Case("power iteration", d, k) for d, k in [(2, 2), (10, 5), (50, 10)]]
 COMPILED += [Case("soft", 10, 5), Case("polynomial rate", 10, 5)]
+SCANNED = [(2, 2), (10, 5), (50, 10), (100, 20)]
 EXECUTED = [Case("Lloyd", 2, 2), Case("Lloyd", 3, 2, twin=True), Case("EM", 3, 2, twin=True)]
 EXECUTED += [Case("power iteration", 3, 2), Case("soft", 2, 2), Case("polynomial rate", 2, 2)]
 EXECUTED += [Case("Lloyd", 1, 1), Case("Lloyd", 5, 4, twin=True), Case("averaged", 2, 2), Case("labelled", 3, 2)]
@@ -316,6 +318,46 @@ def targets(rows: list[dict]) -> list[dict]:
     return told
 
 
+def launches(d: int, k: int, sharding: Any) -> dict:
+    """How often the scan path launches a kernel for each sample of streaming Lloyd, counted in XLA's own program.
+
+    Of a block: what its loop launches, and its inner loops as often as they are known to turn.
+    """
+    mine = problem(Case("Lloyd", d, k), runs=RUNS)
+    shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), mine.arguments)
+    start = time.perf_counter()
+    on_card = {**mine.scan.keywords, "mesh": sharding.mesh}
+    program = trials._advance.lower(*shapes, **on_card).compile().as_text()
+    parts: dict[str, list[str]] = {}
+    for text in program.splitlines():
+        if begin := re.match(r"(?:ENTRY )?%?([\w.\-]+) \(.*\{$", text):
+            here = parts.setdefault(begin[1], [])
+        elif " = " in text:
+            here.append(text)
+    blocks = [name for name, lines in parts.items() if any(f'"n":"{tiling.BLOCK}"' in text for text in lines)]
+    if len(blocks) != 1:
+        raise RuntimeError(f"the program has {len(blocks)} loops over blocks, expected 1")
+    each = launched(parts, blocks[0]) / tiling.BLOCK
+    return {"d": d, "k": k, "launches_a_sample": each, "seconds": time.perf_counter() - start}
+
+
+LAUNCHED = re.compile(r"\b(fusion|copy|dynamic-update-slice|dynamic-slice|reduce|broadcast|concatenate|custom-call)\(")
+
+
+def launched(parts: dict[str, list[str]], name: str) -> int:
+    """The kernels that this part of a program launches."""
+    count = 0
+    for text in parts[name]:
+        if loop := re.search(r"while\(.*body=%?([\w.\-]+)", text):
+            turns = re.search(r'known_trip_count":\{"n":"(\d+)"', text)
+            if turns is None:
+                raise RuntimeError(f"a loop within a block turns who knows how often: {text.strip()[:100]}")
+            count += int(turns[1]) * launched(parts, loop[1])
+        else:
+            count += bool(LAUNCHED.search(text))
+    return count
+
+
 # --- running ---
 
 
@@ -413,21 +455,22 @@ def one_card() -> Any:
 def line(r: dict) -> str:
     name = Case(*(r[field] for field in Case._fields)).name
     if "failure" in r:
-        return f"{name:28}FAILED: {r['failure']}"
+        return f"{name:32}FAILED: {r['failure']}"
     spilled = f"{r['spill_stores']}/{r['spill_loads']}"
-    cells = f"{r['threads_of_run']:8}{r['numbers']:8}{r['registers']:10}{spilled:>13}{r['stack']:7}{r['instructions']:13}{r['stall_cycles']:8}"
+    sizes = f"{r['threads_of_run']:8}{r['numbers']:8}{r['registers']:10}{spilled:>13}{r['stack']:7}"
+    cells = f"{sizes}{r['instructions']:13}{r['stall_cycles']:8}"
     rates = f"{r['issue_limit'] / 1e9:9.3g}{r['lone_warp_limit'] / 1e6:9.3g}{sum(r['seconds'].values()):9.1f}"
-    return f"{name:28}{cells}{rates}   " + " ".join(f"{group} {count}" for group, count in r["mix"].items())
+    return f"{name:32}{cells}{rates}   " + " ".join(f"{group} {count}" for group, count in r["mix"].items())
 
 
 def check_line(r: dict) -> str:
     name = Case(*(r[field] for field in Case._fields)).name
     if "failure" in r:
-        return f"{name:28}FAILED: {r['failure']}"
+        return f"{name:32}FAILED: {r['failure']}"
     words = "lanes equal" if r["lanes_equal"] else "LANES DIFFER"
     verdict = "right" if r["right"] else "WRONG"
     parted = f"{r['parted']} runs parted" + (f", by {r['parted_by']:.1e}" if r["parted"] else "")
-    return f"{name:28}{verdict}: {words}, largest difference {r['largest_difference']:.1e}, {parted}"
+    return f"{name:32}{verdict}: {words}, largest difference {r['largest_difference']:.1e}, {parted}"
 
 
 def shape(text: str) -> tuple[int, int]:
@@ -450,15 +493,16 @@ def main(argv: list[str] | None = None) -> int:
     report: dict = {"environment": timing.environment(["jax", "jaxlib", *WHEELS])}
     report["options"] = {"runs": RUNS, "few_runs": FEW_RUNS, "samples": SAMPLES, "clock": CLOCK, "tolerance": TOLERANCE}
     sharding = one_card()
-    columns = (
-        f"{'threads':>8}{'numbers':>8}{'registers':>10}{'spilled':>13}{'stack':>7}{'instructions':>13}{'stalls':>8}"
-    )
-    print(f"{'kernel (d, k)':28}{columns}{'G/s':>9}{'256, M/s':>9}{'s':>9}   instructions of a sample")
+    columns = f"{'threads':>8}{'numbers':>8}{'registers':>10}{'spilled':>13}{'stack':>7}{'instructions':>13}"
+    print(f"{'kernel (d, k)':32}{columns}{'stalls':>8}{'G/s':>9}{'256, M/s':>9}{'s':>9}   instructions of a sample")
     report["rows"] = []
     for case in COMPILED:
         if args.shapes is None or (case.d, case.k) in args.shapes:
             report["rows"].append(compile_row(case, sharding))
             print(line(report["rows"][-1]), flush=True)
+    report["scan"] = [launches(d, k, sharding) for d, k in SCANNED]
+    for found in report["scan"]:
+        print(f"scan path ({found['d']}, {found['k']}): {found['launches_a_sample']:.2f} launches a sample")
     report["targets"] = targets(report["rows"])
     for target in report["targets"]:
         verdict = "met" if target["met"] else "MISSED"

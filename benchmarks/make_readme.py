@@ -95,12 +95,12 @@ since beside a small one the compiler's own memory is what is seen.
 GPU_COMPILE_INTRO = """\
 ## GPU kernels, compiled
 
-For an H100, on a machine without one: nothing here is a measured speed. Numbers: of 32 bits, that a run holds. Spilled:
-bytes stored / loaded for each thread, of the whole kernel. Instructions: of the loop that takes in a sample. Stall
-cycles: the sum of what these instructions say the same warp must wait before the next one, without waits for memory and
-special functions. "Full card": the samples a second that 132 multiprocessors x 4 schedulers x 32 runs at 1.755 GHz
-issue the instructions for. "256 runs": what 256 runs take in if each sample takes its stall cycles. At this clock
-neither can be exceeded. Compile: seconds, tracing included, with the compiler's report.
+For an H100, on a machine without one: nothing here is a measured speed. Threads: of a run. Numbers: of 32 bits, that a
+thread holds. Spilled: bytes stored / loaded for each thread, of the whole kernel. Instructions: of the loop that takes
+in a sample. Stall cycles: the sum of what these instructions say the same warp must wait before the next one, without
+waits for memory and special functions. "Full card": the samples a second that 132 multiprocessors x 4 schedulers x 32
+threads at 1.755 GHz issue the instructions for. "256 runs": what 256 runs take in if each sample takes its stall
+cycles. At this clock neither can be exceeded. Compile: seconds, tracing included, with the compiler's report.
 
 Then the PTX is executed on NumPy (`ptx.py`): lane states must equal those of the scan path to the last bit, estimates
 within 1e-5 of the largest sigma (of bases: 1e-5). After a near tie a run may part: 1 % of them may. "Largest
@@ -394,11 +394,17 @@ def gpu_compile(reports):
         body = []
         for row in compiled:
             spilled = f"{row['spill_stores']:,} / {row['spill_loads']:,}" if row["stack"] else "0"
-            figures = [f"{row['numbers']:,}", row["registers"], spilled, f"{row['instructions']:,}"]
+            figures = [
+                row["threads_of_run"],
+                f"{row['numbers']:,}",
+                row["registers"],
+                spilled,
+                f"{row['instructions']:,}",
+            ]
             figures += [f"{row['stall_cycles']:,}", digits(row["issue_limit"] / 1e9)]
             figures += [digits(row["lone_warp_limit"] / 1e6), digits(sum(row["seconds"].values()))]
             body.append([kernel(row), *map(str, figures)])
-        head = ["kernel (d, k)", "numbers", "registers", "spilled, B", "instructions", "stall cycles"]
+        head = ["kernel (d, k)", "threads", "numbers", "registers", "spilled, B", "instructions", "stall cycles"]
         yield from table([*head, "full card, G/s", "256 runs, M/s", "compile, s"], body)
         yield "Instructions of a sample:"
         body = [[kernel(row), *(f"{row['mix'].get(group, 0):,}" for group in groups)] for row in compiled]
@@ -406,6 +412,10 @@ def gpu_compile(reports):
         for row in report["rows"]:
             if "failure" in row:
                 yield f"**{kernel(row)} does not compile**: `{row['failure']}`\n"
+        yield "Launches of the scan path for a sample of streaming Lloyd, about 2 microseconds each:\n"
+        scans = report["scan"]
+        body = [[f"{scan['launches_a_sample']:.1f}" for scan in scans]]
+        yield from table([f"({scan['d']}, {scan['k']})" for scan in scans], body)
         yield "Executed on NumPy, {few_runs} runs of {samples} samples, against the scan path:".format(
             **report["options"]
         )
@@ -416,7 +426,8 @@ def gpu_compile(reports):
 
 def kernel(row):
     """Its name and sizes, "Lloyd, twin (10, 5)"."""
-    return f"{row['system']}{', twin' if row['twin'] else ''} ({row['d']}, {row['k']})"
+    over = f", {row['threads']} thread{'s' * (row['threads'] > 1)}" if row["threads"] else ""
+    return f"{row['system']}{', twin' if row['twin'] else ''} ({row['d']}, {row['k']}){over}"
 
 
 def check(row):
