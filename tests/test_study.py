@@ -110,6 +110,30 @@ def test_the_exponent_is_fitted_beside_the_laws(done):
     assert fit["family"] == "undetermined"  # three sizes leave no room for rivals
 
 
+def test_what_computed_the_runs_is_told_with_its_reason(done):
+    told = rows(done / "kernels.csv")
+    assert sum(int(row["high"]) - int(row["low"]) for row in told) == 4 * 8  # runs of every cell
+    assert {(row["kernel"], row["reason"]) for row in told} == {("scan", "the device is a CPU")}
+    seeded = [row for row in told if row["seeding_kernel"]]
+    assert [(row["seeding_kernel"], row["seeding_reason"]) for row in seeded] == [("scan", "the device is a CPU")]
+    page = (done / "report.html").read_text()
+    assert "scan (stream, cpu): the device is a CPU; 32 runs of cells" in page
+    assert "scan (seeding, cpu): the device is a CPU; 8 runs of cells" in page
+
+
+def test_a_line_that_a_kill_cut_short_is_left_out(tmp_path):
+    (tmp_path / "kernels.csv").write_text(",".join(store.KERNELS) + "\na,0,8,cpu,scan,why,,\nb,0,8,cp")
+    assert [row["cell"] for row in store.kernels(tmp_path)] == ["a"]
+
+
+def test_another_kernel_can_be_asked_for(tmp_path):
+    runner.run_study(study(), tmp_path / "asked", kernel="scan")
+    assert {row["reason"] for row in rows(tmp_path / "asked" / "kernels.csv")} == {"asked for"}
+    with pytest.raises(ValueError, match="kernel is 'fused', but the device is a CPU"):
+        runner.run_study(study(), tmp_path / "refused", kernel="fused")
+    assert not (tmp_path / "refused").exists()
+
+
 def test_the_page_needs_no_network(done):
     page = (done / "report.html").read_text()
     assert "http" not in page.replace("http-equiv", "")
