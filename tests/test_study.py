@@ -217,7 +217,8 @@ def test_fresh_replaces_a_study_and_nothing_else(done, tmp_path):
     (out / "notes.txt").write_text("mine")
     report.write(out, study())
     runner.run_study(study(seed=1), out, {}, fresh=True)
-    assert {path.name for path in out.iterdir() if path.is_file()} == {"study.toml", "notes.txt"}
+    assert {path.name for path in out.iterdir() if path.is_file()} == {"study.toml", "notes.txt", "kernels.csv"}
+    assert sum(int(row["high"]) for row in rows(out / "kernels.csv")) == 4 * 8  # of this study alone
     assert not set(bytes_of(out)) & set(bytes_of(done))
     assert (out / "notes.txt").read_text() == "mine"
 
