@@ -5,6 +5,7 @@ threads share a run depends on its shape alone, since sums over its coordinates 
 """
 
 import re
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
@@ -25,7 +26,9 @@ class NotOnVectors(ValueError):
     """A function does something that cannot be done run by run, in registers."""
 
 
-class Choice(NamedTuple):
+@jax.tree_util.register_static  # a record that holds one is still a tree of arrays
+@dataclass(frozen=True)
+class Choice:
     """A kernel, the reason for it in words, and how many threads a run has where it is fused."""
 
     kernel: str

@@ -220,12 +220,12 @@ def seed_centres(
         gap, shift = (_per_run_number(x, batch) for x in oja_rate(batch.mixture))
         state = (*state, (gap, shift, jnp.int32(0)))
 
-    chosen, _, threads = choose_seeding_kernel(batch, kernel, method=method)
+    chosen = choose_seeding_kernel(batch, kernel, method=method)
     draw = block if block <= 32 else tiling.BLOCK  # one program for all larger blocks
 
     def power(state, count):
         counts = jnp.int32(count), jnp.int32(block)
-        static = {"draw": draw, "kernel": chosen, "threads": threads, "mesh": batch.mesh}
+        static = {"draw": draw, "kernel": chosen.kernel, "threads": chosen.threads, "mesh": batch.mesh}
         return _power_blocks(state, batch.mixture, counts, **static)
 
     words, basis, *_ = _drive(power, state, blocks, block * batch.num_runs, progress)
@@ -553,7 +553,7 @@ def _tile_on(mesh: Mesh, mixture: Mixture, tile: int | None) -> int | None:
 
 
 @partial(jax.jit, static_argnames=("step", "block", "tile", "kernel", "threads", "mesh"), compiler_options=VECTORS)
-def _advance(carry, parameters, mixture, count, *, step, block, tile, kernel, threads=1, mesh):
+def _advance(carry, parameters, mixture, count, *, step, block, tile, kernel="scan", threads=1, mesh):
     def fused(carry, parameters, mixture, count):
         how = {"step": step, "threads": threads, "interpret": kernel != "fused"}
         return _fused().advance(carry, parameters, mixture, count, **how)
