@@ -43,9 +43,12 @@ def optimizer_state(optimizer: Optimizer, offset: Float[Array, "k d *runs"]) -> 
 
 
 def nearest(
-    origin: Float[Array, "k d *runs"], offset: Float[Array, "k d *runs"], x: Float[Array, "d *runs"]
+    origin: Float[Array, "k d *runs"],
+    offset: Float[Array, "k d *runs"],
+    x: Float[Array, "d *runs"],
+    height: Float[Array, "*runs"],
 ) -> Float[Array, "k *runs"]:
-    """1 for the centre that is closest to x, 0 for the others; the lowest index wins a tie."""
+    """`height` for the centre that is closest to x, 0 for the others; the lowest index wins a tie."""
 
     def closer(i, best):
         distance, winner = best
@@ -61,17 +64,16 @@ def nearest(
     distances = loops.over_coordinates(d, term, zero, unroll=unroll)
     first = distances[0], jnp.zeros(distances[0].shape, jnp.int32)
     _, winner = loops.repeat(1, k, closer, first)
-    return _gates(lambda i: winner == i, zero)
+    return _gates(k, lambda i: winner == i, height)
 
 
-def _gates(hit: Callable[..., Bool[Array, "*runs"]], zero: Float[Array, "k *runs"]) -> Float[Array, "k *runs"]:
-    """1 in the rows i where hit(i), 0 elsewhere.
+def _gates(k: int, hit: Callable[..., Bool[Array, "*runs"]], height: Float[Array, "*runs"]) -> Float[Array, "k *runs"]:
+    """`height` in the rows i where hit(i), 0 elsewhere.
 
     A loop: fused into the update, the comparison would be made again for every coordinate, and at k = 2 the
     distances with it (half of the update's time at d = k = 2).
     """
-    one = jnp.ones_like(zero[0])
-    return loops.rows(len(zero), lambda i: jnp.where(hit(i), one, 0), zero[0])
+    return loops.rows(k, lambda i: jnp.where(hit(i), height, 0), height)
 
 
 def update(
@@ -80,19 +82,25 @@ def update(
     gates: Float[Array, "k *runs"],
     optimizer: Optimizer,
 ) -> LloydState:
-    """Pull each centre towards the sample with the weight that its gate (0 to 1) gives it."""
+    """Pull each centre towards the sample with the weight that its gate gives it.
+
+    gates: from 0 to 1 for an optax transformation; for a constant rate they are the step sizes, from 0 to the rate.
+    """
     pull = (x[None] - state.origin) - state.offset  # as `nearest` has it, so that registers hold it once
     if isinstance(optimizer, optax.GradientTransformation):
         updates, after = optimizer.update(gates[:, None] * -pull, state.optimizer, state.offset)
         return LloydState(state.origin, optax.apply_updates(state.offset, updates), after)
-    # A loop, so that the product is made once for each centre and not for each of its coordinates.
-    gains = loops.rows(len(gates), lambda i: gates[i] * optimizer, gates[0])
-    return LloydState(state.origin, state.offset + gains[:, None] * pull, state.optimizer)
+    return LloydState(state.origin, state.offset + gates[:, None] * pull, state.optimizer)
+
+
+def height(optimizer: Optimizer, x: Float[Array, "d *runs"]) -> Float[Array, "*runs"]:
+    """A whole gate: 1, or the constant rate itself."""
+    return jnp.ones_like(x[0]) if isinstance(optimizer, optax.GradientTransformation) else optimizer
 
 
 def step(state: LloydState, x: Float[Array, "d *runs"], optimizer: Optimizer) -> LloydState:
     """Take in one sample."""
-    return update(state, x, nearest(state.origin, state.offset, x), optimizer)
+    return update(state, x, nearest(state.origin, state.offset, x, height(optimizer, x)), optimizer)
 
 
 def labelled_step(
@@ -103,7 +111,7 @@ def labelled_step(
     optimizer: Optimizer,
 ) -> LloydState:
     """Take in one sample whose label is known: it goes to the centre whose `component` it came from (the twin)."""
-    gates = _gates(lambda i: component[i] == label, jnp.zeros_like(state.offset[:, 0]))
+    gates = _gates(len(component), lambda i: component[i] == label, height(optimizer, x))
     return update(state, x, gates, optimizer)
 
 

@@ -76,7 +76,8 @@ def evaluate(
 ) -> list[Any]:
     """The function's results (flat), arrays with a run axis as `Entries`; scalars and known arrays as they are.
 
-    marks: what stands for a call of a jitted function of this name, on each entry (`loops.sum_over_threads`).
+    marks: what stands for an operation on vectors, or a call of a jitted function, of this name
+    (`loops.sum_over_threads`).
     settle: what is done to each vector that a loop starts from.
     Raises NotOnVectors where the function mixes runs, or holds an operation that has no rule here.
     """
@@ -133,7 +134,7 @@ def _equation(equation: Any, operands: list[Any], setting: _Setting) -> list[Any
     if name in REDUCTIONS:
         return [_reduce(params["axes"], operands[0], REDUCTIONS[name])]
     if name in ELEMENTWISE:
-        return [_each(equation, operands, runs)]
+        return [_each(equation, operands, setting)]
     raise NotOnVectors(f"the operation {name} has no form in registers")
 
 
@@ -237,8 +238,9 @@ def _vector(x: Any, runs: int) -> jax.Array:
     return x if jnp.ndim(x) else lax.full((runs,), x)
 
 
-def _each(equation: Any, operands: list[Any], runs: int) -> Any:
+def _each(equation: Any, operands: list[Any], setting: _Setting) -> Any:
     """The operation on each entry; a number is spread over the runs only beside a vector."""
+    runs, other = setting.runs, setting.marks.get(equation.primitive.name)
     held = [x if isinstance(x, Entries) or not jnp.ndim(x) else as_entries(x, runs) for x in operands]
     shapes = [x.at.shape for x in held if isinstance(x, Entries)]
     if not shapes:  # scalars that are data
@@ -250,6 +252,8 @@ def _each(equation: Any, operands: list[Any], runs: int) -> Any:
         mine = [x.at[index] if isinstance(x, Entries) else x for x in held]
         if any(jnp.ndim(x) for x in mine):
             mine = [_vector(x, runs) for x in mine]
+            if other is not None:
+                return other(*mine)
         elif all(_known(x) for x in mine):
             return _now(equation, mine)[0]
         return _bind(equation, mine)

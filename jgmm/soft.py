@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jgmm import lloyd
+from jgmm import lloyd, loops
 from jgmm.lloyd import LloydState, Optimizer
 from jgmm.loops import dimensions, over_coordinates
 
@@ -43,4 +43,6 @@ def step(
 ) -> LloydState:
     """Take in one sample."""
     gates = posterior(state.origin, state.offset, x, weights=weights, scales=scales, beta=beta)
-    return lloyd.update(state, x, gates, optimizer)
+    whole = lloyd.height(optimizer, x)
+    # A loop, so that the product is made once for each centre and not for each of its coordinates.
+    return lloyd.update(state, x, loops.rows(len(gates), lambda i: gates[i] * whole, whole), optimizer)
