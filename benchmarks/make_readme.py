@@ -416,6 +416,8 @@ def gpu_compile(reports):
         scans = report["scan"]
         body = [[f"{scan['launches_a_sample']:.1f}" for scan in scans]]
         yield from table([f"({scan['d']}, {scan['k']})" for scan in scans], body)
+        exchanged = ", ".join(report["two_cards_exchange"]) or "nothing"
+        yield f"Compiled for two cards, Lloyd with its twin at (10, 5): they exchange {exchanged}.\n"
         yield "Executed on NumPy, {few_runs} runs of {samples} samples, against the scan path:".format(
             **report["options"]
         )
