@@ -154,7 +154,8 @@ def _launch(
     spread_others = jax.tree.map(lambda x: out(x, held, None), others)
     # Noise where a thread holds nobody's coordinate is put out.
     partly = np.flatnonzero((held.source == sharing.NOBODY).any(axis=1))
-    real = sharing.spread(jnp.ones((d, runs), mixture.means.dtype), threads, held)[partly]
+    whole = jnp.ones((d, runs), mixture.means.dtype)
+    real = sharing.spread(whole, threads, held)[partly] if len(partly) else None
 
     def on_threads(carry, given, counts):
         (mixture, *others), real = given

@@ -630,10 +630,10 @@ def choose_kernel(algorithm: Algorithm, batch: Batch, kernel: str) -> Choice:
 def choose_seeding_kernel(batch: Batch, kernel: str, *, method: str = "block") -> Choice:
     """`choose_kernel` of the power iteration."""
     means, _, scales = batch.mixture
-    return _choose(batch, kernel, [means] * (3 if method == "block" else 2), [scales], lambda: None)
+    return _choose(batch, kernel, [means] * (3 if method == "block" else 2), [scales], lambda threads: None)
 
 
-def _choose(batch: Batch, kernel: str, along: list, others: list, obstacle: Callable[[], str | None]) -> Choice:
+def _choose(batch: Batch, kernel: str, along: list, others: list, obstacle: Callable[[int], str | None]) -> Choice:
     """The kernel for runs that hold, beside their lanes, arrays along the coordinates and others."""
     means, device = batch.mixture.means, batch.mesh.devices.flat[0]
     k, d = means.shape[:2]
@@ -642,7 +642,7 @@ def _choose(batch: Batch, kernel: str, along: list, others: list, obstacle: Call
     held = kernels.Held(each_pair=8 + 2 * rows, others=4 + k - 1 + rest, pairs=(d + 1) // 2)
     told: dict[str, Any] = {"device": device, "held": held, "runs": batch.num_runs, "dtype": means.dtype}
     choice = kernels.choose(kernel, **told)
-    return kernels.choose(kernel, **told, obstacle=obstacle()) if choice.kernel == "fused" else choice
+    return kernels.choose(kernel, **told, obstacle=obstacle(choice.threads)) if choice.kernel == "fused" else choice
 
 
 def _no_origin(algorithm: Algorithm, batch: Batch) -> str | None:
@@ -655,12 +655,13 @@ def _no_origin(algorithm: Algorithm, batch: Batch) -> str | None:
     return None
 
 
-def _obstacle(algorithm: Algorithm, batch: Batch) -> str | None:
-    """Why this stream cannot be fused, if it cannot."""
+def _obstacle(algorithm: Algorithm, batch: Batch, threads: int) -> str | None:
+    """Why this stream cannot be fused with so many threads a run, if it cannot."""
     moved = _no_origin(algorithm, batch)
     if moved:
         return moved
     static = {"step": algorithm.step, "block": tiling.BLOCK, "tile": None, "kernel": "fused", "mesh": batch.mesh}
+    static["threads"] = threads
     carry = batch.lanes, algorithm.state
     try:
         _advance.trace(carry, algorithm.parameters, batch.mixture, jnp.int32(1), **static)

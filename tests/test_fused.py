@@ -269,8 +269,8 @@ def test_what_registers_cannot_do_is_told():
         return state._replace(centres=state.centres._replace(offset=jnp.sort(state.centres.offset, axis=0)))
 
     if kernels.version(jax.__version__) >= kernels.OLDEST_JAX:
-        assert "sort" in trials._obstacle(algorithm._replace(step=step), batch)
-        assert trials._obstacle(algorithm, batch) is None
+        assert "sort" in trials._obstacle(algorithm._replace(step=step), batch, 1)
+        assert trials._obstacle(algorithm, batch, 1) is None
 
 
 def test_the_command_refuses_a_kernel_before_it_writes(tmp_path, capsys):
