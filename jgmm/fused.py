@@ -216,7 +216,7 @@ def launch(
         out_type=[jax.ShapeDtypeStruct((*s.shape[:-1], programs * THREADS), s.dtype) for s in shapes[:moved]],
         grid=(programs,),
         grid_names=("program",),
-        interpret=plgpu.InterpretGPUParams() if interpret else False,
+        interpret=plgpu.InterpretGPUParams() if interpret else False,  # type: ignore[attr-defined]  # JAX 0.11 has it
         compiler_params=plgpu.CompilerParams(lowering_semantics=plgpu.LoweringSemantics.Lane),
     )(*map(filled, held))
     back = [x[..., :runs] if jnp.ndim(old) else x[0] for x, old in zip(found, leaves, strict=False)]
