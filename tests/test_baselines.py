@@ -47,6 +47,19 @@ def test_a_far_sample_in_many_dimensions_has_a_posterior():
     assert_allclose(found, [1.0, 0.0])
 
 
+def test_soft_estimates_know_the_weight_and_scale_of_the_component_they_are_matched_to():
+    means = np.array([[0.0, 0.0], [2.0, 0.0], [0.0, 2.0]])
+    mix = mixture.given(means, weights=np.array([0.6, 0.3, 0.1]), scales=np.array([0.5, 1.0, 0.8]))
+    batch = trials.batch(KEY, range(8), mix)
+    start = trials.offset_start(KEY, batch, 0.3)
+    order = np.array([2, 0, 1])
+    found = []
+    for mine in (start, start[order]):
+        algorithm = trials.lloyd_algorithm(batch, mine, rate=0.05, gate="soft")
+        found.append(trials.simulate(algorithm, batch, [trials.Segment(8, (40,))])[0].centres)
+    assert_allclose(found[1], found[0][order], rtol=1e-5, atol=1e-5)
+
+
 def test_soft_updates_with_a_large_beta_are_lloyds():
     start = state([[0.0, 0.0], [3.0, 1.0]])
     hard, sharp = start, start

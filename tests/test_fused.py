@@ -13,7 +13,7 @@ import optax
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from jgmm import cli, kernels, lanes, lloyd, mixture, rates, trials
+from jgmm import cli, kernels, lanes, lloyd, loops, mixture, rates, trials
 from jgmm import stream as streams
 from jgmm import threads as sharing
 
@@ -110,6 +110,19 @@ def test_what_looks_at_all_coordinates_does_so_over_threads(name):
     assert_equal_bits_and_close_states(stream(algorithm, batch, [60], "interpreted", 2), expected)
 
 
+@needs_mosaic
+def test_a_flag_in_one_thread_is_seen_by_all_threads_of_its_run():
+    from jgmm import fused
+
+    def flags(carry, _given, _count):
+        with loops.over_threads(4):
+            return (loops.any_coordinate(carry[0] > 0).astype(jnp.float32),)
+
+    one_thread = jnp.array([[[0.0, 1, 0, 0, 1, 1]]])  # three runs over two threads each
+    found = fused.launch(flags, (one_thread,), jnp.zeros(6), jnp.int32(0), threads=2, interpret=True)
+    assert_array_equal(found[0], [[[1, 1, 0, 0, 1, 1]]])
+
+
 @pytest.mark.parametrize(("d", "threads"), [(2, 1), (3, 2), (5, 2), (7, 4), (10, 4), (50, 16), (100, 32)])
 def test_what_is_spread_over_threads_is_joined_again(d, threads):
     rng = np.random.default_rng(0)
@@ -136,6 +149,20 @@ def test_the_threads_of_a_run_depend_on_its_shape_alone(d, k, twin, threads):
         batch = trials.batch(KEY, range(runs), mixture.given(np.eye(k, d)))
         algorithm = trials.lloyd_algorithm(batch, batch.mixture.means, rate=0.1, twin=bool(twin))
         assert trials.choose_kernel(algorithm, batch, "interpreted").threads == threads
+
+
+@pytest.mark.parametrize(
+    ("d", "k", "twin", "numbers"),
+    # for each pair of coordinates two lanes of four words, twice a mean and an offset (and a twin's) of each centre;
+    # the label's lane, k - 1 steps of the weights, k scales, a rate
+    [(10, 5, False, 5 * (8 + 2 * 10) + 14), (10, 5, True, 5 * (8 + 2 * 15) + 14), (3, 2, False, 2 * (8 + 2 * 4) + 8)],
+)
+def test_what_a_run_holds_by_hand(d, k, twin, numbers, monkeypatch):
+    monkeypatch.setattr(kernels, "_impossible", lambda *_: None)
+    monkeypatch.setattr(trials, "_obstacle", lambda *_: None)
+    batch = trials.batch(KEY, range(4), mixture.given(np.eye(k, d)))
+    algorithm = trials.lloyd_algorithm(batch, batch.mixture.means, rate=0.1, twin=twin)
+    assert f"a thread a run, {numbers} numbers in each;" in trials.choose_kernel(algorithm, batch, "auto").reason
 
 
 @needs_mosaic

@@ -138,6 +138,14 @@ def test_a_loop_whose_length_is_data_stays_a_loop_and_holds_what_moves_only():
     traced = jax.make_jaxpr(lambda n, x, y: on_vectors(add, n, x, y))(jnp.int32(3), x, y)
     loop = next(e for e in traced.eqns if e.primitive.name == "while")
     assert sum(v.aval.shape == (RUNS,) for v in loop.outvars) == 2  # the two entries of x
+    assert sum(v.aval.shape == () for v in loop.outvars) == 1  # where it is, not where it ends
+
+
+def test_scatters_that_add_and_multiply_change_their_rows_alone():
+    x, y = jnp.arange(3.0 * RUNS).reshape(3, RUNS), 2 + jnp.arange(1.0 * RUNS)
+    for change in (lambda x, y: x.at[1].add(y), lambda x, y: x.at[1].multiply(y)):
+        with jax.numpy_dtype_promotion("standard"):
+            assert_same(on_vectors(change, x, y), change(x, y))
 
 
 def test_no_integer_is_bitcast_to_an_integer():
@@ -176,6 +184,7 @@ def test_whole_powers_are_written_as_those_that_mosaic_has(power):
         (lambda x: x[..., ::-1], "one run to another"),
         (lambda x: jnp.sum(x, axis=-1, keepdims=True) + x, "over runs"),
         (lambda x: x - x[:, :1], "run"),
+        (lambda x: x[np.arange(RUNS) % 3, np.arange(RUNS)][None] + x, "otherwise than those of another"),
         (lambda x: jnp.sort(x, axis=0), "sort"),
         (lambda x: x + jnp.arange(RUNS, dtype=x.dtype)[None], "the same for every run"),
         (lambda x: x[(x[0, 0] > 0).astype(jnp.int32)][None] + x, "run"),
