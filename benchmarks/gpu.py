@@ -4,9 +4,9 @@ First it must be right. What is not is told and stored, and the exit status is 1
 those do where a run has several threads, fused is not timed where it has.
 
     bits      256 runs, (d, k) = (2, 2), (10, 5) and (50, 10), 1e5 samples: the lane states of fused and scan on the GPU
-              are those of scan on this machine's CPU; two launches leave what one does, one for no samples changes
-              nothing, other seeds leave other lanes. Free memory is filled with NaN before a launch: what it does not
-              write shows.
+              are those of scan on this machine's CPU; two launches leave what one does, none changes what is not live
+              or has no samples to take in, other seeds leave other lanes. Free memory is filled with NaN before a
+              launch: what it does not write shows.
     centres   after 200 samples within 1e-4 sigma of the CPU's and of scan's on the GPU in 99 % of the runs (one may
               part after a near tie)
     laws      in float32, each within 4 standard errors over the runs: streaming Lloyd far apart (S1 and S2, theory.py),
@@ -14,10 +14,10 @@ those do where a run has several threads, fused is not timed where it has.
               allowed beside), what power iteration leaves of the means (to first order in 1/block: k/block of it); its
               bases are the CPU's too, and seeding finds k components
 
-Then samples a second of all runs together, by the rounds of timing.py: medians, the first call (compilers and all)
-apart, every call awaited. A call is one launch, or one scan, of `trials._advance`, from true means 20 apart, at
-eta = 0.05; in every round the error of (256 of) its runs must follow its law (laws.py). Contenders, (d, k) being
-(10, 5), (2, 2), (50, 10) and (100, 20), at 256, 4,096 and 65,536 runs:
+Then samples a second of all runs together, by the rounds of timing.py: medians, the first call (compilers and all; next
+to nothing where a check has compiled it) apart, every call awaited. A call is one launch, or one scan, of
+`trials._advance`, from true means 20 apart, at eta = 0.05; in every round the error of (256 of) its runs must follow
+its law (laws.py). Contenders, (d, k) being (10, 5), (2, 2), (50, 10) and (100, 20), at 256, 4,096 and 65,536 runs:
 
     fused, scan   both kernels on the GPU; "auto" tells which of them `trials.choose_kernel` takes, and why
     CPU           scan on all cores of this machine, 256 and 4,096 runs
@@ -35,6 +35,7 @@ these counted by gpu_compile.py, the clock the highest that nvidia-smi tells (el
 falls where runs are too few for all schedulers; the fraction that is told is of the whole card's.
 
     python benchmarks/gpu.py [--seconds 0.3] [--rounds 3] [--budget 420] [--quick] [--json PATH] [--picture PATH]
+    python benchmarks/gpu.py --study        # `jgmm run` alone, in place of the rows that the JSON has
     python benchmarks/gpu.py --rehearse     # without a GPU: everything, tiny, fused interpreted on the CPU
 
 What the budget leaves no time for is skipped, and told so; the JSON is written after each setting. Needs JAX 0.11 and
@@ -122,13 +123,21 @@ def simplex(d, k, separation=SEPARATION):
     return mixture.simplex(k, d, separation=separation)
 
 
-def advance(batch, algorithm, count, kernel, carry=None):
-    """(lanes, state) after so many samples, from the batch's start unless told."""
+def advance(batch, algorithm, count, kernel, carry=None, live=None):
+    """(lanes, state) after so many samples, from the batch's start unless told. live: of how many runs (all)."""
     carry = (batch.lanes, algorithm.state) if carry is None else carry
-    static = {"step": algorithm.step, "block": tiling.BLOCK, "tile": None, "kernel": kernel, "mesh": batch.mesh}
+    static = {"step": algorithm.step, "block": tiling.BLOCK, "tile": None, "kernel": kernel, "mesh": batch.streams}
     static["threads"] = 1 if kernel == "scan" else threads_of(batch, algorithm)
-    found = trials._advance(carry, algorithm.parameters, batch.mixture, np.int32(count), **static)
+    live = np.int32(batch.num_runs if live is None else live)
+    found = trials._advance(carry, algorithm.parameters, batch.mixture, np.int32(count), live, **static)
     return jax.block_until_ready(found)
+
+
+def where_it_streams(batch, algorithm):
+    """The batch and its algorithm with all that a stream takes in on the devices that stream."""
+    whole = batch.lanes, batch.mixture, algorithm.state, algorithm.parameters
+    lanes, mixed, state, parameters = trials._lay(whole, batch.streams)
+    return batch._replace(lanes=lanes, mixture=mixed), algorithm._replace(state=state, parameters=parameters)
 
 
 def threads_of(batch, algorithm):
@@ -152,20 +161,21 @@ def from_the_truth(devices, system, d, k, runs):
         return trials._lay(jnp.broadcast_to(x[..., :1], (*x.shape[:-1], len(batch.run_ids))), batch.mesh)
 
     state, parameters = jax.tree.map(spread, (narrow.state, narrow.parameters))
-    return batch, narrow._replace(state=state, parameters=parameters)
+    return where_it_streams(batch, narrow._replace(state=state, parameters=parameters))
 
 
 def power_stream(devices, d, k, runs, kernel):
     """blocks -> bases (d, k, runs) of power iteration after so many."""
     batch = trials.batch(jax.random.key(0), range(runs), simplex(d, k), devices=devices)
     frame = np.linalg.qr(np.random.default_rng(0).standard_normal((d, k)))[0].astype(np.float32)
-    carry = batch.lanes, trials._lay(np.repeat(frame[..., None], len(batch.run_ids), axis=-1), batch.mesh)
+    frames = np.repeat(frame[..., None], len(batch.run_ids), axis=-1)
+    carry, mixed = trials._lay(((batch.lanes, frames), batch.mixture), batch.streams)
     threads = 1 if kernel == "scan" else trials.choose_seeding_kernel(batch, kernels.INTERPRETED).threads
-    static = {"draw": tiling.BLOCK, "kernel": kernel, "threads": threads, "mesh": batch.mesh}
+    static = {"draw": tiling.BLOCK, "kernel": kernel, "threads": threads, "mesh": batch.streams}
 
     def stream(blocks):
         counts = np.int32(blocks), np.int32(BLOCK)
-        return np.asarray(trials._power_blocks(carry, batch.mixture, counts, **static)[1])[..., :runs]
+        return np.asarray(trials._power_blocks(carry, mixed, counts, np.int32(runs), **static)[1])[..., :runs]
 
     return stream
 
@@ -228,21 +238,25 @@ def bit_checks(plan, d, k, kind):
 
     def started(devices, key=0):
         batch = trials.batch(jax.random.key(key), range(FEW), simplex(d, k, 4.0), devices=devices)
-        return batch, trials.lloyd_algorithm(batch, trials.offset_start(jax.random.key(9), batch, 0.5), rate=RATE)
+        start = trials.offset_start(jax.random.key(9), batch, 0.5)
+        return where_it_streams(batch, trials.lloyd_algorithm(batch, start, rate=RATE))
 
     def bits(name, passed, found=""):
         return checked(where + name, passed, found, bits_of=kind)
 
-    def fused(count, carry=None, of=None):
+    def fused(count, carry=None, of=None, live=None):
         poison(plan)
-        return advance(*(of or here), count, plan.fused, carry)
+        return advance(*(of or here), count, plan.fused, carry, live)
 
     here, there = started([plan.device]), started(plan.cpus)
     whole, by_cpu = fused(n), advance(*there, n, "scan")
     yield bits(f"fused's lanes after {n:,} samples are the CPU's", same_bits(whole[0], by_cpu[0]))
     yield bits("so are scan's", same_bits(advance(*here, n, "scan")[0], by_cpu[0]))
     yield bits("two launches leave what one does", same_bits(fused(n - n // 3, fused(n // 3)), whole))
-    yield bits("no samples leave all as it was", same_bits(fused(0), (here[0].lanes, here[1].state)))
+    begin = here[0].lanes, here[1].state
+    yield bits("no samples leave all as it was", same_bits(fused(0), begin))
+    half = jax.tree.map(lambda a, b: np.concatenate([a[..., : FEW // 2], b[..., FEW // 2 :]], -1), whole, begin)
+    yield bits("runs that are not live stay as they were", same_bits(fused(n, live=FEW // 2), half))
     pairs = zip(on_host(whole[0]), on_host(fused(n, of=started([plan.device], key=1))[0]), strict=True)
     alike = np.all([(a == b).all(axis=0) for a, b in pairs], axis=0).sum()
     yield bits("other seeds leave other lanes", alike == 0, f"{alike} runs end on the same")
@@ -528,6 +542,7 @@ def studied(plan, report, folder, cache):
     by = [line for line in err.splitlines() if line.startswith("kernel ")]
     failure = ended and f"{ended}: {err[-500:]}"
     row = {"cache": cache, "runs": plan.study_runs, "seconds": seconds, "failure": failure, "kernels": by}
+    row["commit"] = timing.environment(())["commit"]
     report["study"].append(row)
     print(f"\njgmm run {Path(spec).stem}, {plan.study_runs} runs, {cache} cache: {seconds:.1f} s", *by, sep="\n  ")
     print(*[f"FAILED: {failure}\n"] if failure else [], sep="", end="", flush=True)
@@ -697,6 +712,7 @@ def arguments(argv):
     parser.add_argument("--budget", type=float, default=420.0, help="seconds in all, about")
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--quick", action="store_true", help="(10, 5) only, without other processes and studies")
+    size.add_argument("--study", action="store_true", help="`jgmm run` alone, in place of the JSON's rows of it")
     size.add_argument("--rehearse", action="store_true", help="on a CPU, tiny: to see that the script works")
     parser.add_argument("--json", type=Path, help="where to write everything (results/gpu.json)")
     parser.add_argument("--picture", type=Path, help="and the picture (gpu.png)")
@@ -738,17 +754,25 @@ def main(argv=None):
     report |= {name: [] for name in ("checks", "records", "ratios", "failures", "skipped", "study")}
 
     def save():
-        report["targets"], report["seconds_in_all"] = targets(plan, report), time.perf_counter() - started
+        report["targets"] = targets(plan, report)
+        if not args.study:
+            report["seconds_in_all"] = time.perf_counter() - started
         timing.save(path, **report)
 
     print(f"{here['device']}, {here['gpu']['core_count']} multiprocessors, {here['gpu']['clock_ghz']:g} GHz", end="; ")
     print(f"{here['processor']}, {len(cpus)} cores; Python {here['python']}")
     print(", ".join(f"{package} {here[package]}" for package in PACKAGES) + f"; commit {here['commit']}\n", flush=True)
-    correctness(plan, report, save)
-    if bits_hold(report, "one thread"):
-        times(plan, report, save)
+    if args.study:
+        report |= {**(json.loads(path.read_text()) if path.exists() else {}), "study": []}
+        with tempfile.TemporaryDirectory() as folder:
+            for kept in ("cold", "warm"):
+                studied(plan, report, Path(folder), kept)
     else:
-        skip(report, "every time", "the bits are wrong")
+        correctness(plan, report, save)
+        if bits_hold(report, "one thread"):
+            times(plan, report, save)
+        else:
+            skip(report, "every time", "the bits are wrong")
     save()
     print("\ntargets")
     for row in report["targets"]:
@@ -757,7 +781,7 @@ def main(argv=None):
     wrong = [row["check"] for row in report["checks"] if not row["passed"]]
     wrong += [f"{row['name']} at {row['shape']}" for row in report["failures"] if row["wrong"]]
     wrong += [f"jgmm run, {row['cache']} cache" for row in report["study"] if row["failure"]]
-    print(f"wrong: {'; '.join(wrong) or 'nothing'}\n{report['seconds_in_all']:.0f} s in all\n{path}")
+    print(f"wrong: {'; '.join(wrong) or 'nothing'}\n{time.perf_counter() - started:.0f} s in all\n{path}")
     if report["records"]:
         draw(report, picture)
         print(picture)

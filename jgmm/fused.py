@@ -33,6 +33,7 @@ def advance(
     parameters: dict[str, Array],
     mixture: Mixture,
     count: Int[Array, ""],
+    live: Any = None,
     *,
     step: Callable,
     threads: int = 1,
@@ -40,13 +41,14 @@ def advance(
 ) -> Any:
     """(lane state, state) after `count` more samples of every run; a state of `trials` with its parameters.
 
+    live: how many runs stream, the first; the others may stay as they are, and cost nothing. None: all.
     threads: of a run, a power of two up to 32 (see `threads`).
     The estimates' origins are the means of the components that they were matched to. Put in the components' order they
     are the means themselves, which the draw needs anyway: k d registers less.
     """
     words, state = carry
     component, d = parameters["component"], mixture.means.shape[1]
-    how: dict[str, Any] = {"threads": threads, "interpret": interpret}
+    how: dict[str, Any] = {"live": live, "threads": threads, "interpret": interpret}
     if component.ndim == 1:  # a single estimate, whose twin has the same origin: one of the two means
         carry, given = (words, _with_origin(state, state.centres.origin)), (mixture, parameters, _steps(mixture))
         axis = lambda x: 0 if x.ndim == 2 else None  # noqa: E731
@@ -64,6 +66,7 @@ def power_blocks(
     carry: Any,
     mixture: Mixture,
     counts: tuple[Int[Array, ""], Int[Array, ""]],
+    live: Any = None,
     *,
     blocks: Callable,
     threads: int = 1,
@@ -72,9 +75,8 @@ def power_blocks(
     """`blocks(fold, carry, counts)` in one launch: power iteration, each of its folds a sample at a time."""
     given: Any = mixture, {}, _steps(mixture)
     axis = lambda x: 0 if x.ndim == 3 else None  # noqa: E731
-    return _launch(
-        partial(_power, blocks=blocks), carry, given, counts, axis=axis, threads=threads, interpret=interpret
-    )
+    how: dict[str, Any] = {"live": live, "threads": threads, "interpret": interpret}
+    return _launch(partial(_power, blocks=blocks), carry, given, counts, axis=axis, **how)
 
 
 def _steps(mixture: Mixture) -> Array:
@@ -121,7 +123,15 @@ def _with_origin(state: Any, origin: Array | None) -> Any:
 
 
 def _launch(
-    function: Callable, carry: Any, given: Any, counts: Any, *, axis: Callable, threads: int, interpret: bool
+    function: Callable,
+    carry: Any,
+    given: Any,
+    counts: Any,
+    *,
+    axis: Callable,
+    live: Any,
+    threads: int,
+    interpret: bool,
 ) -> Any:
     """`launch`, the coordinates of a run dealt out to its threads.
 
@@ -129,7 +139,7 @@ def _launch(
     """
     if threads == 1:
         alone = lambda carry, given, counts: function(carry, given, counts, lambda sample: sample)  # noqa: E731
-        return launch(alone, carry, given, counts, interpret=interpret)
+        return launch(alone, carry, given, counts, live=live, interpret=interpret)
     words, *rest = carry
     mixture, *others = given
     d, runs = mixture.means.shape[1:]
@@ -169,7 +179,8 @@ def _launch(
             return function(carry, (mixture, *others), counts, change)
 
     spread_given = ((spread_mixture, *spread_others), real)
-    words, *rest = launch(on_threads, spread_carry, spread_given, counts, threads=threads, interpret=interpret)
+    how: dict[str, Any] = {"live": live, "threads": threads, "interpret": interpret}
+    words, *rest = launch(on_threads, spread_carry, spread_given, counts, **how)
     return (
         jax.tree.map(lambda x: back(x, mine, 0), words),
         *jax.tree.map(lambda x, like: back(x, held, axis(like)), rest, list(carry[1:])),
@@ -177,13 +188,21 @@ def _launch(
 
 
 def launch(
-    function: Callable, carry: Any, given: Any, counts: Any, *, threads: int = 1, interpret: bool = False
+    function: Callable,
+    carry: Any,
+    given: Any,
+    counts: Any,
+    *,
+    live: Any = None,
+    threads: int = 1,
+    interpret: bool = False,
 ) -> Any:
     """carry <- function(carry, given, counts), each run by a thread of its own.
 
     carry, given: pytrees of arrays with one run axis, the last (a carry may hold scalars, the same for every run); an
     array that occurs twice, as the same object, is held once. counts: a pytree of integers. Programs are filled up
-    with dead runs. threads: so many neighbours on the run axis are one run's (`loops.sum_over_threads`).
+    with dead runs. live: programs without any of so many first runs have counts of 0 (None: there are none).
+    threads: so many neighbours on the run axis are one run's (`loops.sum_over_threads`).
     interpret: on a CPU, as a test of what a GPU would do.
     Raises kernels.NotOnVectors if the function mixes runs or does what registers cannot.
     """
@@ -192,7 +211,8 @@ def launch(
     place = [next(i for i, other in enumerate(held) if other is x) for x in leaves]
     runs = max(x.shape[-1] for x in held if jnp.ndim(x))
     programs = -(-runs // THREADS)
-    moved = len(jax.tree.leaves(carry))
+    moved, counted = len(jax.tree.leaves(carry)), len(jax.tree.leaves(counts))
+    ends = [] if live is None else [jnp.asarray(live, jnp.int32) * threads]
     shapes = [
         jax.ShapeDtypeStruct((*jnp.shape(x)[:-1], THREADS) if jnp.ndim(x) else (), jnp.result_type(x)) for x in leaves
     ]
@@ -202,10 +222,14 @@ def launch(
     def kernel(*refs):
         mine = pl.ds(lax.axis_index("program") * THREADS, THREADS)
         loaded = [_load(ref, mine, scalar=not jnp.ndim(x)) for ref, x in zip(refs[: len(held)], held, strict=True)]
+        arguments = [loaded[i] for i in place]
+        for end in refs[len(held) : len(held) + len(ends)]:
+            alive = end[0] > lax.axis_index("program") * THREADS
+            arguments[-counted:] = [jnp.where(alive, count, 0) for count in arguments[-counted:]]
         marks: dict[str, Callable] = {"sum_over_threads": partial(_sum_over, threads=threads, interpret=interpret)}
         marks |= {} if interpret else {"sqrt": _root}
-        found = registers.evaluate(closed, [loaded[i] for i in place], runs=THREADS, marks=marks, settle=_settled)
-        for ref, value in zip(refs[len(held) :], found, strict=True):
+        found = registers.evaluate(closed, arguments, runs=THREADS, marks=marks, settle=_settled)
+        for ref, value in zip(refs[len(held) + len(ends) :], found, strict=True):
             _store(ref, mine, value)
 
     def filled(x):
@@ -218,7 +242,7 @@ def launch(
         grid_names=("program",),
         interpret=plgpu.InterpretGPUParams() if interpret else False,  # type: ignore[attr-defined]  # JAX 0.11 has it
         compiler_params=plgpu.CompilerParams(lowering_semantics=plgpu.LoweringSemantics.Lane),
-    )(*map(filled, held))
+    )(*map(filled, [*held, *ends]))
     back = [x[..., :runs] if jnp.ndim(old) else x[0] for x, old in zip(found, leaves, strict=False)]
     return jax.tree.unflatten(jax.tree.structure(carry), back)
 

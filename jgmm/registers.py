@@ -13,7 +13,7 @@ refused, so the rule that a run never sees another is checked here, not assumed.
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache, reduce
+from functools import reduce
 from typing import Any, NamedTuple
 
 import jax
@@ -22,6 +22,7 @@ import numpy as np
 from jax import lax
 from jax.extend import core
 
+from jgmm import machine
 from jgmm.kernels import NotOnVectors
 
 CALLS = ("jit", "pjit", "closed_call", "custom_jvp_call", "custom_vjp_call", "checkpoint")
@@ -142,18 +143,9 @@ def _known(x: Any) -> bool:
     return not isinstance(x, (Entries, jax.core.Tracer))
 
 
-@lru_cache
-def _host() -> Any:
-    """Where what is known is computed: a CPU, unless JAX was told to have none."""
-    try:
-        return jax.local_devices(backend="cpu")[0]
-    except RuntimeError:
-        return jax.local_devices()[0]
-
-
 def _now(equation: Any, operands: list[Any]) -> list[Any]:
     """Evaluate what is known while tracing."""
-    with jax.ensure_compile_time_eval(), jax.default_device(_host()):
+    with jax.ensure_compile_time_eval(), machine.on_host():
         found = equation.primitive.bind(*operands, **equation.params)
         return [np.asarray(x) for x in (found if equation.primitive.multiple_results else [found])]
 
@@ -353,7 +345,7 @@ def _combine(equation: Any, operands: list[Any], runs: int, operation: Callable)
     params = {
         key: equation.params[key] for key in ("dimension_numbers", "indices_are_sorted", "unique_indices", "mode")
     }
-    with jax.ensure_compile_time_eval(), jax.default_device(_host()):
+    with jax.ensure_compile_time_eval(), machine.on_host():
         numbers = np.asarray(lax.scatter(numbered[0], where, numbered[1], **params))
     which = _moved(numbers, everything, runs, equation.primitive.name)
 

@@ -4,10 +4,14 @@ A run is addressed by (key, run id); what it does never depends on the runs besi
 stream is cut into calls. Inside a device program nothing is exchanged. The run axis is padded to a multiple of 32 on
 every device, so that a run alone takes the same vector instructions, and gives the same bits, as among others.
 
+A GPU streams; what comes before and after (starts, matchings, errors) is computed on the CPU beside it, which compiles
+such programs in a third of the time.
+
 A stream is driven from the host in calls of about half a second, so that it can be watched and stopped.
 """
 
 import importlib
+import math
 import time
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
@@ -48,19 +52,24 @@ from jgmm.stream import Sample
 VECTORS = {"xla_cpu_prefer_vector_width": 512}  # a CPU's widest; XLA takes 256 bits unless told
 LEAST_WIDTH = 64  # of a pack, on each device
 WORTH_CUTTING = 1e11  # coordinates (runs x samples x k x d) that must be saved to pay for compiling a narrower program
+GRAPHS = 256  # runs of a GPU whose graphs are made together
 CALL_SECONDS = 0.5  # a device call's length on the host's clock
 
 Progress = Callable[[int], None]  # told how many samples (of all runs together) have been consumed since the last call
 
 
 class Batch(NamedTuple):
-    """Runs ready to stream, padded and laid on their devices. The first `num_runs` are real."""
+    """Runs ready to stream, padded and laid on `mesh`. The first `num_runs` are real.
+
+    They stream on the devices of `streams`: the same, or the accelerators that `mesh` is beside (`machine.beside`).
+    """
 
     run_ids: Integer[Array, "runs"]
     mixture: Mixture
     lanes: LaneState
     num_runs: int
     mesh: Mesh
+    streams: Mesh
 
 
 class GraphExample(NamedTuple):
@@ -130,7 +139,8 @@ def batch(
 ) -> Batch:
     """The runs with these ids, each with its own mixture (a run axis) or all with the same (none).
 
-    width: how many runs to pad to (a multiple of 32 on every device); by default as few as that allows.
+    devices: those that stream; by default all. width: how many runs to pad to (a multiple of 32 on every device); by
+    default as few as that allows.
     Raises ValueError if the mixture's run axis does not have one entry a run, or if the width does not hold the runs.
     """
     ids = np.asarray(run_ids, np.uint32)
@@ -141,11 +151,12 @@ def batch(
     if mixture.means.shape[-1] != len(ids):
         raise ValueError(f"the mixture has {mixture.means.shape[-1]} runs, expected {len(ids)}")
     devices = list(devices or jax.devices())
-    step = tiling.PAD * len(devices)
+    step = tiling.PAD * shards(devices)
     width = -(-len(ids) // step) * step if width is None else width
     if width < len(ids) or width % step:
         raise ValueError(f"width is {width}, expected a multiple of {step} that holds {len(ids)} runs")
-    words = _seed(key, jnp.asarray(_pad(ids, width - len(ids))), d=mixture.means.shape[1])
+    with machine.on_host():
+        words = _seed(key, jnp.asarray(_pad(ids, width - len(ids))), d=mixture.means.shape[1])
     return lay_out(ids, mixture, words, devices=devices, width=width)
 
 
@@ -166,10 +177,17 @@ def lay_out(
     run_ids: np.ndarray, mixture: Mixture, words: LaneState, *, devices: Sequence | None = None, width: int
 ) -> Batch:
     """A batch from what its runs hold: arrays with a run axis (of the runs or of the width), padded to the width."""
-    mesh = Mesh(np.array(list(devices or jax.devices())), ("runs",))
+    devices = list(devices or jax.devices())
+    mesh, streams = (Mesh(np.array(mine), ("runs",)) for mine in (machine.beside(devices), devices))
     padded = jax.tree.map(lambda x: _pad(np.asarray(x), width - x.shape[-1]), (run_ids, mixture, words))
     laid_ids, laid_mixture, laid_words = _lay(padded, mesh)
-    return Batch(laid_ids, laid_mixture, laid_words, len(run_ids), mesh)
+    return Batch(laid_ids, laid_mixture, laid_words, len(run_ids), mesh, streams)
+
+
+def shards(devices: Sequence | None = None) -> int:
+    """The padded width of a batch on these devices (all by default) is a multiple of 32 times this."""
+    devices = list(devices or jax.devices())
+    return math.lcm(len(devices), len(machine.beside(devices)))
 
 
 def offset_start(key: Key[Array, ""], batch: Batch, offset: float | np.ndarray) -> Float[Array, "k d runs"]:
@@ -178,8 +196,8 @@ def offset_start(key: Key[Array, ""], batch: Batch, offset: float | np.ndarray) 
     offset: a number, or one for each run.
     """
     k, d = batch.mixture.means.shape[:2]
-
-    directions = _directions(key, jnp.asarray(np.asarray(batch.run_ids)), k=k, d=d)
+    with machine.on_host():
+        directions = _directions(key, jnp.asarray(np.asarray(batch.run_ids)), k=k, d=d)
     scale = jnp.max(batch.mixture.scales, axis=0)
     distance = _per_run_number(offset, batch) * scale
     return batch.mixture.means + distance[None, None] * _lay(directions.astype(scale.dtype), batch.mesh)
@@ -211,26 +229,30 @@ def seed_centres(
     if method not in ("block", "oja"):
         raise ValueError(f"method is {method!r}, expected 'block' or 'oja'")
     draw_frame = jax.vmap(lambda run: seeding.random_basis(jax.random.fold_in(key, run), d=d, r=k), out_axes=-1)
-    basis = _lay(draw_frame(jnp.asarray(np.asarray(batch.run_ids))).astype(batch.mixture.means.dtype), batch.mesh)
-    basis = _orthonormalize(basis, mesh=batch.mesh)
-    state: tuple = (batch.lanes, basis)
+    with machine.on_host():
+        frames = draw_frame(jnp.asarray(np.asarray(batch.run_ids))).astype(batch.mixture.means.dtype)
+    basis = _orthonormalize(_lay(frames, batch.mesh), mesh=batch.mesh)
+    start: tuple = (batch.lanes, basis)
     blocks, rest = divmod(n - graph_points, block)
 
     if method == "oja":
         gap, shift = (_per_run_number(x, batch) for x in oja_rate(batch.mixture))
-        state = (*state, (gap, shift, jnp.int32(0)))
+        start = (*start, (gap, shift, np.int32(0)))
 
     chosen = choose_seeding_kernel(batch, kernel, method=method)
-    draw = block if block <= 32 else tiling.BLOCK  # one program for all larger blocks
+    # Of the scan path; one program for all larger blocks.
+    draw = block if block <= 32 and chosen.kernel == "scan" else tiling.BLOCK
+    state, mixture = _lay((start, batch.mixture), batch.streams)
 
     def power(state, count):
-        counts = jnp.int32(count), jnp.int32(block)
-        static = {"draw": draw, "kernel": chosen.kernel, "threads": chosen.threads, "mesh": batch.mesh}
-        return _power_blocks(state, batch.mixture, counts, **static)
+        counts = np.int32(count), np.int32(block)
+        static = {"draw": draw, "kernel": chosen.kernel, "threads": chosen.threads, "mesh": batch.streams}
+        return _power_blocks(state, mixture, counts, np.int32(batch.num_runs), **static)
 
     words, basis, *_ = _drive(power, state, blocks, block * batch.num_runs, progress)
-    sizes = {"graph_points": graph_points, "neighbors": neighbors, "mesh": batch.mesh}
-    words, found, points, rank = _graph(words, basis, batch.mixture, jnp.int32(rest), **sizes)
+    sizes = {"graph_points": graph_points, "neighbors": neighbors, "mesh": batch.streams}
+    seeded = _graph(words, basis, mixture, np.int32(rest), **sizes)
+    words, found, points, rank = _lay(seeded, batch.mesh)
     points, frame = np.asarray(points[..., 0]), np.asarray(basis[..., 0])
     example = GraphExample(points, points @ frame, np.asarray(rank[..., 0]))
     return batch._replace(lanes=words), found, example
@@ -425,12 +447,30 @@ def _specs(tree: Any) -> Any:
 
 
 def _lay(tree: Any, mesh: Mesh) -> Any:
-    return jax.tree.map(lambda x, spec: jax.device_put(x, NamedSharding(mesh, spec)), tree, _specs(tree))
+    platform = mesh.devices.flat[0].platform
+
+    def put(x, spec):
+        # From one kind of device to another in one piece: JAX would cut it for its devices where it is.
+        foreign = isinstance(x, jax.Array) and next(iter(x.devices())).platform != platform
+        return jax.device_put(np.asarray(x) if foreign else x, NamedSharding(mesh, spec))
+
+    return jax.tree.map(put, tree, _specs(tree))
 
 
-def _sharded(function: Callable, mesh: Mesh, *args: Any) -> Any:
-    """function(*args) with the runs split over the mesh."""
-    out = _specs(jax.eval_shape(function, *args))
+def _shapes_on(tree: Any, mesh: Mesh) -> Any:
+    """What `_lay` would return, shapes alone."""
+    return jax.tree.map(
+        lambda x, spec: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=NamedSharding(mesh, spec)), tree, _specs(tree)
+    )
+
+
+def _on_cpu(mesh: Mesh) -> bool:
+    return mesh.devices.flat[0].platform == "cpu"
+
+
+def _sharded(function: Callable, mesh: Mesh, *args: Any, like: Any = None) -> Any:
+    """function(*args) with the runs split over the mesh. like: a result's shapes, if they are known."""
+    out = _specs(jax.eval_shape(function, *args) if like is None else like)
     return jax.shard_map(function, mesh=mesh, in_specs=_specs(args), out_specs=out, check_vma=False)(*args)
 
 
@@ -447,7 +487,7 @@ def _per_run_number(number: float | np.ndarray, batch: Batch) -> Float[Array, "r
     values = np.asarray(number, float)
     if values.ndim:
         values = np.concatenate([values, np.repeat(values[-1:], len(batch.run_ids) - len(values))])
-    return _lay(jnp.broadcast_to(jnp.asarray(values, batch.mixture.means.dtype), batch.run_ids.shape), batch.mesh)
+    return _lay(np.broadcast_to(values.astype(batch.mixture.means.dtype), batch.run_ids.shape), batch.mesh)
 
 
 # How a sample gates the centres, and what step size they take: names of a spec become functions here.
@@ -547,34 +587,34 @@ def _tiled(function: Callable, width: int | None, carry: Any, *rest: Any) -> Any
 
 def _tile_on(mesh: Mesh, mixture: Mixture, tile: int | None) -> int | None:
     """The tile that is given, or the measured best: on a CPU as its compiler takes short loops, on a GPU everything."""
-    if tile is not None or mesh.devices.flat[0].platform != "cpu":
+    if tile is not None or not _on_cpu(mesh):
         return tile
     return tiling.tile_width(*mixture.means.shape[:2]) if machine.prepared() else tiling.TILE
 
 
 @partial(jax.jit, static_argnames=("step", "block", "tile", "kernel", "threads", "mesh"), compiler_options=VECTORS)
-def _advance(carry, parameters, mixture, count, *, step, block, tile, kernel="scan", threads=1, mesh):
-    def fused(carry, parameters, mixture, count):
+def _advance(carry, parameters, mixture, count, live=None, *, step, block, tile, kernel="scan", threads=1, mesh):
+    def fused(carry, parameters, mixture, count, live):
         how = {"step": step, "threads": threads, "interpret": kernel != "fused"}
-        return _fused().advance(carry, parameters, mixture, count, **how)
+        return load_fused().advance(carry, parameters, mixture, count, _of_shard(live, mixture), **how)
 
-    def scanned(carry, parameters, mixture, count):
+    def scanned(carry, parameters, mixture, count, live):
         def fold(carry, parameters, mixture):
             words, state = carry
             return _fold(mesh, lambda s, x: step(s, x, parameters), words, state, mixture, count, block=block)
 
         return _tiled(fold, _tile_on(mesh, mixture, tile), carry, parameters, mixture)
 
-    return _sharded(scanned if kernel == "scan" else fused, mesh, carry, parameters, mixture, count)
+    return _sharded(scanned if kernel == "scan" else fused, mesh, carry, parameters, mixture, count, live, like=carry)
 
 
 @partial(jax.jit, static_argnames=("draw", "kernel", "threads", "mesh"), compiler_options=VECTORS)
-def _power_blocks(carry, mixture, counts, *, draw, kernel, threads=1, mesh):
-    def fused(carry, mixture, counts):
+def _power_blocks(carry, mixture, counts, live=None, *, draw, kernel, threads=1, mesh):
+    def fused(carry, mixture, counts, live):
         how = {"blocks": _blocks, "threads": threads, "interpret": kernel != "fused"}
-        return _fused().power_blocks(carry, mixture, counts, **how)
+        return load_fused().power_blocks(carry, mixture, counts, _of_shard(live, mixture), **how)
 
-    def scanned(carry, mixture, counts):
+    def scanned(carry, mixture, counts, live):
         def power(carry, mixture):
             def fold(step, words, state, count):
                 return _fold(mesh, step, words, state, mixture, count, block=draw)
@@ -583,12 +623,17 @@ def _power_blocks(carry, mixture, counts, *, draw, kernel, threads=1, mesh):
 
         return _tiled(power, _tile_on(mesh, mixture, None), carry, mixture)
 
-    return _sharded(scanned if kernel == "scan" else fused, mesh, carry, mixture, counts)
+    return _sharded(scanned if kernel == "scan" else fused, mesh, carry, mixture, counts, live, like=carry)
+
+
+def _of_shard(live: Array | None, mixture: Mixture) -> Array | None:
+    """How many runs of this shard are among the first `live` of all."""
+    return None if live is None else live - lax.axis_index("runs") * mixture.means.shape[-1]
 
 
 def _fold(mesh, step, words, state, mixture, count, *, block):
     """`stream.fold` as the device likes it: loops on a CPU, on a GPU few kernels a sample."""
-    fold = stream.fold if mesh.devices.flat[0].platform == "cpu" else stream.fold_together
+    fold = stream.fold if _on_cpu(mesh) else stream.fold_together
     return fold(step, words, state, mixture, count, block=block)
 
 
@@ -609,8 +654,12 @@ def _blocks(fold, carry, counts):
     return lax.fori_loop(0, count, one if len(carry) == 2 else one_oja, carry)
 
 
-def _fused():
-    return importlib.import_module("jgmm.fused")  # Pallas, where it is used only
+def load_fused() -> Any:
+    """jgmm.fused, imported where it is used only: it takes Pallas.
+
+    Best before anything is traced: Pallas adds settings, and what was traced without them is traced again.
+    """
+    return importlib.import_module("jgmm.fused")
 
 
 def choose_kernel(algorithm: Algorithm, batch: Batch, kernel: str) -> Choice:
@@ -635,13 +684,15 @@ def choose_seeding_kernel(batch: Batch, kernel: str, *, method: str = "block") -
 
 def _choose(batch: Batch, kernel: str, along: list, others: list, obstacle: Callable[[int], str | None]) -> Choice:
     """The kernel for runs that hold, beside their lanes, arrays along the coordinates and others."""
-    means, device = batch.mixture.means, batch.mesh.devices.flat[0]
+    means, device = batch.mixture.means, batch.streams.devices.flat[0]
     k, d = means.shape[:2]
     rows = sum(x.size // (d * x.shape[-1]) for x in along)
     rest = sum(x.size // x.shape[-1] for x in others if x.ndim)
     held = kernels.Held(each_pair=8 + 2 * rows, others=4 + k - 1 + rest, pairs=(d + 1) // 2)
     told: dict[str, Any] = {"device": device, "held": held, "runs": batch.num_runs, "dtype": means.dtype}
     choice = kernels.choose(kernel, **told)
+    if choice.kernel == "fused":
+        load_fused()
     return kernels.choose(kernel, **told, obstacle=obstacle(choice.threads)) if choice.kernel == "fused" else choice
 
 
@@ -660,11 +711,12 @@ def _obstacle(algorithm: Algorithm, batch: Batch, threads: int) -> str | None:
     moved = _no_origin(algorithm, batch)
     if moved:
         return moved
-    static = {"step": algorithm.step, "block": tiling.BLOCK, "tile": None, "kernel": "fused", "mesh": batch.mesh}
+    static = {"step": algorithm.step, "block": tiling.BLOCK, "tile": None, "kernel": "fused", "mesh": batch.streams}
     static["threads"] = threads
-    carry = batch.lanes, algorithm.state
+    given = (batch.lanes, algorithm.state), algorithm.parameters, batch.mixture
     try:
-        _advance.trace(carry, algorithm.parameters, batch.mixture, jnp.int32(1), **static)
+        # What is traced as the stream will have it need not be traced again.
+        _advance.trace(*_shapes_on(given, batch.streams), np.int32(1), np.int32(1), **static)
     except NotOnVectors as error:
         return str(error)
     return None
@@ -677,18 +729,28 @@ def _orthonormalize(basis, *, mesh):
 
 @partial(jax.jit, static_argnames=("graph_points", "neighbors", "mesh"))
 def _graph(words, basis, mixture, rest, *, graph_points, neighbors, mesh):
-    k = len(mixture.means)
+    k, on_cpu = len(mixture.means), _on_cpu(mesh)
+    together = tiling.PAD if on_cpu else GRAPHS
+
+    def draw(words, mixture):
+        if on_cpu:
+            return stream.draw(words, mixture, block=graph_points)
+        return stream.draw_together(words, mixture, lanes.thresholds(mixture.weights), block=graph_points)
 
     def one(basis_and_points):
         return seeding.centres(*basis_and_points, k=k, neighbors=neighbors)
 
     def shard(words, basis, mixture, rest):
         words = stream.skip(words, rest)
-        words, samples = stream.draw(words, mixture, block=graph_points)
-        # A few runs at a time: a graph takes graph_points^2 numbers.
+        words, samples = draw(words, mixture)
         points = jnp.moveaxis(samples.x, 0, 1)
-        runs_first = jax.tree.map(lambda a: jnp.moveaxis(a, -1, 0), (basis, points))
-        found, rank = jax.tree.map(lambda a: jnp.moveaxis(a, 0, -1), lax.map(one, runs_first, batch_size=tiling.PAD))
+        # So many runs at a time, always: a graph takes graph_points^2 numbers, and sums may depend on what is beside.
+        whole = [(0, -len(mixture.weights[0]) % together), *[(0, 0)] * 2]
+        runs_first = jax.tree.map(lambda a: jnp.pad(jnp.moveaxis(a, -1, 0), whole, mode="edge"), (basis, points))
+        found, rank = jax.tree.map(
+            lambda a: jnp.moveaxis(a, 0, -1)[..., : points.shape[-1]],
+            lax.map(one, runs_first, batch_size=together),
+        )
         return words, found, points, rank
 
     return _sharded(shard, mesh, words, basis, mixture, rest)
@@ -785,8 +847,9 @@ def simulate(
     """Stream a batch whose runs are the segments side by side, each to its own last checkpoint; a record for each.
 
     Segments may differ in length: give the longest first, so that the run axis can be cut as the others end. A segment
-    that has ended streams on unseen until then. kernel: as in `run_lloyd`. Raises ValueError if the segments are not
-    the batch, if checkpoints do not increase, if a longer segment follows a shorter one, or if the kernel cannot be.
+    that has ended streams on unseen until then; fused, it stops. kernel: as in `run_lloyd`. Raises ValueError if the
+    segments are not the batch, if checkpoints do not increase, if a longer segment follows a shorter one, or if the
+    kernel cannot be.
     """
     sizes = [segment.num_runs for segment in segments]
     lengths = [segment.checkpoints[-1] if segment.checkpoints else 0 for segment in segments]
@@ -801,25 +864,29 @@ def simulate(
     places = [slice(int(a), int(b)) for a, b in pairwise(edges)]
     chosen = choose_kernel(algorithm, batch, kernel)
     first = _first_of(algorithm, batch)
-    carry, mixture, parameters = (batch.lanes, algorithm.state), batch.mixture, algorithm.parameters
+    whole = (batch.lanes, algorithm.state), batch.mixture, algorithm.parameters
+    carry, mixture, parameters = _lay(whole, batch.streams)
+    origin, means = algorithm.state.centres.origin, batch.mixture.means
     found: list[list[tuple[CentreError, np.ndarray | None]]] = [[] for _ in segments]
     ends: list[dict[str, np.ndarray]] = [{} for _ in segments]
     here = 0
     for stop in sorted({0, *(t for segment in segments for t in segment.checkpoints)}):
         active = sum(size for size, length in zip(sizes, lengths, strict=True) if length >= stop)
-        width, now = ladder(active, batch.mesh.size), carry[0].s0.shape[-1]
-        if (now - width) * (lengths[0] - stop) * batch.mixture.means[..., 0].size > WORTH_CUTTING:
-            carry, mixture, parameters = _lay(_first((carry, mixture, parameters), width=width), batch.mesh)
+        width, now = ladder(active, math.lcm(batch.streams.size, batch.mesh.size)), means.shape[-1]
+        worth_cutting = chosen.kernel == "scan"  # fused, what has ended takes no time
+        if worth_cutting and (now - width) * (lengths[0] - stop) * means[..., 0].size > WORTH_CUTTING:
+            carry, mixture, parameters = _lay(_first((carry, mixture, parameters), width=width), batch.streams)
+            origin, means = _lay((carry[1].centres.origin, mixture.means), batch.mesh)
 
-        def call(carry, count, mixture=mixture, parameters=parameters):
-            static = {"step": algorithm.step, "block": block, "tile": tile, "mesh": batch.mesh}
+        def call(carry, count, mixture=mixture, parameters=parameters, active=active):
+            static = {"step": algorithm.step, "block": block, "tile": tile, "mesh": batch.streams}
             static |= {"kernel": chosen.kernel, "threads": chosen.threads}
-            return _advance(carry, parameters, mixture, jnp.int32(count), **static)
+            return _advance(carry, parameters, mixture, np.int32(count), np.int32(active), **static)
 
         carry = _drive(call, carry, stop - here, active, progress)
         here = stop
         due = [i for i, segment in enumerate(segments) if stop == 0 or stop in segment.checkpoints]
-        error, twin_sq = _errors(algorithm, carry[1], mixture, batch.mesh)
+        error, twin_sq = _errors(algorithm, carry[1], origin, means, batch.mesh)
         last = _ends(carry[1]) if any(lengths[i] == stop for i in due) else {}
         for i in due:
             place = places[i]
@@ -839,13 +906,14 @@ def _first_of(algorithm: Algorithm, batch: Batch) -> dict[str, np.ndarray]:
     return {"start_displacement": offset, "start_sq": (offset**2).sum(axis=-2), "component": component}
 
 
-def _errors(algorithm: Algorithm, state: State, mixture: Mixture, mesh: Mesh) -> tuple[CentreError, np.ndarray | None]:
-    origin, offset = state.centres.origin, _estimate(state)
-    error = jax.tree.map(np.asarray, _measure(origin, offset, mixture.means, measure=algorithm.measure, mesh=mesh))
-    if state.twin is None:
+def _errors(
+    algorithm: Algorithm, state: State, origin: Array, means: Array, mesh: Mesh
+) -> tuple[CentreError, np.ndarray | None]:
+    offset = _lay(_estimate(state), mesh)
+    error = jax.tree.map(np.asarray, _measure(origin, offset, means, measure=algorithm.measure, mesh=mesh))
+    if state.twin is None or state.average is not None:
         return error, None
-    twin = state.twin.offset if state.average is None else None
-    return error, None if twin is None else np.asarray(_squares(twin, mesh=mesh))
+    return error, np.asarray(_squares(_lay(state.twin.offset, mesh), mesh=mesh))
 
 
 def _estimate(state: State) -> Array:

@@ -180,6 +180,50 @@ def test_the_power_iteration_runs_in_the_kernel(method):
 
 
 @needs_mosaic
+@pytest.mark.parametrize("devices", [1, 2])
+def test_programs_without_a_live_run_stop_and_the_others_stream_on(devices):
+    batch = trials.batch(KEY, range(512), uneven(2, 2), devices=jax.devices()[:devices])
+    algorithm = trials.lloyd_algorithm(batch, trials.offset_start(KEY, batch, 0.5), rate=0.05, twin=True)
+    carry, given = (batch.lanes, algorithm.state), (algorithm.parameters, batch.mixture, jnp.int32(40))
+    static = {"step": algorithm.step, "block": 16, "tile": None, "mesh": batch.mesh, "kernel": "interpreted"}
+    whole = trials._advance(carry, *given, **static)
+    for live, streamed in [(0, 0), (1, 128), (300, 384), (512, 512)]:  # a program has 128 runs
+        part = trials._advance(carry, *given, jnp.int32(live), **static)
+        for found, new, old in zip(*map(jax.tree.leaves, (part, whole, carry)), strict=True):
+            assert_array_equal(found[..., :streamed], new[..., :streamed])
+            assert_array_equal(found[..., streamed:], old[..., streamed:])
+
+
+@needs_mosaic
+def test_power_iteration_stops_where_no_run_is_live():
+    batch = trials.batch(KEY, range(256), uneven(2, 3), devices=jax.devices()[:1])
+    carry = batch.lanes, jnp.broadcast_to(jnp.eye(3, 2)[..., None], (3, 2, 256))
+    counts = jnp.int32(2), jnp.int32(20)
+    words, basis = trials._power_blocks(
+        carry, batch.mixture, counts, jnp.int32(100), draw=16, kernel="interpreted", mesh=batch.mesh
+    )
+    for found, old in zip((*words, basis), (*carry[0], carry[1]), strict=True):
+        assert_array_equal(found[..., 128:], old[..., 128:])
+        assert (
+            (np.asarray(found[..., :128]) != np.asarray(old[..., :128])).any(axis=(0, *range(1, found.ndim - 1))).all()
+        )
+
+
+@needs_mosaic
+def test_a_program_is_traced_once_to_choose_its_kernel_and_to_run_it(monkeypatch):
+    fused, traced = trials.load_fused(), []
+    advance = fused.advance
+    monkeypatch.setattr(fused, "advance", lambda *args, **how: traced.append(1) or advance(*args, **how))
+    batch = trials.batch(KEY, range(70), uneven(2, 3))
+    algorithm = trials.lloyd_algorithm(batch, trials.offset_start(KEY, batch, 0.5), rate=0.03)
+    assert trials._obstacle(algorithm, batch, 1) is None
+    given = trials._lay(((batch.lanes, algorithm.state), algorithm.parameters, batch.mixture), batch.streams)
+    static = {"step": algorithm.step, "block": 16, "tile": None, "mesh": batch.streams, "threads": 1}
+    trials._advance.trace(*given, np.int32(5), np.int32(5), kernel="fused", **static)
+    assert len(traced) == 1
+
+
+@needs_mosaic
 def test_the_records_are_those_of_the_scan_path():
     batch = trials.batch(KEY, range(40), uneven(2, 2))
     run = partial(trials.run_lloyd, batch, trials.offset_start(KEY, batch, 0.5), rate=0.05, checkpoints=[7, 50])

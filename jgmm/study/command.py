@@ -20,6 +20,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from jgmm import machine
 from jgmm.study import inference, plan, report, runner, spec
 from jgmm.study.spec import Cell, Study
 
@@ -81,7 +82,7 @@ def dry_run(study: Study, out: Path, *, spec_folder: Path, kernel: str = "auto")
     stored = runner.stored(out, named).cells
     todo = runner.to_do(named, stored, runner.wanted_runs(study, named, stored))
     devices = jax.devices()
-    gpu = devices[0].platform == "gpu"
+    gpu = machine.on_gpu()
     tasks = plan.tasks(todo, devices=len(devices), gpu=gpu)
     samples = sum(runner.samples_of(task) for task in tasks)
     size = sum((p.high - p.low) * _bytes_per_run(p.cell) for p in todo)
@@ -136,7 +137,7 @@ class Pilot(NamedTuple):
 def _pilot(study: Study, todo: list[plan.Piece], folder: Path, kernel: str) -> dict[str, Pilot]:
     """A pilot for each part, its streams cut to what a few seconds allow."""
     found = {}
-    devices, gpu = len(jax.devices()), jax.devices()[0].platform == "gpu"
+    devices, gpu = len(jax.devices()), machine.on_gpu()
     parts = list(dict.fromkeys(piece.cell.part for piece in todo))
     for part in parts:
         cell = min((p.cell for p in todo if p.cell.part == part), key=lambda c: (c.k * c.d, c.n))

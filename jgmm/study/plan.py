@@ -32,13 +32,19 @@ class Task(NamedTuple):
     seconds: float  # estimated
 
 
+def program(task: Task) -> tuple:
+    """What a task's programs depend on: tasks of which this is the same compile the same ones."""
+    first = task.pieces[0].cell
+    return ("seeding", first.k, first.d) if first.seeding else first.program_fields()
+
+
 def sample_seconds(k: int, d: int, *, gpu: bool = False) -> float:
     """Seconds of one device for one sample of one run: a fit to measurements (2 cores of an EPYC, JAX 0.12).
 
-    3.8, 30 and 240 ns measured at (k, d) = (2, 2), (5, 10), (10, 50). A GPU is taken to be a hundred cores: its issue
-    rate with 4,096 runs says 300 at d = 10, k = 5, but none was measured.
+    3.8, 30 and 240 ns measured at (k, d) = (2, 2), (5, 10), (10, 50). A GPU is taken to be 500 cores: without the twin
+    an H100, full, takes 4.4, 24, 300 and 1300 ps at (2, 2), (5, 10), (10, 50), (20, 100), with it twice that.
     """
-    return (1 + 0.5 * d + 0.45 * k * d) * (1e-11 if gpu else 1e-9)
+    return (1 + 0.5 * d + 0.45 * k * d) * (2e-12 if gpu else 1e-9)
 
 
 def pack_width(k: int, d: int, n: int, *, devices: int, gpu: bool) -> int:
@@ -46,9 +52,10 @@ def pack_width(k: int, d: int, n: int, *, devices: int, gpu: bool) -> int:
 
     On CPU 128 runs a device keep the state in the first caches: with the twin 59 to 63 M samples a second at d = 10,
     k = 5, against 52 M with 256 and 48 M with 512 (2 cores of an EPYC, JAX 0.12).
-    A GPU wants thousands.
+    A GPU wants tens of thousands where a run is a thread, and as many threads where it is several: from 4,096 runs to
+    65,536 an H100 becomes four times as fast at d = 10, k = 5, and no faster at d = 50, k = 10.
     """
-    base = (4096 if gpu else 128) * devices
+    base = (2 ** min(max(22 - (k * d - 1).bit_length(), 12), 16) if gpu else 128) * devices
     width = base
     while width < 16 * base and width * n < CALL_SAMPLES and width * k * d < 2**20:
         width *= 2

@@ -97,7 +97,7 @@ def kernel_lines(folder: Path, named: set[str]) -> list[str]:
             if row["cell"] in named and row[kernel]:
                 line = f"{row[kernel]} ({what}, {row['device']}): {row[reason]}"
                 count[line] = count.get(line, 0) + int(row["high"]) - int(row["low"])
-    return [f"{line}; {runs} runs of cells" for line, runs in count.items()]
+    return [f"{line}; {count[line]} runs of cells" for line in sorted(count)]  # tasks end in any order
 
 
 def _look(folder: Path, study: Study, data: list[CellData]) -> int:

@@ -4,9 +4,10 @@ A task (see `plan`) is computed by `work.work`, which writes tiles and returns r
 does it, has no effect on results.
 """
 
+import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Executor, Future, as_completed
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,13 +15,16 @@ import jax
 import numpy as np
 import pyarrow.parquet as pq
 
-from jgmm import kernels
+from jgmm import kernels, machine, trials
 from jgmm.study import inference, plan, spec, store
 from jgmm.study.plan import Piece, Task
 from jgmm.study.spec import Cell, Study
 from jgmm.study.work import Driven, Meter, Receipt, Stopped, build_mixture, canary, pilot, replay, study_keys, work
 
 __all__ = ["Driven", "Report", "Stopped", "canary", "pilot", "replay", "run_study", "samples_of", "study_keys"]
+
+CHECKED_RUNS = 4096  # whose mixtures are drawn before anything is written: a task's, by the same program
+GPU_THREADS = 4  # that compute tasks: a program is compiled for seconds, and streams for one
 
 Pieces = dict[str, list[store.Stored]]  # what is stored of each cell
 Progress = Callable[[str, int, int], None]  # (cells done and what runs, samples consumed by now, samples in all)
@@ -110,16 +114,19 @@ def num_runs(pieces: Iterable[Piece]) -> int:
 
 def check_mixtures(study: Study, cells: Iterable[Cell], spec_folder: Path = Path()) -> None:
     """Raises ValueError if a mixture cannot be drawn for the first runs."""
-    keys = study_keys(study.seed)
-    for cell in {cell.mixture_fields(): cell for cell in cells}.values():
-        build_mixture(cell, keys.mixture, range(min(study.runs, 64)), spec_folder)
+    with machine.on_host():
+        keys = study_keys(study.seed)
+        for cell in {cell.mixture_fields(): cell for cell in cells}.values():
+            build_mixture(cell, keys.mixture, range(min(study.runs, CHECKED_RUNS)), spec_folder)
 
 
 def check_kernel(study: Study, kernel: str) -> None:
     """Raises ValueError if this kernel cannot be on this device."""
     dtype = np.float64 if study.x64 else np.float32
     held = kernels.Held(0, 0, 1)
-    kernels.choose(kernel, device=jax.devices()[0], held=held, runs=study.runs, dtype=dtype)
+    chosen = kernels.choose(kernel, device=jax.devices()[0], held=held, runs=study.runs, dtype=dtype)
+    if chosen.kernel == "fused":
+        trials.load_fused()
 
 
 def wanted_runs(study: Study, named: Mapping[str, Cell], pieces: Pieces) -> dict[str, int]:
@@ -157,9 +164,8 @@ def _precision(values: np.ndarray) -> float:
 
 def _compute(study, out, todo, wanted, executor, kernel, meter, pieces) -> tuple[list[Receipt], list[str]]:
     """Do these pieces, here or by the executor, and join what is then whole."""
-    devices = jax.devices()
-    here = {"devices": len(devices), "gpu": devices[0].platform == "gpu"} if executor is None else {"devices": 1}
-    tasks = plan.tasks(todo, **here)
+    gpu = executor is None and machine.on_gpu()
+    tasks = plan.tasks(todo, devices=len(jax.devices()) if executor is None else 1, gpu=gpu)
     meter.expect(sum(samples_of(task) for task in tasks))
     receipts: list[Receipt] = []
     failures: list[str] = []
@@ -179,8 +185,7 @@ def _compute(study, out, todo, wanted, executor, kernel, meter, pieces) -> tuple
         meter.cells = (len(whole), len(wanted))
 
     if executor is None:
-        for study_, out_, task, wanted_ in payloads:
-            take(work(study_, out_, task, wanted_, meter, kernel=kernel))
+        _here(payloads, kernel, meter, take, threads=GPU_THREADS if gpu else 1)
     else:
         futures: dict[Future, Task] = {
             executor.submit(work, *payload, kernel=kernel): payload[2] for payload in payloads
@@ -199,6 +204,37 @@ def _compute(study, out, todo, wanted, executor, kernel, meter, pieces) -> tuple
                 future.cancel()
             raise
     return receipts, failures
+
+
+def _here(payloads: Sequence[tuple], kernel: str, meter: "_Meter", take: Callable, *, threads: int) -> None:
+    """Compute the tasks in this process, in so many threads: one compiles while another's stream is on the device.
+
+    Tasks of one program stay in a thread, so that it is compiled once. If one fails the others stop, and it is raised.
+    """
+    groups: dict[tuple, list[tuple]] = {}
+    for payload in payloads:
+        groups.setdefault(plan.program(payload[2]) if threads > 1 else (), []).append(payload)
+    taking = threading.Lock()
+
+    def compute(group: list[tuple]) -> None:
+        try:
+            for study, out, task, wanted in group:
+                found = work(study, out, task, wanted, meter, kernel=kernel)
+                with taking:
+                    take(found)
+        except BaseException:
+            meter.halted = True
+            raise
+
+    if threads == 1:
+        for group in groups.values():
+            compute(group)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        futures = [pool.submit(compute, group) for group in groups.values()]
+        errors = [error for error in (future.exception() for future in as_completed(futures)) if error is not None]
+    if errors:  # that some were stopped says less than why
+        raise min(errors, key=lambda error: isinstance(error, Stopped))
 
 
 def samples_of(task: Task) -> int:
@@ -224,6 +260,8 @@ class _Meter(Meter):
 
     def __init__(self, progress: Progress, stop: Callable[[], bool]):
         self.progress, self.stop = progress, stop
+        self.halted = False  # whether a task has failed
+        self.lock = threading.Lock()
         self.total = self.done = 0
         self.name = ""
         self.cells = (0, 0)  # done, in all
@@ -236,7 +274,8 @@ class _Meter(Meter):
         self(0)
 
     def __call__(self, samples: int) -> None:
-        self.done += samples
-        self.progress(f"{self.cells[0]} of {self.cells[1]} cells; {self.name}", self.done, self.total)
-        if self.stop():
+        with self.lock:
+            self.done += samples
+            self.progress(f"{self.cells[0]} of {self.cells[1]} cells; {self.name}", self.done, self.total)
+        if self.halted or self.stop():
             raise Stopped

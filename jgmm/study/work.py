@@ -16,7 +16,7 @@ import numpy as np
 import optax
 import pyarrow as pa
 
-from jgmm import lanes, lloyd, mixture, rates, trials
+from jgmm import lanes, lloyd, machine, mixture, rates, trials
 from jgmm.kernels import Choice
 from jgmm.mixture import Mixture
 from jgmm.study import plan, store, tables
@@ -70,10 +70,17 @@ def study_keys(seed: int) -> Keys:
 
 def canary(seed: int) -> list[int]:
     """A few of the integers that a study draws: another installation that draws others must not extend it."""
-    words = lanes.seed(study_keys(seed).lanes, jax.numpy.arange(2, dtype=jax.numpy.uint32), d=2)
+    with machine.on_host():
+        return [int(x) for x in np.asarray(_third_words(study_keys(seed).lanes)).ravel()[:6]]
+
+
+@jax.jit
+def _third_words(key: jax.Array) -> jax.Array:
+    """Of the lanes of two runs in two dimensions."""
+    words = lanes.seed(key, jax.numpy.arange(2, dtype=jax.numpy.uint32), d=2)
     for _ in range(3):
         words, bits = lanes.next_bits(words)
-    return [int(x) for x in np.asarray(bits).ravel()[:6]]
+    return bits
 
 
 def build_mixture(cell: Cell | MixtureFields, key: jax.Array, run_ids: Sequence[int], folder: Path = Path()) -> Mixture:
@@ -113,7 +120,7 @@ def work(
     """
     found: dict[Cell, list[_Found]] = {}
     try:
-        with jax.enable_x64(study.x64):
+        with jax.enable_x64(study.x64), machine.on_host():
             _compute_task(study, out, task, found, meter or Meter(), kernel)
     finally:
         receipts = _store(study, out, found, wanted)
@@ -155,10 +162,11 @@ def pilot(study: Study, cell: Cell, runs: int, folder: Path, *, kernel: str = "a
 
 def _alone(study: Study, piece: Piece, folder: Path, kernel: str) -> _Found:
     """A piece that nothing is streamed beside; nothing is stored."""
-    keys = study_keys(study.seed)
-    start = _seed_range(study, None, folder, [piece], keys, Meter(), kernel) if piece.cell.seeding else None
     found: dict[Cell, list[_Found]] = {}
-    _stream_pack(study, folder, [piece], keys, start, found, Meter(), kernel)
+    with machine.on_host():
+        keys = study_keys(study.seed)
+        start = _seed_range(study, None, folder, [piece], keys, Meter(), kernel) if piece.cell.seeding else None
+        _stream_pack(study, folder, [piece], keys, start, found, Meter(), kernel)
     return found[piece.cell][0]
 
 
@@ -186,9 +194,11 @@ def _compute_task(study: Study, out: Path, task: Task, found: dict, meter: Meter
     keys = study_keys(study.seed)
     seeded = task.pieces[0].cell.seeding is not None
     first = task.pieces[0].cell
-    gpu = devices[0].platform == "gpu"
+    gpu = machine.on_gpu()
     longest = 10**9 if seeded else max(piece.cell.n for piece in task.pieces)
     width = plan.pack_width(first.k, first.d, longest, devices=len(devices), gpu=gpu)
+    # A GPU's programs take seconds to compile, and runs that are not there none to stream: one width for all packs.
+    padded = width if gpu else None
     chunks = [
         Piece(piece.cell, low, min(low + width, piece.high))
         for piece in task.pieces
@@ -196,7 +206,7 @@ def _compute_task(study: Study, out: Path, task: Task, found: dict, meter: Meter
     ]
     if not seeded:
         for pack in _packed(chunks, width):
-            _stream_pack(study, out, pack, keys, None, found, meter, kernel)
+            _stream_pack(study, out, pack, keys, None, found, meter, kernel, padded)
         return
     for low in sorted({piece.low for piece in chunks}):
         mine = [piece for piece in chunks if piece.low == low]
@@ -206,7 +216,7 @@ def _compute_task(study: Study, out: Path, task: Task, found: dict, meter: Meter
             programs.setdefault(piece.cell.program_fields(), []).append(piece)
         for pieces in programs.values():
             for pack in _packed(sorted(pieces, key=lambda p: -p.cell.n), width):
-                _stream_pack(study, out, pack, keys, start, found, meter, kernel)
+                _stream_pack(study, out, pack, keys, start, found, meter, kernel, padded)
 
 
 def _packed(pieces: Sequence[Piece], width: int) -> list[list[Piece]]:
@@ -252,7 +262,9 @@ def _seed_range(
     assert cell.seeding is not None
     meter.begin(cell.part)
     mixed = _drawn_mixture(cell.mixture_fields(), study.seed, low, high, folder)
-    batch = trials.batch(keys.lanes, range(low, high), mixed)
+    # As above: few widths. On a CPU no more runs than there are.
+    width = trials.ladder(high - low, trials.shards()) if machine.on_gpu() else None
+    batch = trials.batch(keys.lanes, range(low, high), mixed, width=width)
     sizes = cell.seeding.model_dump()
     chosen = trials.choose_seeding_kernel(batch, kernel, method=cell.seeding.method)
     batch, found, example = trials.seed_centres(keys.start, batch, **sizes, kernel=kernel, progress=meter)
@@ -271,15 +283,23 @@ def _seed_range(
 
 
 def _stream_pack(
-    study, out, pack: list[Piece], keys: Keys, start: _Start | None, found: dict, meter: Meter, kernel: str
+    study,
+    out,
+    pack: list[Piece],
+    keys: Keys,
+    start: _Start | None,
+    found: dict,
+    meter: Meter,
+    kernel: str,
+    padded: int | None = None,
 ) -> None:
-    """Stream the pieces of a pack side by side and keep their tables."""
+    """Stream the pieces of a pack side by side, as so many runs, and keep their tables."""
     first = pack[0].cell
     meter.begin(first.part if first.algorithm == "seeding" else f"{first.part} n={first.n}")
     mixtures = [_drawn_mixture(p.cell.mixture_fields(), study.seed, p.low, p.high, out) for p in pack]
     ids = np.concatenate([np.arange(p.low, p.high, dtype=np.uint32) for p in pack])
     mixed = _mixture(*(np.concatenate(values, axis=-1) for values in zip(*mixtures, strict=True)))
-    width = trials.ladder(len(ids), len(jax.devices()))
+    width = max(padded or 0, trials.ladder(len(ids), trials.shards()))
     if start is None:
         batch = trials.batch(keys.lanes, ids, mixed, width=width)
         offsets = [0.0 if p.cell.start == "truth" else float(p.cell.start) for p in pack]
