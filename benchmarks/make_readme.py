@@ -30,6 +30,8 @@ SYSTEMS = {
     "power": "Block power iteration",
     "seeding": "Spectral seeding, whole",
 }
+GPU_CONTENDERS = ["fused", "scan", "scan, WHILE", "PyTorch", "CPU"]
+GPU_SYSTEMS = {"twin": "Lloyd and its twin", "em": "EM", "power": "power iteration"}
 STATES = ["off", "cold", "warm"]
 
 INTRO = """\
@@ -45,6 +47,7 @@ and plain JAX. |
 | `startup.py` | What does one wait for besides the stream: imports, compiler, caches, a tiny study? |
 | `studies.py` | What does a study cost beside its streams: cells side by side, many small cells, a million runs? |
 | `gpu_compile.py` | What do the GPU kernels compile to, and are their instructions right? Asked without a GPU. |
+| `gpu.py` | Is the fused kernel right on a GPU, and how fast is it there? |
 
 To run them, in the repository's root, on an otherwise idle machine:
 
@@ -55,6 +58,7 @@ To run them, in the repository's root, on an otherwise idle machine:
     python benchmarks/startup.py
     python benchmarks/studies.py
     python benchmarks/gpu_compile.py
+    python benchmarks/gpu.py              # needs an NVIDIA GPU: 7 minutes of an H100
     python benchmarks/make_readme.py    # this page and its picture, from the JSON files in results/
 
 Each one's first lines hold its method and options. A contender whose package, or C compiler, is missing is left out.
@@ -92,10 +96,21 @@ together over the state of all runs, which is also the ratio on each device; it 
 since beside a small one the compiler's own memory is what is seen.
 """
 
+GPU_INTRO = """\
+## On a GPU
+
+First the kernel is checked: its bits against the CPU's, its errors against the laws. Then streaming Lloyd is timed,
+G samples a second of all runs together, medians: "fused", a stream in one launch; "scan", a step at a time; "WHILE",
+that with XLA's loops in CUDA graphs, in a process of its own; "PyTorch", an eager loop over samples; "CPU", scan on all
+cores of that machine. "Of the floor": of what the instructions allow the full card, which few runs do not fill.
+
+![G samples a second against runs](gpu.png)
+"""
+
 GPU_COMPILE_INTRO = """\
 ## GPU kernels, compiled
 
-For an H100, on a machine without one: nothing here is a measured speed. Threads: of a run. Numbers: of 32 bits, that a
+For an H100, on a machine without one: no speed here is measured. Threads: of a run. Numbers: of 32 bits, that a
 thread holds. Spilled: bytes stored / loaded for each thread, of the whole kernel. Instructions: of the loop that takes
 in a sample. Stall cycles: the sum of what these instructions say the same warp must wait before the next one, without
 waits for memory and special functions. "Full card": the samples a second that 132 multiprocessors x 4 schedulers x 32
@@ -385,6 +400,44 @@ def studies(reports):
     yield from table(head, body)
 
 
+def gpu(reports):
+    yield GPU_INTRO
+    for report in reports:
+        here, records = report["environment"], report["records"]
+        right = sum(row["passed"] for row in report["checks"])
+        yield f"### {here['device']}, Python {here['python']}, JAX {here['jax']}\n"
+        yield f"The CPU: {here['processor']}, {here['cores']} cores. Right: {right} of {len(report['checks'])} checks."
+        yield f"{rounds(report)}"
+        body = []
+        for row in report["ratios"]:
+            mine = [one for one in records if one["system"] == "lloyd" and one["shape"] == row["shape"]]
+            rates = [find(mine, runs=row["runs"], name=name) for name in GPU_CONTENDERS]
+            cells = [digits(rate and rate["median"] / 1e9) for rate in rates]
+            cells += [digits(row[name]) for name in ("fused_over_scan", "gpu_over_cpu", "fraction_of_floor")]
+            body.append([str(tuple(row["shape"])), f"{row['runs']:,}", *cells])
+        head = ["(d, k)", "runs", *(name.removeprefix("scan, ") for name in GPU_CONTENDERS)]
+        yield from table([*head, "fused over scan", "fused over CPU", "of the floor"], body)
+        body = []
+        for system, title in GPU_SYSTEMS.items():
+            mine = [one for one in records if one["system"] == system]
+            if mine:
+                fused, scan = (find(mine, name=name) for name in ("fused", "scan"))
+                cells = [digits(rate and rate["median"] / 1e9) for rate in (fused, scan)]
+                found = ratio(fused, scan)
+                cells.append(spread(*found) if found else "-")
+                body.append([f"{title} {tuple(mine[0]['shape'])}, {mine[0]['runs']:,} runs", *cells])
+        yield from table(["G samples/s", "fused", "scan", "fused over scan"], body)
+        if report["study"]:
+            runs = report["study"][0]["runs"]
+            yield f"`jgmm run seed` with {runs:,} runs, all in all, by the cache of compiled programs:"
+            body = [
+                [row["cache"], "**failed**" if row["failure"] else digits(row["seconds"]), row["commit"][:10]]
+                for row in report["study"]
+            ]
+            yield from table(["cache", "s", "commit"], body)
+        yield from (f"Left out, {text}\n" for text in report["skipped"])
+
+
 def gpu_compile(reports):
     yield GPU_COMPILE_INTRO
     for report in reports:
@@ -499,10 +552,19 @@ def gpu_compile_targets(report):
         yield [f"{target['kernel']}, {target['what']}", f"≤ {target['at_most']:,}", have, target["met"]]
 
 
+def gpu_targets(report):
+    for row in report["targets"]:
+        what, _, bound = row["what"].rpartition(", ")
+        unit, name = (1e9, " G") if row["asked"] > 1e6 else (1, "")
+        found = "-" if row["found"] is None else f"{digits(row['found'] / unit)}{name}"
+        asked = f"{'≥' if bound == 'at least' else '<'} {row['asked'] / unit:g}{name}"
+        yield [f"GPU, {what}", asked, found, bool(row["met"])]
+
+
 def targets(found):
     """What was asked and what was measured, for each Python and JAX."""
     makers = {"rivals": rivals_targets, "scaling": scaling_targets, "startup": startup_targets}
-    makers["gpu_compile"] = gpu_compile_targets
+    makers |= {"gpu_compile": gpu_compile_targets, "gpu": gpu_targets}
     rows = {}
     for kind, make in makers.items():
         for report in found[kind]:
@@ -573,7 +635,7 @@ def draw(report, path):
 def read(folder):
     """Reports by kind, each with its file's name, the newest JAX first."""
     patterns = {kind: f"{kind}-py*.json" for kind in ("rivals", "algorithms", "scaling", "startup")}
-    patterns |= {"studies": "studies-jax*.json", "gpu_compile": "gpu_compile*.json"}
+    patterns |= {"studies": "studies-jax*.json", "gpu_compile": "gpu_compile*.json", "gpu": "gpu.json"}
     return {
         kind: sorted(
             ((path.name, json.loads(path.read_text())) for path in sorted(folder.glob(pattern))),
@@ -592,7 +654,7 @@ def readme(files):
     lines += rivals(found["rivals"])
     lines += ratios(found["rivals"]) if found["rivals"] else []
     lines += targets(found)
-    for section in (algorithms, scaling, startup, studies, gpu_compile):
+    for section in (algorithms, scaling, startup, studies, gpu, gpu_compile):
         reports = found[section.__name__]
         lines += section(reports) if reports else []
     text = "\n".join(lines)

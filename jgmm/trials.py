@@ -14,6 +14,7 @@ import importlib
 import math
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -249,8 +250,11 @@ def seed_centres(
         static = {"draw": draw, "kernel": chosen.kernel, "threads": chosen.threads, "mesh": batch.streams}
         return _power_blocks(state, mixture, counts, np.int32(batch.num_runs), **static)
 
-    words, basis, *_ = _drive(power, state, blocks, block * batch.num_runs, progress)
     sizes = {"graph_points": graph_points, "neighbors": neighbors, "mesh": batch.streams}
+    with ThreadPoolExecutor(1) as pool:
+        if not _on_cpu(batch.streams):  # for a GPU it is compiled for 3 seconds
+            pool.submit(_graph.lower(*state[:2], mixture, np.int32(rest), **sizes).compile)
+        words, basis, *_ = _drive(power, state, blocks, block * batch.num_runs, progress)
     seeded = _graph(words, basis, mixture, np.int32(rest), **sizes)
     words, found, points, rank = _lay(seeded, batch.mesh)
     points, frame = np.asarray(points[..., 0]), np.asarray(basis[..., 0])

@@ -12,6 +12,9 @@ from jgmm import kernels, machine, mixture, trials
 from jgmm.study import plan, runner, spec, store, work
 
 KEY = jax.random.key(0)
+needs_mosaic = pytest.mark.skipif(
+    kernels.version(jax.__version__) < kernels.OLDEST_JAX, reason="Mosaic GPU needs JAX 0.11"
+)
 FEW = [test_growth.PARTS[i] for i in (0, 1, 5, 6)]  # Lloyd, EM, averages, and after a seeding
 
 
@@ -59,19 +62,55 @@ def test_what_is_beside_a_stream_changes_nothing(apart, monkeypatch, cut):
     assert found == [real(tree) for tree in everything()]
 
 
+def test_the_graphs_of_a_gpu_are_those_of_a_cpu(apart, monkeypatch):
+    names = []
+    compiled = jax.stages.Lowered.compile
+    monkeypatch.setattr(jax.stages.Lowered, "compile", lambda self: names.append(self) or compiled(self))
+    sizes = {"n": 447, "block": 40, "graph_points": 61, "neighbors": 4}
+    batch = trials.batch(KEY, range(300), mixture.simplex(3, 4, separation=9.0))
+    after, seeds, example = trials.seed_centres(KEY, batch, **sizes)
+    assert not names
+    monkeypatch.setattr(trials, "GRAPHS", 64)  # of 320
+    monkeypatch.setattr(trials, "_on_cpu", lambda mesh: False)
+    found, ours, of_ours = trials.seed_centres(KEY, batch, **sizes)
+    assert len(names) == 1
+    for a, b in zip(found.lanes, after.lanes, strict=True):
+        assert (np.asarray(a) == np.asarray(b)).all()
+    assert (np.asarray(ours.num_components) == np.asarray(seeds.num_components)).all()
+    assert_allclose(ours.means, seeds.means, rtol=1e-4, atol=1e-4)
+    assert (of_ours.component == example.component).all()
+
+
 def test_a_study_as_a_gpu_runs_it_has_the_same_bytes(as_on_a_gpu, monkeypatch, tmp_path):
     threads = set()
     begin = runner._Meter.begin
     monkeypatch.setattr(runner._Meter, "begin", lambda *args: threads.add(threading.get_ident()) or begin(*args))
-    spaced = {"runs": 70, "parts": FEW}
+    spaced, widths = {"runs": 70, "parts": FEW}, set()
+    simulate = trials.simulate
+    monkeypatch.setattr(trials, "simulate", lambda a, b, *x, **y: widths.add(len(b.run_ids)) or simulate(a, b, *x, **y))
     runner.run_study(test_growth.study(**spaced), tmp_path / "gpu")
     assert len(threads) > 1
+    assert widths == {128}
     monkeypatch.undo()
     runner.run_study(test_growth.study(**spaced), tmp_path / "cpu")
     assert test_growth.bytes_of(tmp_path / "gpu") == test_growth.bytes_of(tmp_path / "cpu")
 
 
-@pytest.mark.skipif(kernels.version(jax.__version__) < kernels.OLDEST_JAX, reason="Mosaic GPU needs JAX 0.11")
+@needs_mosaic
+def test_a_program_is_traced_once_to_choose_its_kernel_and_to_run_it(apart, monkeypatch):
+    fused, traced = trials.load_fused(), []
+    advance = fused.advance
+    monkeypatch.setattr(fused, "advance", lambda *args, **how: traced.append(1) or advance(*args, **how))
+    batch = trials.batch(KEY, range(70), mixture.symmetric(3, separation=3.0))
+    algorithm = trials.lloyd_algorithm(batch, trials.offset_start(KEY, batch, 0.5), rate=0.03)
+    assert trials._obstacle(algorithm, batch, 1) is None
+    given = trials._lay(((batch.lanes, algorithm.state), algorithm.parameters, batch.mixture), batch.streams)
+    static = {"step": algorithm.step, "block": 16, "tile": None, "mesh": batch.streams, "threads": 1}
+    trials._advance.trace(*given, np.int32(5), np.int32(5), kernel="fused", **static)
+    assert len(traced) == 1
+
+
+@needs_mosaic
 def test_a_study_in_the_kernel_has_the_errors_of_the_scan_path(as_on_a_gpu, monkeypatch, tmp_path):
     study = test_growth.study(70, [FEW[0], FEW[3]])
     runner.run_study(study, tmp_path / "fused", kernel=kernels.INTERPRETED)
@@ -87,22 +126,29 @@ def test_a_study_in_the_kernel_has_the_errors_of_the_scan_path(as_on_a_gpu, monk
 
 
 def test_a_failing_task_is_raised_and_the_others_stop(as_on_a_gpu, monkeypatch, tmp_path):
-    seen = []
+    stopped, failed = [], threading.Event()
 
     def failing(study, out, task, wanted, meter, *, kernel):
         name = task.pieces[0].cell.part
-        seen.append(name)
+        if name == "lloyd":  # stopped for a reason of its own, before
+            raise runner.Stopped
         if name == "em":
+            failed.wait(1)
             raise RuntimeError("out of memory")
-        for _ in range(1000):
-            meter(1)  # raises Stopped once another has failed
-            threading.Event().wait(0.01)
+        try:
+            for _ in range(1000):
+                threading.Event().wait(0.01)
+                meter(1)
+        except runner.Stopped:
+            stopped.append(name)
+            failed.set()
+            raise
         return work.work(study, out, task, wanted, meter, kernel=kernel)
 
     monkeypatch.setattr(runner, "work", failing)
     with pytest.raises(RuntimeError, match="out of memory"):
         runner.run_study(test_growth.study(70, FEW), tmp_path)
-    assert "lloyd" in seen
+    assert sorted(stopped) == ["averaged", "seeded"]
 
 
 def test_beside_a_cpu_is_the_cpu_and_a_gpu_has_a_power_of_two_of_its_devices(monkeypatch):

@@ -210,20 +210,6 @@ def test_power_iteration_stops_where_no_run_is_live():
 
 
 @needs_mosaic
-def test_a_program_is_traced_once_to_choose_its_kernel_and_to_run_it(monkeypatch):
-    fused, traced = trials.load_fused(), []
-    advance = fused.advance
-    monkeypatch.setattr(fused, "advance", lambda *args, **how: traced.append(1) or advance(*args, **how))
-    batch = trials.batch(KEY, range(70), uneven(2, 3))
-    algorithm = trials.lloyd_algorithm(batch, trials.offset_start(KEY, batch, 0.5), rate=0.03)
-    assert trials._obstacle(algorithm, batch, 1) is None
-    given = trials._lay(((batch.lanes, algorithm.state), algorithm.parameters, batch.mixture), batch.streams)
-    static = {"step": algorithm.step, "block": 16, "tile": None, "mesh": batch.streams, "threads": 1}
-    trials._advance.trace(*given, np.int32(5), np.int32(5), kernel="fused", **static)
-    assert len(traced) == 1
-
-
-@needs_mosaic
 def test_the_records_are_those_of_the_scan_path():
     batch = trials.batch(KEY, range(40), uneven(2, 2))
     run = partial(trials.run_lloyd, batch, trials.offset_start(KEY, batch, 0.5), rate=0.05, checkpoints=[7, 50])

@@ -193,3 +193,23 @@ def test_whole_powers_are_written_as_those_that_mosaic_has(power):
 def test_what_mixes_runs_or_has_no_rule_is_refused(function, message):
     with pytest.raises(kernels.NotOnVectors, match=message):
         on_vectors(function, jnp.ones((3, RUNS)))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x[1:3, ::2],
+        lambda x: lax.slice(x, (1, 0, 0), (4, 3, 2), (2, 1, 1)),
+        lambda x: x[:, 1:2].squeeze(1),
+        lambda x: jnp.broadcast_to(x[:, None], (4, 5, 3, 2)),
+        lambda x: lax.broadcast_in_dim(x[0, 0], (3, 2, 4), (1,)),
+        lambda x: jnp.broadcast_to(x[1, 2, 0], (2, 3)),
+    ],
+)
+def test_what_numpy_does_while_tracing_is_what_jax_does(function, monkeypatch):
+    x = np.arange(24, dtype=np.int32).reshape(4, 3, 2)
+    closed = jax.make_jaxpr(function)(x)
+    assert any(equation.primitive.name in registers.NUMPY for equation in closed.jaxpr.eqns)
+    monkeypatch.setattr(registers.machine, "on_host", None)  # not asked
+    (found,) = registers.evaluate(closed, [x], runs=2)
+    assert_array_equal(found, function(jnp.asarray(x)), strict=True)

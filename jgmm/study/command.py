@@ -88,7 +88,8 @@ def dry_run(study: Study, out: Path, *, spec_folder: Path, kernel: str = "auto")
     size = sum((p.high - p.low) * _bytes_per_run(p.cell) for p in todo)
     largest = max((cell.k * cell.d for cell in cells), default=1)
     width = max(plan.pack_width(c.k, c.d, c.n, devices=len(devices), gpu=gpu) for c in cells)
-    memory = (500e6 + 60 * width * largest + 16 * max((p.high - p.low for p in todo), default=0)) / 1e9
+    beside = runner.GPU_THREADS if gpu else 1
+    memory = (500e6 + 60 * beside * width * largest + 16 * max((p.high - p.low for p in todo), default=0)) / 1e9
     pilots = _pilot(study, todo, spec_folder, kernel)
     streams = sum(task.seconds for task in tasks) * (
         float(np.mean([p.slowness for p in pilots.values()])) if pilots else 1.0

@@ -35,7 +35,7 @@ class Task(NamedTuple):
 def program(task: Task) -> tuple:
     """What a task's programs depend on: tasks of which this is the same compile the same ones."""
     first = task.pieces[0].cell
-    return ("seeding", first.k, first.d) if first.seeding else first.program_fields()
+    return ("seeding", first.k, first.d, first.seeding.graph_points) if first.seeding else first.program_fields()
 
 
 def sample_seconds(k: int, d: int, *, gpu: bool = False) -> float:

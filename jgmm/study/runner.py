@@ -24,7 +24,7 @@ from jgmm.study.work import Driven, Meter, Receipt, Stopped, build_mixture, cana
 __all__ = ["Driven", "Report", "Stopped", "canary", "pilot", "replay", "run_study", "samples_of", "study_keys"]
 
 CHECKED_RUNS = 4096  # whose mixtures are drawn before anything is written: a task's, by the same program
-GPU_THREADS = 4  # that compute tasks: a program is compiled for seconds, and streams for one
+GPU_THREADS = 6  # that compute tasks: a program is compiled for seconds, and streams for one
 
 Pieces = dict[str, list[store.Stored]]  # what is stored of each cell
 Progress = Callable[[str, int, int], None]  # (cells done and what runs, samples consumed by now, samples in all)
@@ -209,7 +209,8 @@ def _compute(study, out, todo, wanted, executor, kernel, meter, pieces) -> tuple
 def _here(payloads: Sequence[tuple], kernel: str, meter: "_Meter", take: Callable, *, threads: int) -> None:
     """Compute the tasks in this process, in so many threads: one compiles while another's stream is on the device.
 
-    Tasks of one program stay in a thread, so that it is compiled once. If one fails the others stop, and it is raised.
+    Tasks of the same programs stay in a thread, so that they are compiled once. If one fails the others stop, and it is
+    raised.
     """
     groups: dict[tuple, list[tuple]] = {}
     for payload in payloads:
