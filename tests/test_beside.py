@@ -112,6 +112,7 @@ def test_a_program_is_traced_once_to_choose_its_kernel_and_to_run_it(apart, monk
 
 @needs_mosaic
 def test_a_study_in_the_kernel_has_the_errors_of_the_scan_path(as_on_a_gpu, monkeypatch, tmp_path):
+    monkeypatch.setattr(runner, "GPU_THREADS", 1)  # Mosaic's interpreter keeps one memory for all of a process
     study = test_growth.study(70, [FEW[0], FEW[3]])
     runner.run_study(study, tmp_path / "fused", kernel=kernels.INTERPRETED)
     monkeypatch.undo()
