@@ -293,6 +293,7 @@ def test_a_pool_of_processes_gives_the_same_bytes(fresh, tmp_path):
     same(tmp_path, fresh, FEW)
 
 
+@pytest.mark.slow
 def test_a_dask_cluster_of_two_workers_gives_the_same_bytes(fresh, tmp_path):
     code = f"""
 import warnings

@@ -24,6 +24,7 @@ def test_the_seed_notebook_runs_and_shows_every_section():
     assert sum("image/png" in output.get("data", {}) for output in outputs) == 9
 
 
+@pytest.mark.slow
 def test_the_tightness_notebook_comes_to_its_verdict():
     outputs = executed("02_tightness.ipynb", 32)
     said = "".join(output.get("text", "") for output in outputs)
