@@ -2,7 +2,6 @@
 
 import os
 import tempfile
-from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy: processes side by side, and small matrices
 
@@ -12,11 +11,10 @@ from jaxtyping import install_import_hook
 
 from jgmm import machine
 
-programs = None
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # once: the workers and what the tests start have it from here
     programs = tempfile.TemporaryDirectory(prefix="jgmm-tests-")
     os.environ["JAX_COMPILATION_CACHE_DIR"] = programs.name
-machine.prepare(devices=2, cache=Path(os.environ["JAX_COMPILATION_CACHE_DIR"]))  # before JAX starts
+machine.prepare(devices=2, cache=machine.cache_folder())  # before JAX starts
 KERNELS = ["lanes", "loops", "mixture", "lloyd", "em", "soft", "pca", "stream", "metrics", "seeding", "trials"]
 hook = install_import_hook([f"jgmm.{name}" for name in KERNELS], "beartype.beartype")
 

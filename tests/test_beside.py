@@ -85,7 +85,7 @@ def test_a_study_as_a_gpu_runs_it_has_the_same_bytes(as_on_a_gpu, monkeypatch, t
     threads = set()
     begin = runner._Meter.begin
     monkeypatch.setattr(runner._Meter, "begin", lambda *args: threads.add(threading.get_ident()) or begin(*args))
-    spaced, widths = {"runs": 70, "parts": [FEW[0], FEW[3]]}, set()
+    spaced, widths = {"runs": 70, "parts": FEW}, set()
     simulate = trials.simulate
     monkeypatch.setattr(trials, "simulate", lambda a, b, *x, **y: widths.add(len(b.run_ids)) or simulate(a, b, *x, **y))
     runner.run_study(test_growth.study(**spaced), tmp_path / "gpu")

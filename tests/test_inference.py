@@ -426,7 +426,7 @@ def test_the_claimed_exponent_covers_the_truth(family, runs):
 @pytest.mark.parametrize("cells", [5, 11])
 @pytest.mark.parametrize("family", LAWS)
 def test_the_claimed_exponent_covers_the_truth_at_length(family, cells, runs, shared):
-    check_coverage(family, *coverage(family, cells, runs, shared, 600, [cells, runs, shared]), 600)
+    check_coverage(family, *coverage(family, cells, runs, shared, 1000, [cells, runs, shared]), 1000)
 
 
 # Bad input
