@@ -12,6 +12,10 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Key
 
+from jgmm.loops import add_up, repeat
+
+DRAWN = 2**20  # coordinates of a box's means that are drawn together, over all their runs
+
 
 class Mixture(NamedTuple):
     """Means, weights and standard deviations; trailing axes are runs."""
@@ -105,11 +109,18 @@ def separation(mixture: Mixture) -> Float[Array, "*runs"]:
 
 
 def closest(means: Float[Array, "k d *runs"]) -> Float[Array, "*runs"]:
-    """The smallest distance between two of the means (the zero diagonal ignored)."""
-    pairs = means[:, None] - means[None]
-    distances = jnp.sqrt(jnp.sum(pairs**2, axis=2))
-    same = np.eye(len(means), dtype=bool).reshape(len(means), len(means), *[1] * (means.ndim - 2))
-    return jnp.min(jnp.where(same, jnp.inf, distances), axis=(0, 1))
+    """The smallest distance between two of the means; infinite for one.
+
+    One mean after the other, coordinate by coordinate: beside the means it takes k numbers a run.
+    """
+    index = jnp.arange(len(means)).reshape(-1, *[1] * (means.ndim - 2))
+
+    def nearer(i, least):
+        mine = means[i]
+        gaps = add_up(means.shape[1], lambda j: (means[:, j] - mine[None, j]) ** 2, jnp.zeros_like(means[:, 0]))
+        return jnp.minimum(least, jnp.min(jnp.where(index == i, jnp.inf, gaps), axis=0))
+
+    return jnp.sqrt(repeat(0, len(means), nearer, jnp.full_like(means[0, 0], jnp.inf)))
 
 
 def replicate(mixture: Mixture, num_runs: int) -> Mixture:
@@ -153,6 +164,11 @@ def _mirrored(key, side, k, d):
     return jnp.stack([mean, -mean])
 
 
+def drawn_together(k: int, d: int) -> int:
+    """How many runs of a box's means are drawn together: a power of two, 32 to 1,024."""
+    return min(max(2 ** (DRAWN // (k * d)).bit_length() // 2, 32), 1024)
+
+
 @partial(jax.jit, static_argnames=("propose", "k", "d", "max_tries"))
 def _draw(keys, side, distance, *, propose, k, d, max_tries):
     def one(key):
@@ -176,8 +192,17 @@ def _rejection(keys, propose, k, d, side, separation, weights, scales, max_tries
     if not (np.isfinite(separation) and separation >= 0):
         raise ValueError(f"separation is {separation}, expected a non-negative finite number")
     distance = separation * scales.max()
-    means, least = _draw(keys, float(side), float(distance), propose=propose, k=k, d=d, max_tries=max_tries)
-    reached = float(least)
+    shape = {"propose": propose, "k": k, "d": d, "max_tries": max_tries}
+    drawn, reached = [], np.inf
+    # So many runs at a time, always: one program, and a draw takes several times the memory of what it keeps.
+    width = drawn_together(k, d)
+    for low in range(0, len(keys), width):
+        some = keys[low : low + width]
+        whole = jnp.concatenate([some, jnp.broadcast_to(some[-1:], (width - len(some),))])
+        means, least = _draw(whole, float(side), float(distance), **shape)
+        drawn.append(np.asarray(means)[..., : len(some)])
+        reached = min(reached, float(least))
+    means = jnp.asarray(np.concatenate(drawn, axis=-1))
     if k > 1 and reached < distance * (1 - 1e-6):  # the loop's own distances were rounded otherwise
         raise ValueError(
             f"separation is {separation:g} (a distance of {distance:g}), but {max_tries} draws of {k} means in a box"

@@ -1,6 +1,7 @@
 """Layouts of mixtures, and what is not one."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -61,3 +62,28 @@ def test_boxes_keep_their_distance_and_depend_on_their_own_key():
 def test_bad_input_names_the_value(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_the_closest_means_by_hand():
+    means = np.array([[[0.0, 0.0]], [[3.0, 9.0]], [[-2.0, 1.0]]])  # three in one dimension, two runs
+    assert_array_equal(mixture.closest(jnp.asarray(means, jnp.float32)), [2.0, 1.0])
+    assert_array_equal(mixture.closest(jnp.zeros((1, 4))), np.inf)
+
+
+def test_boxes_are_drawn_some_runs_at_a_time_which_changes_nothing(monkeypatch):
+    keys = jax.random.split(jax.random.key(3), 70)
+    whole = mixture.box(keys, 3, 2, side=10.0, separation=4.0)
+    monkeypatch.setattr(mixture, "DRAWN", 1)
+    assert mixture.drawn_together(3, 2) == 32
+    for a, b in zip(whole, mixture.box(keys, 3, 2, side=10.0, separation=4.0), strict=True):
+        assert_array_equal(a, b)
+
+
+def test_a_draw_of_many_wide_boxes_takes_a_few_times_what_it_keeps():
+    k, d = 10, 500
+    runs = mixture.drawn_together(k, d)
+    keys = jax.random.split(jax.random.key(0), runs)
+    how = {"propose": mixture._free, "k": k, "d": d, "max_tries": 10}
+    used = mixture._draw.lower(keys, 1.0, 0.1, **how).compile().memory_analysis()
+    assert used.temp_size_in_bytes < 8 * used.output_size_in_bytes  # all pairs of means at once would take 2 k times
+    assert used.output_size_in_bytes <= 2**23

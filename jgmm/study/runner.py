@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from jgmm import kernels, machine, trials
+from jgmm.mixture import drawn_together
 from jgmm.study import inference, plan, spec, store
 from jgmm.study.plan import Piece, Task
 from jgmm.study.spec import Cell, Study
@@ -23,7 +24,7 @@ from jgmm.study.work import Driven, Meter, Receipt, Stopped, build_mixture, cana
 
 __all__ = ["Driven", "Report", "Stopped", "canary", "pilot", "replay", "run_study", "samples_of", "study_keys"]
 
-CHECKED_RUNS = 4096  # whose mixtures are drawn before anything is written: a task's, by the same program
+CHECKED_RUNS = 4096  # whose mixtures are drawn before anything is written, by the program that draws a task's
 GPU_THREADS = 6  # that compute tasks: a program is compiled for seconds, and streams for one
 
 Pieces = dict[str, list[store.Stored]]  # what is stored of each cell
@@ -117,7 +118,9 @@ def check_mixtures(study: Study, cells: Iterable[Cell], spec_folder: Path = Path
     with machine.on_host():
         keys = study_keys(study.seed)
         for cell in {cell.mixture_fields(): cell for cell in cells}.values():
-            build_mixture(cell, keys.mixture, range(min(study.runs, CHECKED_RUNS)), spec_folder)
+            runs, together = min(study.runs, CHECKED_RUNS), drawn_together(cell.k, cell.d)
+            for low in range(0, runs, together):
+                build_mixture(cell, keys.mixture, range(low, min(low + together, runs)), spec_folder)
 
 
 def check_kernel(study: Study, kernel: str) -> None:
