@@ -63,13 +63,20 @@ def uniform(bits: UInt32[Array, "*shape"]) -> Float[Array, "*shape"]:
 
 
 def thresholds(weights: Float[Array, "k *runs"]) -> Int[Array, "k_less_1 *runs"]:
-    """Cumulated weights in units of 2^-31, less 1: component i is drawn when `i` of them are below `label_word`.
+    """Cumulated probabilities in units of 2^-31, less 1: component i is drawn when `i` of them are below `label_word`.
 
-    Each weight is rounded down to a multiple of 2^-31 and the sums are integers, so a probability is off by at most
-    k 2^-31. A weight that is float32 is itself within 2^-25 of what it stands for.
+    Each weight is rounded to a multiple of 2^-31, and what the sum then lacks or has too much goes to the largest (the
+    first of those), so that probabilities are whole numbers of units with sum 2^31 exactly. One that is not the largest
+    is off by at most 2^-32, the largest by at most (k - 1) 2^-32 and what the weights given lack of 1; a weight of 0
+    (or of less than 2^-32) is never drawn. A weight that is float32 is itself within 2^-25 of its size.
     """
-    units = jnp.cumsum((weights[:-1] * 2.0**31).astype(jnp.uint32), axis=0, dtype=jnp.uint32)
-    return (units - 1).astype(jnp.int32)
+    units = jnp.round(weights * 2.0**31).astype(jnp.uint32)
+    # Modulo 2^32, so exactly in any order: the whole is 2^31, and so is the most that any of the sums below can be.
+    rest = np.uint32(2**31) - jnp.sum(units, axis=0, dtype=jnp.uint32)
+    largest = lax.argmax(weights, 0, jnp.int32)
+    reached = lax.broadcasted_iota(jnp.int32, weights.shape, 0) >= largest[None]
+    cumulated = jnp.cumsum(units, axis=0, dtype=jnp.uint32) + jnp.where(reached, rest[None], 0)
+    return (cumulated[:-1] - 1).astype(jnp.int32)
 
 
 def label_word(bits: UInt32[Array, "*shape"]) -> Int[Array, "*shape"]:

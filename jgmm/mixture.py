@@ -3,6 +3,7 @@ r"""Mixtures of spherical Gaussians, x ~ sum_i w_i N(mu_i, sigma_i^2 I), and the
 The separation of a mixture is C = min_{i != j} |mu_i - mu_j| / max_i sigma_i.
 """
 
+import math
 from functools import partial
 from typing import NamedTuple
 
@@ -43,16 +44,19 @@ def given(means, *, weights=None, scales=1.0) -> Mixture:
 def simplex(k: int, d: int, *, separation: float, weights=None, scales=1.0) -> Mixture:
     """A regular simplex about the origin: every two means are separation * max(scales) apart.
 
+    Its coordinates are Helmert's contrasts (Lancaster 1965, "The Helmert matrices", American Mathematical Monthly
+    72(1)): a closed form, so that every machine has the same means, which rotations of equal singular values have not.
     Raises ValueError if d < k - 1, where no such simplex exists.
     """
     if d < max(k - 1, 1):
         raise ValueError(f"d is {d}, expected at least k - 1 = {k - 1} for a simplex")
     _, checked = check(k, weights, scales)
     check_positive("separation", separation)
-    vertices = np.eye(k) - 1 / k  # pairwise distance sqrt(2), rank k - 1
-    axes = np.linalg.svd(vertices)[2][: k - 1]
+    side = separation * float(checked.max())
     means = np.zeros((k, d))
-    means[:, : k - 1] = vertices @ axes.T * (separation * checked.max() / np.sqrt(2))
+    for j in range(k - 1):  # orthogonal axes, each of which sets one vertex against those before it
+        means[: j + 1, j] = side / math.sqrt(2 * (j + 1) * (j + 2))
+        means[j + 1, j] = -(j + 1) * means[0, j]
     return given(means, weights=weights, scales=scales)
 
 
@@ -62,7 +66,7 @@ def symmetric(d: int, *, separation: float, weights=None, scales=1.0) -> Mixture
     check_positive("separation", separation)
     if d < 1:
         raise ValueError(f"d is {d}, expected at least 1")
-    mean = np.full(d, separation * checked.max() / 2 / np.sqrt(d))
+    mean = np.full(d, separation * float(checked.max()) / 2 / math.sqrt(d))
     return given(np.stack([mean, -mean]), weights=weights, scales=scales)
 
 

@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 
-from jgmm import lanes
+from jgmm import lanes, mixture, stream
 
 # The first outputs for the state 1, 2, 3, 4, as the reference C code of Blackman and Vigna prints them.
 PUBLISHED = [641, 1573767, 3222811527, 3517856514, 836907274, 4247214768, 3867114732, 1355841295, 495546011, 621204420]
@@ -123,10 +123,75 @@ def test_normals_have_the_normal_law():
     assert abs((first**2 * second**2).mean() - 1) < 4 * np.sqrt(8 / (n / 2))
 
 
-@pytest.mark.parametrize("weights", [[0.2, 0.3, 0.5], [0.0, 1.0], [1.0, 0.0], [0.1] * 10, [1e-4, 0.9999], [1.0]])
-def test_thresholds_are_exact_to_24_bits(weights):
-    steps = np.asarray(lanes.thresholds(jnp.array(weights, jnp.float32))).astype(float)
-    assert_allclose(steps / 2**31, np.cumsum(weights)[:-1], rtol=0, atol=2**-24)
+def test_thresholds_by_hand():
+    steps = lanes.thresholds(jnp.array([0.25, 0.0, 0.5, 0.25, 0.0]))
+    assert_array_equal(steps, np.array([2**29, 2**29, 3 * 2**29, 2**31]) - 1)
+
+
+# Rounded to float32, all of these add up to more than 1 before their last: cumulated weights must not pass 2^31.
+OVERFULL = [(0.6, 0.4, 0), (1 / 3, 2 / 3, 0), (0.2, 0.3, 0.5, 0), (1 / 3, 2 / 3 - 1e-9, 1e-9)]
+
+
+def extreme_weights(k, count):
+    """Even weights and such as span 12 decades, some without some components, in any order: (count, k)."""
+    rng = np.random.default_rng(k)
+    weights = 10.0 ** (rng.uniform(-12, 0, (count, k)) * rng.integers(0, 2, (count, 1)))
+    weights[rng.random((count, k)) < 0.3 * rng.integers(0, 3, (count, 1))] = 0
+    weights[np.arange(count), rng.integers(k, size=count)] = rng.random(count) + 0.1
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_probabilities_are_whole_units_off_by_what_is_stated(dtype):
+    for k in (1, 2, 3, 4, 24):
+        given = [w for w in (*OVERFULL, [0.0, 1.0], [1.0, 0.0]) if len(w) == k]
+        weights = np.array([*given, *extreme_weights(k, 500)], dtype)
+        with jax.enable_x64(dtype == np.float64):
+            steps = np.asarray(jax.jit(lanes.thresholds)(jnp.asarray(weights.T)))
+        assert steps.dtype == np.int32
+        ends = np.zeros((len(weights), 1), np.int64)
+        units = np.diff(np.concatenate([ends, steps.T.astype(np.int64) + 1, ends + 2**31], axis=1), axis=1)
+        assert (units >= 0).all()
+        assert not units[weights == 0].any()
+        exact = weights.astype(float) * 2.0**31
+        off, largest = abs(units - exact), weights.argmax(axis=1)[:, None]
+        lacking = abs(2.0**31 - exact.sum(axis=1))
+        assert (np.take_along_axis(off, largest, 1)[:, 0] <= (k - 1) / 2 + lacking + 1e-5).all()
+        np.put_along_axis(off, largest, 0, 1)
+        assert (off <= 0.5).all()
+
+
+LABELS = [*OVERFULL[:3], (0.98, 0.02), (0.0, 0.5, 0.0, 0.5, 0.0), (1e-5, 0.99999), (1 / 3, 2 / 3 - 1e-5, 1e-5)]
+
+
+@pytest.mark.parametrize("draw", [stream.draw, None])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_labels_of_a_stream_have_the_frequencies_of_extreme_weights(dtype, draw):
+    n, runs, k = 10_000, 16 * len(LABELS), 5
+    with jax.enable_x64(dtype == np.float64):
+        weights = np.zeros((k, runs))
+        for i, given in enumerate(LABELS):  # filled up with zeros: components that must never come
+            weights[: len(given), i * 16 : (i + 1) * 16] = np.array(given)[:, None]
+        mixed = mixture.Mixture(
+            *(jnp.asarray(x, dtype) for x in (np.zeros((k, 1, runs)), weights, np.ones_like(weights)))
+        )
+        words = lanes.seed(jax.random.key(11), jnp.arange(runs, dtype=jnp.uint32), d=1)
+        index = jnp.arange(k, dtype=jnp.int32)[:, None]
+
+        @jax.jit
+        def count(words):
+            fold = stream.fold if draw else stream.fold_together
+            step = lambda seen, sample: seen + (sample.label[None] == index).astype(jnp.int32)  # noqa: E731
+            return fold(step, words, jnp.zeros((k, runs), jnp.int32), mixed, jnp.int32(n))[1]
+
+        seen = np.asarray(count(words)).reshape(k, len(LABELS), 16).sum(axis=-1).T
+    for given, counts in zip(LABELS, seen, strict=True):
+        chances = np.array([*given, *[0.0] * (k - len(given))])
+        assert counts.sum() == 16 * n
+        assert not counts[chances == 0].any()
+        expected = chances * counts.sum()
+        # Of 20 counts none is beyond 4 standard errors, and one more where Poisson's tail is longer than a normal's.
+        assert (abs(counts - expected) <= 4 * np.sqrt(expected * (1 - chances)) + 1).all()
 
 
 def test_a_component_without_weight_is_never_chosen_at_either_end():

@@ -22,6 +22,19 @@ def test_a_simplex_has_all_distances_equal(k, d):
     assert_allclose(mixture.separation(mix), 3.0, rtol=1e-5)
 
 
+def test_a_simplex_by_hand():
+    mix = mixture.simplex(3, 4, separation=2.0, scales=3.0)
+    assert_allclose(mix.means, [[3, np.sqrt(3), 0, 0], [-3, np.sqrt(3), 0, 0], [0, -2 * np.sqrt(3), 0, 0]], rtol=1e-7)
+    assert_array_equal(mixture.simplex(2, 1, separation=4.0).means, [[2.0], [-2.0]])
+
+
+def test_a_simplex_takes_nothing_from_a_linear_algebra_library(monkeypatch):
+    before = np.asarray(mixture.simplex(6, 7, separation=3.0).means)
+    for name in ("svd", "qr", "eigh", "norm"):
+        monkeypatch.setattr(np.linalg, name, None)
+    assert_array_equal(mixture.simplex(6, 7, separation=3.0).means, before)
+
+
 def test_the_pair_is_symmetric():
     mix = mixture.symmetric(7, separation=4.0, scales=0.5)
     assert_array_equal(mix.means[0], -mix.means[1])

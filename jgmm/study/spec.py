@@ -22,7 +22,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from jgmm import rates
 
 ROUNDS_GROW = 64  # at most so many times its `runs` has a study with a precision and no max_runs
-ENGINE = 2  # of the numbers: results of another engine are not extended
+ENGINE = 3  # of the numbers: results of another engine are not extended
 ALGORITHMS = ("lloyd", "em", "soft", "oracle", "seeding")
 THEOREMS: dict[Any, tuple[str, ...]] = {1: ("lloyd",), 2: ("lloyd",), 3: ("seeding",), 7: ("em",)}
 
