@@ -1,0 +1,323 @@
+"""The cells of a study: its axes crossed or walked together, each setting resolved and checked. Needs no JAX."""
+
+import difflib
+import hashlib
+import itertools
+import json
+import math
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jgmm import rates
+from jgmm.study.schema import Part, Schedule, StreamSpec, Strict, Study
+
+ENGINE = 3  # of the numbers: results of another engine are not extended
+THEOREMS: dict[Any, tuple[str, ...]] = {1: ("lloyd",), 2: ("lloyd",), 3: ("seeding",), 7: ("em",)}
+
+
+class SeedingSizes(Strict):
+    """The sizes of Algorithm 2."""
+
+    n: int
+    block: int
+    graph_points: int
+    neighbors: int
+    method: str = "block"
+
+
+class MixtureFields(NamedTuple):
+    """What a mixture depends on, named as in `Cell`."""
+
+    k: int
+    d: int
+    weights: tuple[float, ...]
+    scales: tuple[float, ...]
+    layout: str
+    layout_hash: str | None
+    separation: float
+    side: float
+
+
+class Cell(Strict):
+    """One setting of everything."""
+
+    part: str
+    algorithm: str
+    theorem: str | int
+    k: int
+    d: int
+    sigma: float
+    weights: tuple[float, ...]
+    scales: tuple[float, ...]  # standard deviations, in the units of the data
+    layout: str
+    layout_hash: str | None  # of a file of means
+    separation: float
+    side: float
+    n: int
+    rate: float | None  # None: 1/n_i, a schedule, or no rate at all (seeding)
+    rate_name: str
+    schedule: tuple[float, float, float] | None  # of a polynomial rate: scale, power, shift
+    adam: float | None
+    average: float
+    start: str | float
+    beta: float | None
+    checkpoints: tuple[int, ...]
+    displacement: bool
+    seeding: SeedingSizes | None
+    axes: tuple[tuple[str, str | int | float], ...] = ()  # what the spec says, axis by axis
+
+    @property
+    def rows(self) -> int:
+        """Rows of a run in the cell's file: its start and its checkpoints, or its start alone."""
+        return 1 + len(self.checkpoints)
+
+    def mixture_fields(self) -> MixtureFields:
+        """What the mixture depends on."""
+        return MixtureFields(*(getattr(self, name) for name in MixtureFields._fields))
+
+    def start_fields(self) -> tuple:
+        """What the start depends on."""
+        return (*self.mixture_fields(), self.start, self.seeding)
+
+    def program_fields(self) -> tuple:
+        """What must agree for cells to stream side by side in one program."""
+        kind = "adam" if self.adam else "schedule" if self.schedule else "count" if self.rate is None else "constant"
+        return (self.algorithm, self.k, self.d, kind, self.adam, self.average > 0)
+
+    def identifier(self, seed: int, x64: bool) -> str:
+        """A hash of the resolved content (of what decides the numbers; not of the theorem they are held against)."""
+        content = json.dumps(
+            [self.model_dump(mode="json", exclude={"theorem", "axes"}), seed, x64, ENGINE], sort_keys=True
+        )
+        return hashlib.sha256(content.encode()).hexdigest()[:12]
+
+
+def cells(study: Study, folder: Path = Path()) -> list[Cell]:
+    """The cells of a study. Raises ValueError for a cell that cannot run, naming its values."""
+    return [cell for part in study.part for cell in _part_cells(part, folder)]
+
+
+def named_cells(study: Study, folder: Path = Path()) -> dict[str, Cell]:
+    """`cells`, by identifier."""
+    return {cell.identifier(study.seed, study.x64): cell for cell in cells(study, folder)}
+
+
+def _axes(part: Part) -> dict[str, list]:
+    """The values along each axis that the part's algorithm has."""
+    m, s, i = part.mixture, part.stream, part.seeding
+    streams = part.algorithm != "seeding"
+    return {
+        "k": m.k,
+        "d": m.d,
+        "sigma": m.sigma,
+        "weights": m.weights,
+        "scales": m.scales,
+        "separation": m.separation,
+        "start": s.start if streams else ["seeding"],
+        "n": s.n if streams else [0],
+        "rate": s.rate if streams and part.algorithm != "oracle" else [None],
+        "average": s.average if streams else [0.0],
+        "beta": part.em.beta if part.algorithm in ("em", "soft") else [None],
+        "seeding.n": i.n,
+        "seeding.block": i.block,
+        "seeding.graph_points": i.graph_points,
+        "seeding.neighbors": i.neighbors,
+        "seeding.method": i.method,
+    }
+
+
+def _part_cells(part: Part, folder: Path) -> list[Cell]:
+    axes = _axes(part)
+    for name in part.together:
+        if name not in axes:
+            near = difflib.get_close_matches(name, axes, n=1)
+            hint = f" (did you mean {near[0]!r}?)" if near else ""
+            raise ValueError(f"part {part.name!r}: together names {name!r}, expected some of {', '.join(axes)}{hint}")
+    sizes = {name: len(axes[name]) for name in part.together}
+    if len(set(sizes.values())) > 1:
+        told = ", ".join(f"{name} has {size}" for name, size in sizes.items())
+        raise ValueError(f"part {part.name!r}: axes walked together differ in length ({told}), expected one length")
+    walked = [
+        dict(zip(part.together, values, strict=True)) for values in zip(*(axes[n] for n in part.together), strict=True)
+    ]
+    crossed = [[{name: value} for value in values] for name, values in axes.items() if name not in part.together]
+    made = []
+    for settings in itertools.product(*crossed, walked or [{}]):
+        point = {name: value for setting in settings for name, value in setting.items()}
+        made.append(_cell(part, folder, point))
+    return list(dict.fromkeys(made))  # axes that a start does not use give the same cell again
+
+
+def _cell(part: Part, folder: Path, point: dict[str, Any]) -> Cell:
+    where = f"part {part.name!r}: "
+    k, d, sigma, n, rate, start = (point[name] for name in ("k", "d", "sigma", "n", "rate", "start"))
+    weights = (1 / k,) * k if point["weights"] == "equal" else tuple(point["weights"])
+    scales = (1.0,) * k if point["scales"] == "equal" else tuple(point["scales"])
+    layout = part.mixture.layout
+    if len(weights) != k or abs(math.fsum(weights) - 1) > 1e-6:
+        raise ValueError(f"{where}weights {list(weights)}: expected {k} non-negative numbers with sum 1")
+    if len(scales) != k:
+        raise ValueError(f"{where}scales {list(scales)}: expected {k} positive numbers")
+    if layout.startswith("symmetric") and k != 2:
+        raise ValueError(f"{where}k is {k}: expected 2 for layout {layout!r}")
+    if layout == "simplex" and d < k - 1:
+        raise ValueError(f"{where}d is {d}: expected at least k - 1 = {k - 1} for a simplex")
+    if part.algorithm == "em" and not (
+        layout.startswith("symmetric") and len(set(weights)) == 1 and len(set(scales)) == 1
+    ):
+        raise ValueError(f"{where}algorithm em: expected a symmetric layout with equal weights and scales")
+    if part.algorithm == "em" and (rate in ("seed", "1/n", "best") or isinstance(rate, Schedule)):
+        raise ValueError(f"{where}rate is {rate!r}: expected 'paper' or a number for algorithm em")
+    if part.algorithm == "soft" and rate == "1/n":
+        raise ValueError(
+            f"{where}rate is '1/n': expected another for algorithm soft, whose centres win no whole samples"
+            f" ({{ scale = {k}, power = 1, shift = {k} }} is its like)"
+        )
+    average = point["average"]
+    if average and (part.algorithm not in ("lloyd", "soft") or not (rate == "paper" or isinstance(rate, float))):
+        raise ValueError(f"{where}average is {average:g}: expected 0 but for lloyd or soft at a constant rate")
+    if part.algorithm == "soft" and min(weights) == 0:
+        raise ValueError(f"{where}weights {list(weights)}: expected positive ones for algorithm soft")
+    if part.stream.displacement and layout.endswith("box"):
+        raise ValueError(
+            f"{where}displacement is true: expected a layout that is the same in every run, not {layout!r}"
+        )
+    layout_hash = None
+    if layout.endswith(".npy"):
+        means = np.load(folder / layout)
+        if means.shape != (k, d) or not np.isfinite(means).all():
+            raise ValueError(f"{where}{layout} holds shape {means.shape}: expected finite numbers of shape {(k, d)}")
+        layout_hash = hashlib.sha256(means.tobytes()).hexdigest()[:12]
+    sizes = None
+    if start == "seeding":
+        named = {name: point[f"seeding.{name}"] for name in SeedingSizes.model_fields}
+        sizes = _seeding_sizes(where, k, d, **named)
+    value, rate_name = _rate(where, part.algorithm, rate, n, k, d, start, min(weights))
+    return Cell(
+        part=part.name,
+        algorithm=part.algorithm,
+        theorem=_theorem(where, part, start),
+        k=k,
+        d=d,
+        sigma=sigma,
+        weights=weights,
+        scales=tuple(sigma * scale for scale in scales),
+        layout=layout,
+        layout_hash=layout_hash,
+        separation=point["separation"],
+        side=part.mixture.side,
+        n=n if sizes is None or n else sizes.n,
+        rate=value,
+        rate_name=rate_name,
+        schedule=_polynomial(rate),
+        adam=rate.adam if isinstance(rate, Schedule) else None,
+        average=average,
+        start=start,
+        beta=point["beta"],
+        checkpoints=_checkpoints(where, n, part.stream) if n else (),
+        displacement=part.stream.displacement and part.algorithm in ("lloyd", "soft"),
+        seeding=sizes,
+        axes=_named_axes(point, rate_name, seeded=sizes is not None),
+    )
+
+
+def _named_axes(point: dict[str, Any], rate_name: str, *, seeded: bool) -> tuple[tuple[str, str | int | float], ...]:
+    """Where a cell stands on each axis that it uses, as numbers and words."""
+
+    def plain(name: str, value: Any) -> str | int | float:
+        if name == "rate" and not isinstance(value, float):
+            return rate_name
+        return value if isinstance(value, (str, int, float)) else str(value)
+
+    used = {name: value for name, value in point.items() if value is not None and (seeded or "seeding" not in name)}
+    if not point["n"]:  # seeding alone
+        used = {name: value for name, value in used.items() if name not in ("n", "average", "start")}
+    return tuple((name, plain(name, value)) for name, value in used.items())
+
+
+def _theorem(where: str, part: Part, start: str | float) -> str | int:
+    """The theorem that a part is held against."""
+    if part.theorem in THEOREMS:
+        if part.algorithm not in THEOREMS[part.theorem]:
+            about = THEOREMS[part.theorem][0]
+            raise ValueError(
+                f"{where}theorem is {part.theorem}: it is about algorithm {about!r}, not {part.algorithm!r}:"
+                " expected that, or theorem = 'none'"
+            )
+        return part.theorem
+    if part.theorem == "none":
+        return "none"
+    plain = part.stream.rate == ["paper"] and part.stream.average == [0.0]
+    auto = {"lloyd": (1 if start == "seeding" else 2) if plain else "none", "seeding": 3, "em": 7 if plain else "none"}
+    return auto.get(part.algorithm, "none")
+
+
+def _seeding_sizes(where, k, d, *, n, block, graph_points, neighbors, method) -> SeedingSizes:
+    sizes = SeedingSizes(
+        n=max(int(d**3 * k**3 * math.log(d * k)), 1000) if n == "seed" else n,
+        block=max(int(d * math.log(d)), k) if block == "seed" else block,
+        graph_points=max(int(10 * k * math.log(k)), 10) if graph_points == "seed" else graph_points,
+        neighbors=neighbors,
+        method=method,
+    )
+    if k > d:
+        raise ValueError(f"{where}k is {k}: expected at most d = {d}, since seeding needs k directions")
+    if sizes.block < k or sizes.graph_points < k or sizes.neighbors >= sizes.graph_points:
+        raise ValueError(
+            f"{where}seeding block {sizes.block}, graph_points {sizes.graph_points}, neighbors {sizes.neighbors}:"
+            f" expected block and graph_points of at least k = {k}, and more graph_points than neighbors"
+        )
+    if sizes.n < sizes.block + sizes.graph_points:
+        needed = sizes.block + sizes.graph_points
+        raise ValueError(f"{where}seeding n is {sizes.n}: expected at least block + graph_points = {needed}")
+    return sizes
+
+
+def _polynomial(rate: Any) -> tuple[float, float, float] | None:
+    """Scale, power and shift, if the rate is such a schedule."""
+    if isinstance(rate, Schedule) and rate.scale is not None and rate.power is not None:
+        return rate.scale, rate.power, rate.shift
+    return None
+
+
+def _rate(where: str, algorithm: str, rate: Any, n: int, k: int, d: int, start, weight) -> tuple[float | None, str]:
+    """The number that a rate stands for (see `jgmm.rates`), and its name."""
+    if rate is None or rate == "1/n":
+        return None, rate or "none"
+    if isinstance(rate, Schedule) and rate.adam:
+        return None, f"adam {rate.adam:g}"
+    if isinstance(rate, Schedule):
+        numbers = _polynomial(rate)
+        assert numbers is not None
+        try:
+            schedule = rates.polynomial(*numbers)
+        except ValueError as error:
+            raise ValueError(f"{where}{error}") from None
+        return None, f"{schedule.scale:g}/(t + {schedule.shift:g})^{schedule.power:g}"
+    if isinstance(rate, float):
+        return rate, "given"
+    try:
+        if rate == "best":
+            if not isinstance(start, float) or not start:
+                raise ValueError(f"rate is 'best' with start {start!r}, expected an offset above 0 to be best for")
+            value = rates.best_constant(n, start_sq=start**2, sigma=1, d=d, weight=weight)
+        else:
+            value = rates.paper_em(n) if algorithm == "em" else {"paper": rates.paper, "seed": rates.seed}[rate](n, k)
+        return rates.check_rate(value, why=f" (rate {rate!r} at n = {n}, k = {k}; a larger n?)"), rate
+    except ValueError as error:
+        raise ValueError(f"{where}{error}") from None
+
+
+def _checkpoints(where: str, n: int, stream: StreamSpec) -> tuple[int, ...]:
+    if isinstance(stream.checkpoints, list):
+        late = [count for count in stream.checkpoints if count > n]
+        if late:
+            raise ValueError(f"{where}checkpoints hold {late[0]}, expected none beyond n = {n}")
+        return tuple(sorted({*stream.checkpoints, n}))
+    count = stream.checkpoints
+    steps = range(1, count + 1)
+    if stream.spacing == "log":
+        return tuple(sorted({round(n ** (i / count)) for i in steps}))
+    return tuple(sorted({max(1, n * i // count) for i in steps}))
