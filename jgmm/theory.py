@@ -12,6 +12,7 @@ Arguments broadcast. Functions raise ValueError for a rate outside (0, 1), a neg
 sigma, or another size that is not positive.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -184,29 +185,40 @@ def simplex_floor(k, separation, *, sigma=1.0):
 def lloyd_pair_fixed_points(separation, weights, *, sigma=1.0):
     """Where Lloyd's centres of a pair at +-C/2 settle for any weights, shape (2,), along the separation: exact.
 
-    m_1 = E(x | x > t), m_2 = E(x | x < t), t = (m_1 + m_2)/2, x ~ w_1 N(s, 1) + w_2 N(-s, 1). Raises ValueError for
-    weights that are not two positive numbers with sum 1, or a separation so small that the boundary runs away.
+    m_1 = E(x | x > t), m_2 = E(x | x < t), t = (m_1 + m_2)/2, x ~ w_1 N(s, 1) + w_2 N(-s, 1). These equations may have
+    several roots. The one meant is where t -> (m_1 + m_2)/2 leads from the truth, t = 0: conditional means grow with
+    t, so the iterates never turn back and never pass a root. Raises ValueError for weights that are not two positive
+    numbers with sum 1, or where a centre comes to lie nearer the other's mean: no fixed point belongs to the truth.
     """
     _check(separation=separation, sigma=sigma)
     weights = np.asarray(weights, float)
     if weights.shape != (2,) or not (weights > 0).all() or abs(weights.sum() - 1) > 1e-6:
         raise ValueError(f"weights are {weights}, expected two positive numbers with sum 1")
     s = float(separation) / 2
-    centres = np.array([s, -s])
+    if not 0 < s < 1e6:
+        raise ValueError(f"separation is {separation}, expected a positive number below 2e6")
 
     def means(t):
-        above, density = weights * stats.norm.sf(t - centres), weights * stats.norm.pdf(t - centres)
-        below = weights - above
-        return (above @ centres + density.sum()) / above.sum(), (below @ centres - density.sum()) / below.sum()
+        above = [weights[0] * special.ndtr(s - t), weights[1] * special.ndtr(-s - t)]
+        below = [weights[0] * special.ndtr(t - s), weights[1] * special.ndtr(t + s)]
+        spread = weights[0] * _density(t - s) + weights[1] * _density(t + s)
+        first = s + (spread - 2 * s * above[1]) / (above[0] + above[1])
+        second = -s - (spread - 2 * s * below[0]) / (below[0] + below[1])
+        return first, second
 
-    def gap(t):
+    t, step = 0.0, math.inf
+    for _ in range(100_000):
         first, second = means(t)
-        return (first + second) / 2 - t
-
-    edge = 0.9 * s
-    if not gap(-edge) > 0 > gap(edge):
-        raise ValueError(f"separation is {separation}: expected one with a fixed point between the means")
-    return sigma * np.array(means(optimize.brentq(gap, -edge, edge, xtol=1e-15, rtol=1e-14)))
+        if not second < 0 < first or abs(step) <= 1e-16 * s:
+            break
+        step = (first + second) / 2 - t
+        t += step
+    if not second < 0 < first or abs(step) > 1e-12 * s:
+        raise ValueError(
+            f"separation is {separation:g} at weights {weights.tolist()}, expected a larger one: Lloyd's map leads a"
+            " centre to the other's mean"
+        )
+    return sigma * np.array([first, second])
 
 
 def first_order_displacement(means, weights, *, sigma):
@@ -396,6 +408,11 @@ def batch_pca_tan_sq(eigenvalue, *, n, sigma, d, k):
     _check(n=n, k=k, sigma=sigma)
     _check_spectrum(eigenvalue, sigma=sigma, d=d, k=k)
     return (d - k) * sigma**2 * eigenvalue / ((eigenvalue - sigma**2) ** 2 * n)
+
+
+def _density(z):
+    """phi(z) of a number."""
+    return math.exp(-z * z / 2) / math.sqrt(2 * math.pi)
 
 
 def _pair_moments(separation):

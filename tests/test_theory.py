@@ -57,6 +57,58 @@ def test_unequal_weights_by_hand():
     assert_allclose(found[:, 0], [2 * (phi - 0.2 * 4 * q) / 0.8, -2 * (phi - 0.8 * 4 * q) / 0.2], rtol=1e-12)
 
 
+def test_two_fixed_points_of_very_unequal_weights_belong_to_the_truth():
+    """Other roots of the same equations have both centres on the heavy component: 22.3 and 30.6 at C = 6 and 7."""
+
+    def floor(separation, weights):
+        fixed = theory.lloyd_pair_fixed_points(separation, weights)
+        return np.sum((fixed - np.array([0.5, -0.5]) * separation) ** 2)
+
+    assert_allclose([floor(6, [0.98, 0.02]), floor(7, [0.98, 0.02])], [0.0672, 0.00151], rtol=1e-3)
+    assert_allclose(floor(8, [0.99, 0.01]), 1.438e-4, rtol=1e-3)
+    assert_allclose(
+        theory.lloyd_pair_fixed_points(6, [0.02, 0.98]), -theory.lloyd_pair_fixed_points(6, [0.98, 0.02])[::-1]
+    )
+    with pytest.raises(ValueError, match=r"separation is 5 at weights \[0.98, 0.02\], expected a larger one"):
+        theory.lloyd_pair_fixed_points(5, [0.98, 0.02])
+
+
+def _population_lloyd(separation, weights, iterations):
+    """Lloyd's map on a grid of the line, from the true means on."""
+    s = separation / 2
+    x = np.linspace(-s - 9, s + 9, 4001)
+    density = weights[0] * stats.norm.pdf(x - s) + weights[1] * stats.norm.pdf(x + s)
+    first, second = s, -s
+    for _ in range(iterations):
+        near = np.clip((x - (first + second) / 2) / (x[1] - x[0]) + 0.5, 0, 1)  # a grid cell is cut by the boundary
+        first = (near * density) @ x / (near @ density)
+        second = ((1 - near) * density) @ x / ((1 - near) @ density)
+    return first, second
+
+
+@pytest.mark.parametrize("minor", [0.5, 0.3, 0.02])
+@pytest.mark.parametrize("separation", [2.0, 5.8, 7.0])
+def test_fixed_points_are_where_a_long_population_iteration_ends(minor, separation):
+    first, second = _population_lloyd(separation, [1 - minor, minor], 200)
+    if second > 0:
+        with pytest.raises(ValueError, match="expected a larger one"):
+            theory.lloyd_pair_fixed_points(separation, [1 - minor, minor])
+    else:
+        assert_allclose(theory.lloyd_pair_fixed_points(separation, [1 - minor, minor]), [first, second], atol=5e-5)
+
+
+def test_fixed_points_move_smoothly_with_the_separation_once_there_are_any():
+    found = [theory.lloyd_pair_fixed_points(c, [0.9, 0.1]) - [c / 2, -c / 2] for c in np.arange(4.0, 8.0, 0.02)]
+    assert np.abs(np.diff(found, axis=0)).max() < 0.03
+    assert np.all(np.diff(np.sum(np.square(found), axis=1)) < 0)
+
+
+def test_a_pair_has_no_fixed_points_at_a_separation_that_is_no_length():
+    for separation in (0.0, 1e20, np.inf, np.nan):
+        with pytest.raises(ValueError, match="separation is"):
+            theory.lloyd_pair_fixed_points(separation, [0.5, 0.5])
+
+
 def test_information_is_tabulated():
     found = theory.em_information([1, 2, 3, 4, 6])
     assert_allclose(found.parallel, [0.343, 0.734, 0.916, 0.978, 0.9992], atol=5e-4)
