@@ -66,8 +66,10 @@ def report(arguments: argparse.Namespace) -> int:
     written = importlib.import_module("jgmm.study.report").write(arguments.dir, _stored(arguments.dir))
     for note in written.ignored:
         print(f"jgmm: {note}", file=sys.stderr)
+    if written.twins and not written.twins.right:
+        print(f"jgmm: {written.twins.sentence}", file=sys.stderr)
     print(arguments.dir / "report.html")
-    return 0
+    return written.status
 
 
 def show(arguments: argparse.Namespace) -> int:

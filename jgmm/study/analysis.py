@@ -14,6 +14,8 @@ from jgmm.study import inference, laws
 from jgmm.study.cells import QUANTITIES, TWINS, CellData
 from jgmm.study.spec import Cell
 
+FEW = 8  # good runs: a mean over fewer is marked and never concluded from
+
 
 def summarize(item: CellData) -> list[dict[str, Any]]:
     """A row for each checkpoint of a cell."""
@@ -37,6 +39,7 @@ def _row(item: CellData, index: int) -> dict[str, Any]:
         "samples": samples,
         "runs": len(item.ok),
         "runs_ok": int(item.ok.sum()),
+        "few": bool(item.ok.sum() < FEW),
         "runs_not_finite": int((~np.isfinite(item.values["error_sq"])).any(axis=1).sum()),
         "runs_graph_failed": 0 if item.components is None else int((item.components != cell.k).sum()),
         "runs_lost": int((item.values["lost"][:, index] > 0).sum()),

@@ -34,7 +34,10 @@ T = TypeVar("T")
 
 
 def run(study: Study, out: Path, *, spec_folder: Path, fresh: bool, kernel: str = "auto") -> int:
-    """Simulate what is missing in `out`, report, and print the verdicts. 0 done, 3 unfinished, 130 interrupted."""
+    """Simulate what is missing in `out`, report, and print the verdicts.
+
+    0 done, 1 the simulation is wrong (a twin is away from its exact mean), 3 unfinished, 130 interrupted.
+    """
     console = Console(stderr=True, soft_wrap=True)
     started = time.perf_counter()
     devices = jax.devices()
@@ -69,7 +72,7 @@ def run(study: Study, out: Path, *, spec_folder: Path, fresh: bool, kernel: str 
     console.print(
         f"{out / 'report.html'}  ({time.perf_counter() - started:.1f} s in all)", highlight=False, soft_wrap=True
     )
-    return 0
+    return written.status
 
 
 def dry_run(study: Study, out: Path, *, spec_folder: Path, kernel: str = "auto") -> int:
@@ -189,6 +192,10 @@ def _print(written: report.Written, *, quiet_cells: bool) -> None:
     console = Console(width=width, highlight=False)
     for note in written.ignored:
         console.print(f"[yellow]{escape(note)}[/]")
+    if written.twins and not written.twins.right:
+        console.print(f"[bold red]wrong[/] - {escape(written.twins.sentence)}")
+    if written.conditioning:
+        console.print(f"[bold]runs kept[/] - {escape(written.conditioning)}")
     rows = written.headline.rows
     if not quiet_cells or len(rows) <= 40:
         table = Table(title=written.headline.title, title_justify="left")

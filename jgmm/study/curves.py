@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from jgmm.study import inference, laws
+from jgmm.study import analysis, inference, laws
 from jgmm.study.cells import CellData
 from jgmm.study.spec import Study
 
@@ -106,12 +106,19 @@ def _short(value) -> str:
 
 
 def usable(curve: Curve) -> bool:
-    """Whether exponents mean anything on this curve: positive sizes, two good runs or more, no mean of a few runs."""
-    return bool((curve.x > 0).all()) and int(_runs(curve).sum()) >= 3 and not _carried(curve)
+    """Whether exponents mean anything on this curve.
+
+    Sizes and means are positive (an error of exactly 0 has no logarithm), FEW runs or more are good in every cell,
+    and no mean is carried by a few of them.
+    """
+    if not (curve.x > 0).all() or _runs(curve).sum() < analysis.FEW:
+        return False
+    means = values(curve).mean(axis=1)
+    return bool((means > 0).all() and np.isfinite(means).all()) and not _carried(curve)
 
 
 def _carried(curve: Curve) -> bool:
-    return any(item.ok.sum() < 3 or inference.carried_by_few(item.error_sq) for item in curve.items)
+    return any(inference.carried_by_few(item.error_sq) for item in curve.items)
 
 
 def _runs(curve: Curve) -> np.ndarray:
@@ -142,7 +149,7 @@ def slope_weights(x: np.ndarray) -> np.ndarray:
 
 
 def fit(curve: Curve) -> Fit | None:
-    """The fitted exponent of a curve, law and bound beside it; None where the mean is carried by a few runs."""
+    """The fitted exponent of a curve, law and bound beside it; None where it has none (`usable`)."""
     if not usable(curve):
         return None
     errors = values(curve)

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.csv as pc
 from jinja2 import Environment, PackageLoader
 
-from jgmm.study import analysis, cells, curves, inference, plots, seed_document, spec, store, verdict
+from jgmm.study import analysis, cells, checks, curves, inference, plots, seed_document, spec, store, verdict
 from jgmm.study.cells import CellData
 from jgmm.study.plots import Row
 from jgmm.study.spec import Cell, Study
@@ -44,6 +44,13 @@ class Written(NamedTuple):
     ignored: list[str]
     kernels: list[str]
     data: list[CellData]
+    twins: checks.Twins | None
+    conditioning: str | None
+
+    @property
+    def status(self) -> int:
+        """The exit status of a command that wrote it: 1, our bug, where a twin is away from its exact mean."""
+        return 1 if self.twins and not self.twins.right else 0
 
 
 def write(folder: Path, study: Study, spec_folder: Path | None = None, *, timing: dict | None = None) -> Written:
@@ -84,7 +91,8 @@ def write(folder: Path, study: Study, spec_folder: Path | None = None, *, timing
     stamp = time.strftime("%Y-%m-%dT%H:%M:%S%z")
     store.record_look(folder, {"look": look, "runs": total, "time": stamp, **(timing or {}), "verdicts": said})
     kernels = kernel_lines(folder, set(named))
-    written = Written(headline, summary, fits, figures, verdicts, law, look, done.ignored, kernels, data)
+    known = (checks.twins(summary), checks.conditioning(plots.final(summary)))
+    written = Written(headline, summary, fits, figures, verdicts, law, look, done.ignored, kernels, data, *known)
     store.write_text(folder / "report.html", _page(folder, study, data, written, pairs, floors))
     return written
 

@@ -1,0 +1,75 @@
+"""What a reader must know before any other number: is the simulator right, and which runs are means taken over.
+
+A twin is the same start fed the same samples with every label known; its mean error is known exactly, whatever the
+mixture. A twin that is away from that mean is no finding about an algorithm: labels, noise or arithmetic are wrong.
+"""
+
+from typing import Any, NamedTuple
+
+from scipy import stats
+
+from jgmm.study import analysis
+
+FAR = 5.0  # standard errors of a normal law, 6e-7 on both sides: 1,000 means of right twins are all nearer
+
+
+class Twins(NamedTuple):
+    """Twins beside their exact means; where they are not `right` the simulation is wrong and nothing else counts."""
+
+    right: bool
+    sentence: str
+
+
+def twins(rows: list[dict[str, Any]]) -> Twins | None:
+    """Is every twin's mean within FAR standard errors of its exact mean? None where no cell has one.
+
+    rows: of the summary (`analysis.summarize`), every checkpoint of every cell. At few runs the standard error is
+    itself uncertain: the limit is Student's quantile of the probability that FAR has under a normal law.
+    """
+    held = [row for row in rows if row["twin_gap"] is not None]
+    if not held:
+        return None
+    beyond = [abs(row["twin_gap"]) / stats.t.isf(stats.norm.sf(FAR), row["runs_ok"] - 1) for row in held]
+    wrong = [row for row, far in zip(held, beyond, strict=True) if not far <= 1]  # a gap that is no number is wrong
+    if not wrong:
+        largest = max(abs(row["twin_gap"]) for row in held)
+        return Twins(
+            True,
+            f"The means of all {len(held)} labelled twins are within {FAR:g} standard errors of their exact means"
+            f" (the largest gap: {largest:.2g}).",
+        )
+    worst = max(wrong, key=lambda row: abs(row["twin_gap"]))
+    cells = len({row["cell"] for row in wrong})
+    return Twins(
+        False,
+        f"The simulation is wrong in {cells} of {len({row['cell'] for row in held})} cells: the mean of a labelled twin"
+        f" is known exactly, and is {abs(worst['twin_gap']):.3g} standard errors away ({_where(worst)},"
+        f" {worst['samples']} samples). Believe no number of these cells: this is a fault of jgmm, or float32 does not"
+        " reach that far (--x64 tells).",
+    )
+
+
+def conditioning(rows: list[dict[str, Any]]) -> str | None:
+    """Which means leave runs out, and the least share kept; None where every run of every cell counts.
+
+    rows: of the summary, the last checkpoint of each cell.
+    """
+    left = [row for row in rows if row["runs_ok"] < row["runs"]]
+    few = sum(row["few"] for row in rows)
+    words = []
+    if left:
+        worst = min(left, key=lambda row: row["runs_ok"] / row["runs"])
+        words.append(
+            f"In {len(left)} of {len(rows)} cells means leave out runs whose start failed or whose error is not finite:"
+            f" the fewest kept are {worst['runs_ok']} of {worst['runs']} ({_where(worst)})."
+        )
+    if few:
+        words.append(
+            f"In {few} of {len(rows)} cells fewer than {analysis.FEW} runs are left: their means and standard errors"
+            " are marked (few) and nothing is concluded from them."
+        )
+    return " ".join(words) or None
+
+
+def _where(row: dict[str, Any]) -> str:
+    return f"cell {row['cell']}: {row['part']}, k={row['k']} d={row['d']} C={row['separation']:g} N={row['n']}"
