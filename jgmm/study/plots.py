@@ -11,7 +11,7 @@ from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from jgmm.study import analysis, curves, inference, verdict
+from jgmm.study import analysis, curves, files, inference, verdict
 from jgmm.study.cells import CellData
 from jgmm.study.curves import Curve
 
@@ -49,9 +49,10 @@ def figure(columns: int = 1, *, rows: int = 1, size: tuple[float, float] = (5.2,
 def save(made: Figure, path: Path) -> Path:
     """Write the figure as PNG, and as SVG beside it."""
     with mpl.rc_context(STYLE):
-        made.savefig(path)
+        files.write(path, lambda file: made.savefig(file, format="png"), durable=False)
         made.set_layout_engine("none")  # which has been found, and takes half of the time
-        made.savefig(path.with_suffix(".svg"), metadata={"Date": None})
+        drawn = {"format": "svg", "metadata": {"Date": None}}
+        files.write(path.with_suffix(".svg"), lambda file: made.savefig(file, **drawn), durable=False)
     return path
 
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.csv as pc
 from jinja2 import Environment, PackageLoader
 
-from jgmm.study import analysis, cells, checks, curves, inference, plots, seed_document, spec, store, verdict
+from jgmm.study import analysis, cells, checks, curves, files, inference, plots, seed_document, spec, store, verdict
 from jgmm.study.cells import CellData
 from jgmm.study.plots import Row
 from jgmm.study.spec import Cell, Study
@@ -68,7 +68,7 @@ def write(folder: Path, study: Study, spec_folder: Path | None = None, *, timing
     verdicts = verdict.verdicts(study, data, look)
     law = verdict.law_verdict(data, look)
     pairs = analysis.paired(data)
-    (folder / "figures").mkdir(exist_ok=True)
+    files.make_folder(folder / "figures")
     if study.report == "seed":
         figures = seed_document.write_figures(folder / "figures", data, summary)
         rows = seed_document.headline(data, summary)
@@ -79,8 +79,8 @@ def write(folder: Path, study: Study, spec_folder: Path | None = None, *, timing
         figures = plots.write_all(folder / "figures", found, data, summary)
         headline = Headline(study.name, CURVE_COLUMNS, [_curve_row(row) for row in plots.final(summary)], "")
     table = pa.Table.from_pylist(summary)
-    store.write_table(folder / "summary.parquet", table)
-    pc.write_csv(table, folder / "summary.csv")
+    store.write_table(folder / "summary.parquet", table, durable=False)
+    files.write(folder / "summary.csv", lambda file: pc.write_csv(table, file), durable=False)
     floors = verdict.floor_fits(study, data)
     _write_csv(folder / "fits.csv", curves.Fit._fields, [*fits, *map(_floor_row, floors)])
     _write_csv(folder / "paired.csv", analysis.Paired._fields, pairs)
@@ -93,7 +93,7 @@ def write(folder: Path, study: Study, spec_folder: Path | None = None, *, timing
     kernels = kernel_lines(folder, set(named))
     known = (checks.twins(summary), checks.conditioning(plots.final(summary)))
     written = Written(headline, summary, fits, figures, verdicts, law, look, done.ignored, kernels, data, *known)
-    store.write_text(folder / "report.html", _page(folder, study, data, written, pairs, floors))
+    files.write_text(folder / "report.html", _page(folder, study, data, written, pairs, floors), durable=False)
     return written
 
 
@@ -121,7 +121,7 @@ def _write_csv(path: Path, fields: Sequence[str], rows: Sequence[Sequence[Any]])
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerows([fields, *rows])
-    store.write_text(path, text.getvalue())
+    files.write_text(path, text.getvalue(), durable=False)
 
 
 def _floor_row(fall: verdict.FloorFit) -> tuple:
@@ -201,9 +201,9 @@ def method(cell: Cell) -> str:
 
 
 def _page(folder: Path, study: Study, data: list[CellData], written: Written, pairs: list, falls: list) -> str:
-    stored = tomllib.loads((folder / "study.toml").read_text())
+    stored = tomllib.loads(files.read_text(folder / "study.toml"))
     pictures = [
-        {"data": base64.b64encode(path.read_bytes()).decode(), "caption": caption, "name": path.stem}
+        {"data": base64.b64encode(files.read_bytes(path)).decode(), "caption": caption, "name": path.stem}
         for path, caption in written.figures
     ]
     final = plots.final(written.summary)

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from jgmm import kernels, machine, trials
 from jgmm.mixture import drawn_together
-from jgmm.study import inference, plan, spec, store
+from jgmm.study import files, inference, plan, spec, store
 from jgmm.study.plan import Piece, Task
 from jgmm.study.spec import Cell, Study
 from jgmm.study.work import Driven, Meter, Receipt, Stopped, build_mixture, canary, pilot, replay, study_keys, work
@@ -72,8 +72,7 @@ def run_study(
     study = store.claim(out, study, {"canary": canary(study.seed), **(environment or {})}, fresh=fresh)
     for layout in {cell.layout for cell in named.values() if cell.layout_hash}:
         if not (out / layout).exists() or (out / layout).read_bytes() != (spec_folder / layout).read_bytes():
-            (out / layout).parent.mkdir(parents=True, exist_ok=True)
-            (out / layout).write_bytes((spec_folder / layout).read_bytes())
+            files.write_bytes(out / layout, (spec_folder / layout).read_bytes())
     done = stored(out, named)
     pieces = done.cells
     meter = _Meter(progress, stop)

@@ -13,17 +13,17 @@ holds and its rows agree. Files are written under a temporary name and renamed.
 import csv
 import io
 import json
-import os
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import tomli_w
 
+from jgmm.study import files
 from jgmm.study.spec import Study
 
 TABLES = ("summary.parquet", "summary.csv", "fits.csv", "verdicts.csv", "paired.csv")
@@ -69,16 +69,18 @@ def claim(folder: Path, study: Study, environment: Mapping, *, fresh: bool) -> S
         _remove_owned(folder)
     elif stored.is_file():
         study = _same_study(folder, study, environment)
-        _remove_temporaries(folder)
+        for name in ("", *OWNED_FOLDERS):
+            files.remove_temporaries(folder / name)
     elif folder.is_dir() and any(folder.iterdir()):
         raise ValueError(f"{folder} holds files that are not a study's: expected an empty or new folder")
     try:
-        for name in ("", *OWNED_FOLDERS):
-            (folder / name).mkdir(parents=True, exist_ok=True)
+        files.make_root(folder)
+        for name in OWNED_FOLDERS:
+            files.make_folder(folder / name)
         written = study.model_dump(exclude_none=True)
         text = tomli_w.dumps({**written, "environment": dict(environment)})
         if not stored.is_file() or _without_environment(stored) != tomllib.loads(tomli_w.dumps(written)):
-            _replace(stored, lambda path: path.write_text(text))
+            files.write_text(stored, text)
     except OSError as error:
         raise ValueError(f"{folder} cannot be written: {error.strerror or error}") from None
     return study
@@ -131,7 +133,7 @@ def join(folder: Path, name: str, pieces: list[Stored]) -> Stored:
     if [piece.path for piece in pieces] != [path]:
         write_groups(path, _tables(pieces), name, 0, pieces[-1].high)
     for tile in (folder / "tiles").glob(f"{name}.*.parquet"):
-        tile.unlink()
+        files.remove(tile)
     return Stored(path, 0, pieces[-1].high)
 
 
@@ -139,36 +141,31 @@ def write_groups(path: Path, tables: Iterable[pa.Table], name: str, low: int, hi
     """Write tables one after the other in row groups of GROUP_ROWS."""
     meta = {"jgmm": json.dumps({"cell": name, "low": low, "high": high})}
 
-    def write(temporary: Path) -> None:
+    def write(file: BinaryIO) -> None:
         writer = None
         try:
             for group in _groups(tables):
                 if writer is None:
                     schema = group.schema.with_metadata(meta)
-                    writer = pq.ParquetWriter(temporary, schema, compression="zstd", write_page_checksum=True)
+                    writer = pq.ParquetWriter(file, schema, compression="zstd", write_page_checksum=True)
                 writer.write_table(group.replace_schema_metadata(meta), row_group_size=GROUP_ROWS)
         finally:
             if writer is not None:
                 writer.close()
 
-    _replace(path, write)
+    files.write(path, write)
 
 
-def write_table(path: Path, table: pa.Table) -> None:
+def write_table(path: Path, table: pa.Table, *, durable: bool = True) -> None:
     """Write a table as Parquet, whole or not at all."""
-    _replace(path, lambda temporary: pq.write_table(table, temporary, compression="zstd"))
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write text, whole or not at all."""
-    _replace(path, lambda temporary: temporary.write_text(text))
+    files.write(path, lambda file: pq.write_table(table, file, compression="zstd"), durable=durable)
 
 
 def looks(folder: Path) -> list[dict]:
     """The looks so far, oldest first."""
     path = folder / "looks.json"
     try:
-        return json.loads(path.read_text()) if path.is_file() else []
+        return json.loads(files.read_text(path)) if files.kind(path) else []
     except (OSError, json.JSONDecodeError) as error:
         raise ValueError(f"{path} cannot be read: {error}") from None
 
@@ -178,42 +175,40 @@ def record_look(folder: Path, look: dict) -> None:
     past = looks(folder)
     if past and past[-1]["runs"] == look["runs"]:
         past.pop()
-    write_text(folder / "looks.json", json.dumps([*past, look], indent=1))
+    files.write_text(folder / "looks.json", json.dumps([*past, look], indent=1))
 
 
 KERNELS = ("cell", "low", "high", "device", "kernel", "reason", "seeding_kernel", "seeding_reason")
+_RANGE = ("low", "high")
 
 
 def record_kernels(folder: Path, receipts: Iterable) -> None:
-    """Add a line for each receipt of a task (`work.Receipt`)."""
-    path = folder / "kernels.csv"
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    if not path.is_file():
-        writer.writerow(KERNELS)
+    """Add what each receipt of a task (`work.Receipt`) tells; neighbouring runs of one kind are a line together."""
+    rows = kernels(folder)
     for name, low, high, (device, *choices) in receipts:
         words = [word for choice in choices for word in ((choice.kernel, choice.reason) if choice else ("", ""))]
-        writer.writerow([name, low, high, device, *words])
-    with path.open("a") as file:
-        file.write(text.getvalue())
+        rows.append(dict(zip(KERNELS, (name, str(low), str(high), device, *words), strict=True)))
+    merged: list[dict[str, str]] = []
+    for row in sorted(rows, key=lambda row: (row["cell"], int(row["low"]))):
+        last = merged[-1] if merged else {}
+        if last.get("high") == row["low"] and all(last[key] == row[key] for key in KERNELS if key not in _RANGE):
+            merged[-1] = {**last, "high": row["high"]}
+        else:
+            merged.append(row)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, KERNELS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(merged)
+    files.write_text(folder / "kernels.csv", text.getvalue(), durable=False)
 
 
 def kernels(folder: Path) -> list[dict[str, str]]:
-    """The lines of kernels.csv; a line that a kill cut short is left out."""
+    """The lines of kernels.csv; a line that is cut short is left out."""
     path = folder / "kernels.csv"
-    if not path.is_file():
+    if files.kind(path) is None:
         return []
-    with path.open(newline="") as file:
-        return [row for row in csv.DictReader(file) if None not in row.values() and None not in row]
-
-
-def _replace(path: Path, write) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        write(temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    reader = csv.DictReader(io.StringIO(files.read_text(path), newline=""))
+    return [row for row in reader if None not in row.values() and None not in row]
 
 
 def _groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
@@ -266,7 +261,7 @@ def _disjoint(pieces: list[Stored]) -> list[Stored]:
 
 
 def _without_environment(stored: Path) -> dict:
-    there = tomllib.loads(stored.read_text())
+    there = tomllib.loads(files.read_text(stored))
     there.pop("environment", None)
     return there
 
@@ -274,7 +269,7 @@ def _without_environment(stored: Path) -> dict:
 def _same_study(folder: Path, study: Study, environment: Mapping) -> Study:
     """The study with the runs that the folder's has, if more. Raises ValueError if it is another one."""
     try:
-        there = tomllib.loads((folder / "study.toml").read_text())
+        there = tomllib.loads(files.read_text(folder / "study.toml"))
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise ValueError(f"{folder}/study.toml cannot be read: {error}") from None
     canary = there.pop("environment", {}).get("canary")
@@ -306,16 +301,10 @@ def _difference(key: str, there, here) -> str:
     return f"its {key} is {there!r}, not {here!r}"
 
 
-def _remove_temporaries(folder: Path) -> None:
-    """What a killed writer left half written."""
-    for path in (p for name in ("", *OWNED_FOLDERS) for p in (folder / name).glob(".*.tmp")):
-        path.unlink(missing_ok=True)
-
-
 def _remove_owned(folder: Path) -> None:
     for name in OWNED:
-        (folder / name).unlink(missing_ok=True)
+        files.remove(folder / name)
     for name, patterns in OWNED_FOLDERS.items():
         for pattern in patterns:
             for path in (folder / name).glob(pattern):
-                path.unlink()
+                files.remove(path)
