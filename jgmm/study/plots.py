@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import matplotlib as mpl
 import numpy as np
@@ -51,9 +51,12 @@ def save(made: Figure, path: Path) -> Path:
     with mpl.rc_context(STYLE):
         files.write(path, lambda file: made.savefig(file, format="png"), durable=False)
         made.set_layout_engine("none")  # which has been found, and takes half of the time
-        drawn = {"format": "svg", "metadata": {"Date": None}}
-        files.write(path.with_suffix(".svg"), lambda file: made.savefig(file, **drawn), durable=False)
+        files.write(path.with_suffix(".svg"), lambda file: _save_svg(made, file), durable=False)
     return path
+
+
+def _save_svg(made: Figure, file: BinaryIO) -> None:
+    made.savefig(file, format="svg", metadata={"Date": None})
 
 
 def curve(
