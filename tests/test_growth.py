@@ -17,7 +17,7 @@ from numpy.testing import assert_allclose
 
 import jgmm
 from jgmm import metrics, mixture, trials
-from jgmm.study import plan, report, runner, spec, store, tables, work
+from jgmm.study import columns, plan, report, runner, spec, store, tables, work
 
 PAIR = {"mixture": {"k": 2, "d": 2}}
 SHORT = {"n": [400, 900], "start": 0.2, "checkpoints": 2}
@@ -55,6 +55,13 @@ def fresh(tmp_path_factory):
     out = tmp_path_factory.mktemp("growth") / "fresh"
     runner.run_study(study(), out)
     return out
+
+
+def test_a_folder_of_cells_is_one_table(fresh):
+    together = pq.read_table(fresh / "cells")  # Algorithm 2 or not, displacements or not, a rate or not
+    assert together.schema.names == columns.cells(x64=False).names
+    assert together.schema.types == columns.cells(x64=False).types
+    assert len(together) == sum(100 * cell.rows for cell in spec.cells(study()))
 
 
 FEW = [PARTS[0], PARTS[6]]  # a plain and a seeded part, where each process compiles anew

@@ -53,7 +53,7 @@ def read(folder: Path, cell: Cell, study: Study, pieces: list[store.Stored]) -> 
     values = {name: columns[name] for name in (*QUANTITIES, "lost")}
     twin = None if np.isnan(columns[TWINS[0]]).any() else {name: columns[name] for name in TWINS}
     ok = np.isfinite(values["error_sq"]).all(axis=1)
-    components = columns["components"][:, 0] if "components" in columns else None
+    components = columns["components"][:, 0] if cell.seeding else None
     if components is not None:
         ok &= (components == cell.k) & (values["lost"][:, 0] == 0)
     example = folder / "examples" / f"{name}.parquet"
@@ -80,20 +80,19 @@ def _columns(path: Path, checkpoints: int, runs: int) -> tuple[dict[str, np.ndar
     """
     file = pq.ParquetFile(path, page_checksum_verification=True)
     wanted = (*QUANTITIES, "lost", *TWINS, "realised_separation", "largest_mean", "components")
-    names = [name for name in wanted if name in file.schema_arrow.names]
-    lists = [name for name in ("displacement", "twin_displacement") if name in file.schema_arrow.names]
-    flat = {name: np.empty(runs * checkpoints, np.float32) for name in names}
+    lists = ("displacement", "twin_displacement")
+    flat = {name: np.empty(runs * checkpoints, np.float32) for name in wanted}
     vectors: dict[str, list[np.ndarray]] = {name: [] for name in lists}
     here = 0
     for group in range(file.metadata.num_row_groups):
-        table = file.read_row_group(group, columns=[*names, *lists])
-        for name in names:
+        table = file.read_row_group(group, columns=[*wanted, *lists])
+        for name in wanted:
             flat[name][here : here + len(table)] = table[name].to_numpy(zero_copy_only=False)
         for name in lists:
             vectors[name] += list(table[name].drop_null().to_numpy(zero_copy_only=False))
         here += len(table)
     shaped = {name: column.reshape(runs, checkpoints) for name, column in flat.items()}
-    return shaped, {name: np.stack(rows) for name, rows in vectors.items()}
+    return shaped, {name: np.stack(rows) for name, rows in vectors.items() if rows}
 
 
 def points(example: pa.Table, kind: str, axis: str, count: int) -> np.ndarray:

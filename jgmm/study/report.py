@@ -10,11 +10,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pyarrow as pa
 import pyarrow.csv as pc
 from jinja2 import Environment, PackageLoader
 
-from jgmm.study import analysis, cells, checks, curves, files, inference, plots, seed_document, spec, store, verdict
+from jgmm.study import (
+    analysis,
+    cells,
+    checks,
+    columns,
+    curves,
+    files,
+    inference,
+    plots,
+    seed_document,
+    spec,
+    store,
+    verdict,
+)
 from jgmm.study.cells import CellData
 from jgmm.study.plots import Row
 from jgmm.study.spec import Cell, Study
@@ -78,7 +90,7 @@ def write(folder: Path, study: Study, spec_folder: Path | None = None, *, timing
     else:
         figures = plots.write_all(folder / "figures", found, data, summary)
         headline = Headline(study.name, CURVE_COLUMNS, [_curve_row(row) for row in plots.final(summary)], "")
-    table = pa.Table.from_pylist(summary)
+    table = columns.summary(summary)
     store.write_table(folder / "summary.parquet", table, durable=False)
     files.write(folder / "summary.csv", lambda file: pc.write_csv(table, file), durable=False)
     floors = verdict.floor_fits(study, data)

@@ -1,19 +1,16 @@
 """The rows that a cell stores, one for each run and checkpoint: errors, its twin's error and the exact mean of that."""
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from jgmm import labelled, rates, trials
 from jgmm.mixture import Mixture
-from jgmm.study import spec
+from jgmm.study import columns
 from jgmm.study.plan import Piece
 from jgmm.study.spec import Cell
-
-# Parquet names a list's elements so: a table that was read again must be the one that was written.
-ELEMENT = pa.field("element", pa.float64())
-FIXED = ("part", "algorithm", "k", "d", "separation", "sigma", "n", "rate", "rate_name", "average", "beta", "layout")
 
 
 def run_table(piece: Piece, mixed: Mixture, record: trials.Record, per_run: dict[str, np.ndarray]) -> pa.Table:
@@ -21,29 +18,27 @@ def run_table(piece: Piece, mixed: Mixture, record: trials.Record, per_run: dict
     cell, runs = piece.cell, piece.high - piece.low
     checkpoints = len(record.samples)
     size = checkpoints * runs
-    seeding = cell.seeding.model_dump() if cell.seeding else dict.fromkeys(spec.SeedingSizes.model_fields)
-    fixed = {name: getattr(cell, name) for name in FIXED}
-    fixed |= {"start": str(cell.start), "seeding_n": seeding.pop("n"), **seeding}
-    columns = {name: _constant(value, size) for name, value in fixed.items()}
-    for name in ("weights", "scales"):
-        values = pa.array(np.tile(getattr(cell, name), size))
-        columns[name] = pa.FixedSizeListArray.from_arrays(values, type=pa.list_(ELEMENT, cell.k))
-    columns["run"] = np.repeat(np.arange(piece.low, piece.high, dtype=np.int64), checkpoints)
-    columns["samples"] = np.tile(record.samples.astype(np.int64), runs)
-    columns |= {name: values.T.reshape(-1) for name, values in record.error._asdict().items()}
+    found: dict[str, Any] = {name: getattr(cell, name) for name in columns.SETTING if hasattr(cell, name)}
+    found |= {"start": str(cell.start), "weights": tuple(cell.weights), "scales": tuple(cell.scales)}
+    if cell.seeding:
+        sizes = cell.seeding.model_dump()
+        found |= {"seeding_n": sizes.pop("n"), **sizes}
+    found["run"] = np.repeat(np.arange(piece.low, piece.high, dtype=np.int64), checkpoints)
+    found["samples"] = np.tile(record.samples.astype(np.int64), runs)
+    found |= {name: values.T.reshape(-1) for name, values in record.error._asdict().items()}
     twins = _twin_columns(cell, record) if record.twin_sq is not None else {}
-    for name in ("twin_error_sq", "twin_mean_sq"):
-        columns[name] = twins[name].T.reshape(-1).astype(float) if twins else pa.nulls(size, pa.float64())
+    found |= {name: values.T.reshape(-1).astype(float) for name, values in twins.items()}
     means = np.asarray(mixed.means, float)
     largest = np.sqrt((means**2).sum(axis=1)).max(axis=0)
     separations = _closest(means) / np.asarray(mixed.scales).max(axis=0)
     per_run = {"realised_separation": separations, "largest_mean": largest, **per_run}
-    columns |= {name: np.repeat(values, checkpoints) for name, values in per_run.items()}
+    found |= {name: np.repeat(values, checkpoints) for name, values in per_run.items()}
     if cell.displacement:
         last = np.arange(size) % checkpoints == checkpoints - 1
         for name, values in _displacements(cell, mixed, record).items():
-            columns[name] = _sparse_lists(values, last)
-    return pa.table(columns)
+            found[name] = columns.sparse_lists(values, last)
+    x64 = record.error.error_sq.dtype == np.float64
+    return columns.table(columns.cells(x64=x64), found, size)
 
 
 def example_table(truth: np.ndarray, start: np.ndarray, example: trials.GraphExample, basis: np.ndarray) -> pa.Table:
@@ -125,18 +120,3 @@ def _closest(means: np.ndarray) -> np.ndarray:
     """The smallest distance between two means of each run; infinite for one."""
     pairs = [np.sum((means[i] - means[j]) ** 2, axis=0) for i in range(len(means)) for j in range(i)]
     return np.sqrt(np.min(pairs, axis=0)) if pairs else np.full(means.shape[-1], np.inf)
-
-
-def _sparse_lists(values: np.ndarray, where: np.ndarray) -> pa.Array:
-    """A list for each place that is `where`, null elsewhere."""
-    lengths = np.where(where, values.shape[1], 0)
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
-    return pa.ListArray.from_arrays(
-        pa.array(offsets), pa.array(values.reshape(-1)), pa.list_(ELEMENT), mask=pa.array(~where)
-    )
-
-
-def _constant(value, size: int) -> pa.Array:
-    if value is None:
-        return pa.nulls(size, pa.float64())
-    return pa.repeat(pa.scalar(value), size)

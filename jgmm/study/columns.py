@@ -1,0 +1,116 @@
+"""The columns of stored tables: the same, of the same types, in every cell and in every summary; nothing is null alone.
+
+So a folder of cells is one data set to whatever reads Parquet: `pandas.read_parquet("DIR/cells")`.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+# Parquet names a list's elements so: a table that was read again must be the one that was written.
+LIST = pa.list_(pa.field("element", pa.float64()))
+TEXT, COUNT, REAL = pa.string(), pa.int64(), pa.float64()
+
+SETTING = {
+    "part": TEXT,
+    "algorithm": TEXT,
+    "k": COUNT,
+    "d": COUNT,
+    "separation": REAL,
+    "sigma": REAL,
+    "n": COUNT,
+    "rate": REAL,
+    "rate_name": TEXT,
+    "average": REAL,
+    "beta": REAL,
+    "layout": TEXT,
+    "start": TEXT,
+    "seeding_n": COUNT,
+    "block": COUNT,
+    "graph_points": COUNT,
+    "neighbors": COUNT,
+    "method": TEXT,
+}
+
+
+def cells(*, x64: bool) -> pa.Schema:
+    """Of every cell and tile; what was computed in float32 is stored so."""
+    computed = pa.float64() if x64 else pa.float32()
+    columns = {
+        **SETTING,
+        "weights": LIST,
+        "scales": LIST,
+        "run": COUNT,
+        "samples": COUNT,
+        "error_sq": computed,
+        "error_sum": computed,
+        "error_max": computed,
+        "lost": pa.int32(),
+        "twin_error_sq": REAL,
+        "twin_mean_sq": REAL,
+        "realised_separation": REAL,
+        "largest_mean": REAL,
+        "components": pa.int32(),  # of the graph that a start came from
+        "subspace_distance": computed,
+        "displacement": LIST,
+        "twin_displacement": LIST,
+    }
+    return pa.schema(list(columns.items()))
+
+
+# Of a summary's columns, those that are not real numbers.
+SUMMARY: dict[str, pa.DataType] = {
+    **{name: kind for name, kind in SETTING.items() if kind != REAL},
+    "cell": TEXT,
+    "theorem": TEXT,
+    "weights": TEXT,
+    "scales": TEXT,
+    "samples": COUNT,
+    "runs": COUNT,
+    "runs_ok": COUNT,
+    "runs_not_finite": COUNT,
+    "runs_graph_failed": COUNT,
+    "runs_lost": COUNT,
+    "carried_by_few": pa.bool_(),
+}
+
+
+def table(schema: pa.Schema, columns: Mapping[str, Any], size: int) -> pa.Table:
+    """A table of this schema: arrays, or one value for all rows; null where a column is not given.
+
+    Raises ValueError for a column that the schema lacks, and for values that are not of its type.
+    """
+    unknown = [name for name in columns if name not in schema.names]
+    if unknown:
+        raise ValueError(f"columns {', '.join(unknown)} are not in the schema")
+    return pa.table([_array(columns.get(field.name), field.type, size) for field in schema], schema=schema)
+
+
+def summary(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """The rows of a summary: the columns of the first, those of `SUMMARY` of their type, all others real numbers."""
+    fields = [(name, SUMMARY.get(name, REAL)) for name in rows[0]] if rows else []
+    return pa.Table.from_pylist(list(rows), schema=pa.schema(fields))
+
+
+def lists(vectors: np.ndarray) -> pa.Array:
+    """A list for each row of an array."""
+    return sparse_lists(vectors, np.ones(len(vectors), bool))
+
+
+def sparse_lists(vectors: np.ndarray, where: np.ndarray) -> pa.Array:
+    """The rows of an array, in turn, as lists at the places that are `where`; null elsewhere."""
+    offsets = np.concatenate([[0], np.cumsum(np.where(where, vectors.shape[1], 0))]).astype(np.int32)
+    values = pa.array(np.asarray(vectors, float).reshape(-1))
+    return pa.ListArray.from_arrays(pa.array(offsets), values, LIST, mask=pa.array(~where))
+
+
+def _array(values: Any, kind: pa.DataType, size: int) -> pa.Array:
+    if values is None:
+        return pa.nulls(size, kind)
+    if isinstance(values, tuple):
+        return lists(np.tile(values, (size, 1)))
+    if isinstance(values, Iterable) and not isinstance(values, str):
+        return values if isinstance(values, pa.Array) else pa.array(values).cast(kind)
+    return pa.repeat(pa.array([values]).cast(kind)[0], size)  # given the type at once it would cut 2.5 to 2
