@@ -3,9 +3,12 @@
 import argparse
 import importlib
 import math
+import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from jgmm import process
 
 if TYPE_CHECKING:
     from jgmm.study.spec import Study
@@ -13,23 +16,29 @@ if TYPE_CHECKING:
 
 def main(argv: list[str] | None = None) -> int:
     """Run a command; the exit status: 0 done, 1 our bug, 2 bad input, 3 unfinished, 130 interrupted."""
-    arguments = _parser().parse_args(argv)
+    with process.Stopper() as stopper, process.outputs() as output:
+        arguments = _parser().parse_args(argv, argparse.Namespace(stopper=stopper))
+        status = _status(arguments, stopper)
+        output.flush()
+        if output.fault and not status:
+            print(f"jgmm: standard output: {output.fault}", file=sys.stderr)
+            return 2
+        return status
+
+
+def _status(arguments: argparse.Namespace, stopper: process.Stopper) -> int:
     try:
-        return COMMANDS[arguments.command](arguments)
+        return stopper.watch(lambda: COMMANDS[arguments.command](arguments))
+    except process.Stopped:
+        print("jgmm: stopped before anything was computed", file=sys.stderr)
+        return stopper.status
     except ValueError as error:
         for line in str(error).splitlines():
             print(f"jgmm: {line}", file=sys.stderr)
         return 2
-    except BrokenPipeError:  # the reader of our output has left
-        sys.stderr.close()
-        return 0
     except OSError as error:
-        what = f"{error.filename}: " if error.filename else ""
-        print(f"jgmm: {what}{error.strerror or error}; finished tiles are stored", file=sys.stderr)
-        return 3
-    except KeyboardInterrupt:
-        print("jgmm: interrupted; finished tiles are stored, the same command goes on from them", file=sys.stderr)
-        return 130
+        print(f"jgmm: {process.fault(error)}", file=sys.stderr)
+        return 2
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -48,9 +57,11 @@ def run(arguments: argparse.Namespace) -> int:
     spec.cells(study, folder)  # every fault of the spec, before JAX starts
     _start_jax(arguments, study.x64)
     command = importlib.import_module("jgmm.study.command")
+    arguments.stopper.check()
     if arguments.dry_run:
         return command.dry_run(study, out, spec_folder=folder, kernel=arguments.kernel)
-    return command.run(study, out, spec_folder=folder, fresh=arguments.fresh, kernel=arguments.kernel)
+    asked = {"fresh": arguments.fresh, "kernel": arguments.kernel, "stopper": arguments.stopper}
+    return command.run(study, out, spec_folder=folder, **asked)
 
 
 def _check_not_fewer(out: Path, runs: int) -> None:
@@ -174,10 +185,34 @@ def _stored(folder: Path) -> "Study":
 
 
 def _start_jax(arguments: argparse.Namespace, x64: bool) -> None:
-    """JAX as `machine.prepare` sets it up; --no-cache keeps no compiled programs."""
-    machine = importlib.import_module("jgmm.machine")
-    machine.prepare(cache=None if arguments.no_cache else machine.cache_folder())
-    importlib.import_module("jax").config.update("jax_enable_x64", x64)
+    """JAX as `machine.prepare` sets it up; --no-cache keeps no compiled programs.
+
+    Raises ValueError, a line, where JAX finds no device of the platform that it is told to take.
+    """
+    machine, jax = importlib.import_module("jgmm.machine"), importlib.import_module("jax")
+    machine.prepare(cache=None if arguments.no_cache else _cache(machine))
+    jax.config.update("jax_enable_x64", x64)
+    try:
+        jax.devices()
+    except (RuntimeError, AssertionError) as error:
+        asked = os.environ.get("JAX_PLATFORMS")
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        told = f"JAX_PLATFORMS is {asked!r}, expected platforms that this machine has" if asked else "no device"
+        raise ValueError(f"JAX cannot start: {told} ({said})") from None
+
+
+def _cache(machine: Any) -> Path | None:
+    """The folder of compiled programs; None, with a note, where there is no place for one."""
+    try:
+        folder = machine.cache_folder()
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+    except OSError as error:
+        why = process.fault(error)
+    except (RuntimeError, KeyError):  # no home, and a user that is not known
+        why = "no home folder"
+    print(f"jgmm: compiled programs are not kept ({why}); JAX_COMPILATION_CACHE_DIR names a place", file=sys.stderr)
+    return None
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ Nothing here changes a result. All of it is for the process as a whole, so it is
 makes it, and so can a script, before it first asks JAX for anything.
 """
 
+import atexit
 import hashlib
 import os
 import platform
@@ -15,6 +16,8 @@ from typing import Any
 
 import jax
 import platformdirs
+
+from jgmm import programs
 
 # A loop over few runs is to be vectorised, not unrolled into single numbers (twice as fast at 32 runs a tile; any value
 # turns it on), and a loop of many small steps is to be one function: JAX 0.10 would call each step by itself, at
@@ -28,12 +31,16 @@ def prepare(*, devices: int | None = None, cache: Path | None = None) -> None:
     """Prepare JAX for CPU cores; an accelerator, if there is one, is kept.
 
     devices: how many devices the CPU is split into (by default the cores that this process may use). cache: the folder
-    where compiled programs are kept from one process to the next; None keeps none.
+    where compiled programs are kept from one process to the next, checked now and sealed at the end (`programs`); None
+    keeps none.
     Call it before JAX starts: afterwards JAX raises RuntimeError.
     """
     jax.config.update("jax_num_cpu_devices", cores() if devices is None else devices)
     os.environ["XLA_FLAGS"] = with_compiler_options(os.environ.get("XLA_FLAGS", ""))
     jax.config.update("jax_compilation_cache_dir", None if cache is None else str(cache))
+    if cache is not None:
+        programs.check(cache)
+        atexit.register(programs.seal, cache)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 

@@ -1,17 +1,12 @@
 """What `jgmm run` and `jgmm show` do once JAX is up: simulate, report, and talk to the terminal."""
 
 import math
-import os
 import shutil
-import signal
 import sys
-import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import Future, wait
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn, TypeVar
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -21,23 +16,24 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from jgmm import machine
+from jgmm.process import Stopped, Stopper, fault
 from jgmm.study import inference, plan, report, runner, spec
 from jgmm.study.spec import Cell, Study
 
 PLAIN_SECONDS = 60  # between lines of progress where there is no terminal
 PILOT_SECONDS = 4.0  # of a dry run's pilot, about
-PATIENCE = 2.0  # seconds that work which was asked to stop has to do so, its tiles stored
 COMPILE_SECONDS = 3.0  # of a program, its start and its errors: measured 2 to 4
 BYTES_PER_ROW = 40  # of a cell's file, compressed: the presets have 21 to 62, displacements apart
 
-T = TypeVar("T")
 
-
-def run(study: Study, out: Path, *, spec_folder: Path, fresh: bool, kernel: str = "auto") -> int:
+def run(
+    study: Study, out: Path, *, spec_folder: Path, fresh: bool, kernel: str = "auto", stopper: Stopper | None = None
+) -> int:
     """Simulate what is missing in `out`, report, and print the verdicts.
 
     0 done, 1 the simulation is wrong (a twin is away from its exact mean), 3 unfinished, 130 interrupted.
     """
+    stopper = stopper or Stopper()
     console = Console(stderr=True, soft_wrap=True)
     started = time.perf_counter()
     devices = jax.devices()
@@ -46,16 +42,18 @@ def run(study: Study, out: Path, *, spec_folder: Path, fresh: bool, kernel: str 
         f" seed {study.seed} -> {out}",
         highlight=False,
     )
-    stopper = _Stopper(console)
+    stopper.last_words = lambda: _say_left(console, study, out, spec_folder)
     try:
-        with stopper, _Meter(console) as progress:
+        with _Meter(console) as progress:
             asked: dict[str, Any] = {"spec_folder": spec_folder, "fresh": fresh, "kernel": kernel}
             asked |= {"progress": progress, "stop": stopper.asked}
-            done = stopper.watch(lambda: runner.run_study(study, out, environment(), **asked))
-    except (runner.Stopped, _NotYetStopped) as stopped:
-        _say_left(console, study, out, spec_folder)
-        status = 130 if stopper.signal == signal.SIGINT else 3
-        return _leave(status) if isinstance(stopped, _NotYetStopped) else status
+            done = runner.run_study(study, out, environment(), **asked)
+    except Stopped:
+        stopper.last_words()
+        return stopper.status
+    except OSError as error:
+        console.print(f"jgmm: {fault(error)}; finished tiles are stored, the same command goes on", markup=False)
+        return 3
     for note in (*done.ignored, *done.failures):
         console.print(f"[yellow]{escape(note)}[/]", highlight=False)
     seconds = f"{done.samples:.3g} samples in {done.seconds:.1f} s"
@@ -63,9 +61,15 @@ def run(study: Study, out: Path, *, spec_folder: Path, fresh: bool, kernel: str 
     if done.left:
         console.print(f"unfinished: {done.left} runs of cells are missing; the same command goes on")
         return 3
+    kept = f"all runs are stored, jgmm report {out} makes the report"
+    stopper.last_words = lambda: console.print(f"stopped: {kept}", highlight=False, markup=False)
     stored = spec.load(str(out / "study.toml"))
     timing = {"seconds": round(done.seconds, 2), "samples": done.samples} if done.computed else None
-    written = report.write(out, stored, spec_folder, timing=timing)
+    try:
+        written = report.write(out, stored, spec_folder, timing=timing)
+    except OSError as error:
+        console.print(f"jgmm: {fault(error)}; {kept}", markup=False)
+        return 3
     for line in written.kernels:
         console.print(f"kernel {line}", highlight=False, markup=False)
     _print(written, quiet_cells=stored.report != "seed")
@@ -235,69 +239,6 @@ def _say_left(console: Console, study: Study, out: Path, spec_folder: Path) -> N
         f"stopped: {total - left} of {total} runs of cells are stored in {out}; the same command goes on from them",
         highlight=False,
     )
-
-
-class _NotYetStopped(Exception):
-    """Work that was asked to stop goes on: the compiler cannot be interrupted."""
-
-
-def _leave(status: int) -> NoReturn:
-    """End the process while a thread of it still works; what it is writing has a temporary name."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status)
-
-
-class _Stopper:
-    """The first SIGINT or SIGTERM asks the run to stop at its next chance; the second ends the process at once."""
-
-    def __init__(self, console: Console):
-        self.console = console
-        self.signal: int | None = None
-        self.before: dict = {}
-
-    def __enter__(self):
-        for number in (signal.SIGINT, signal.SIGTERM):
-            try:
-                self.before[number] = signal.signal(number, self._ask)
-            except ValueError:  # not in the main thread: whoever owns it stops us
-                continue
-        return self
-
-    def __exit__(self, *error):
-        for number, handler in self.before.items():
-            signal.signal(number, handler)
-
-    def _ask(self, number, frame) -> None:
-        self.signal = number
-        signal.signal(number, signal.SIG_DFL)
-        self.console.print("stopping: what is finished is being stored (once more to stop at once)")
-
-    def asked(self) -> bool:
-        """Whether somebody has asked."""
-        return self.signal is not None
-
-    def watch(self, work: Callable[[], T]) -> T:
-        """work(), in a thread of its own: Python hears a signal only where it runs Python, and compiling takes seconds.
-
-        Raises _NotYetStopped if the work goes on for PATIENCE seconds after it was asked to stop.
-        """
-        answer: Future[T] = Future()
-
-        def do() -> None:
-            try:
-                answer.set_result(work())
-            except BaseException as error:
-                answer.set_exception(error)
-
-        threading.Thread(target=do, daemon=True).start()
-        while not (self.asked() or answer.done()):
-            wait([answer], timeout=0.2)
-        if not answer.done():
-            wait([answer], timeout=PATIENCE)
-        if not answer.done():
-            raise _NotYetStopped
-        return answer.result()
 
 
 class _Meter:

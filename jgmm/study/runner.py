@@ -7,7 +7,7 @@ does it, has no effect on results.
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, as_completed, wait
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,6 +25,7 @@ from jgmm.study.work import Driven, Meter, Receipt, Stopped, build_mixture, cana
 __all__ = ["Driven", "Report", "Stopped", "canary", "pilot", "replay", "run_study", "samples_of", "study_keys"]
 
 CHECKED_RUNS = 4096  # whose mixtures are drawn before anything is written, by the program that draws a task's
+HEARING_SECONDS = 0.5  # between looks whether to stop, while others work
 GPU_THREADS = 6  # that compute tasks: a program is compiled for seconds, and streams for one
 
 Pieces = dict[str, list[store.Stored]]  # what is stored of each cell
@@ -42,6 +43,13 @@ class Report(NamedTuple):
     ignored: list[str]
     failures: list[str]
 
+    def __str__(self) -> str:
+        said = [f"runs of cells: {self.computed} computed, {self.reused} reused, {self.left} left"]
+        said += self.failures
+        if self.left:
+            said.append("what is stored is kept; the same call goes on from it")
+        return "\n".join(said)
+
 
 def run_study(
     study: Study,
@@ -58,13 +66,16 @@ def run_study(
     """Compute what `out` lacks of the study's cells. Everything is checked before anything is written.
 
     executor: anything that speaks `concurrent.futures.Executor` (a process pool, loky, a Dask client's
-    `get_executor()`), its workers on the same file system; by default this process, on all of its devices. A study
-    with a precision goes through its rounds until every cell has it or is at the cap. kernel: auto, fused or scan (see
-    `kernels`); what was taken, and why, is told in kernels.csv.
-    Raises ValueError for a cell or kernel that cannot run, or a folder that cannot be used, Stopped when `stop()` turns
-    true.
+    `get_executor()`), its workers on the same file system; by default this process, on all of its devices. A process
+    pool must not fork: `ProcessPoolExecutor(4, mp_context=multiprocessing.get_context("spawn"))`. What its workers
+    could not do is told in the report's failures; what they have stored is kept, and the same call goes on from it.
+    A study with a precision goes through its rounds until every cell has it or is at the cap. kernel: auto, fused or
+    scan (see `kernels`); what was taken, and why, is told in kernels.csv.
+    Raises ValueError for a cell or kernel that cannot run, a pool that forks, or a folder that cannot be used, Stopped
+    when `stop()` turns true.
     """
     started = time.perf_counter()
+    check_executor(executor)
     named = spec.named_cells(study, spec_folder)
     check_mixtures(study, named.values(), spec_folder)
     if executor is None:
@@ -89,6 +100,8 @@ def run_study(
         if failures or more == wanted:
             break
         wanted = more
+    if failures:
+        pieces = stored(out, named).cells  # a worker that failed may have stored a part of its task
     left = num_runs(to_do(named, pieces, wanted))
     return Report(computed, reused, left, meter.done, time.perf_counter() - started, done.ignored, failures)
 
@@ -120,6 +133,16 @@ def check_mixtures(study: Study, cells: Iterable[Cell], spec_folder: Path = Path
             runs, together = min(study.runs, CHECKED_RUNS), drawn_together(cell.k, cell.d)
             for low in range(0, runs, together):
                 build_mixture(cell, keys.mixture, range(low, min(low + together, runs)), spec_folder)
+
+
+def check_executor(executor: Executor | None) -> None:
+    """Raises ValueError for a process pool that forks: JAX runs threads here, whose locks a copy would wait for."""
+    context = getattr(executor, "_mp_context", None)  # of a ProcessPoolExecutor; there is no public name
+    if context is not None and context.get_start_method() == "fork":
+        raise ValueError(
+            "executor is a process pool that forks, in which JAX would hang: expected"
+            ' ProcessPoolExecutor(..., mp_context=multiprocessing.get_context("spawn"))'
+        )
 
 
 def check_kernel(study: Study, kernel: str) -> None:
@@ -189,23 +212,49 @@ def _compute(study, out, todo, wanted, executor, kernel, meter, pieces) -> tuple
     if executor is None:
         _here(payloads, kernel, meter, take, threads=GPU_THREADS if gpu else 1)
     else:
-        futures: dict[Future, Task] = {
-            executor.submit(work, *payload, kernel=kernel): payload[2] for payload in payloads
-        }
-        try:
-            for future in as_completed(futures):
-                task = futures[future]
-                if future.exception() is not None:
-                    failures.append(f"{len(task.pieces)} pieces from {task.pieces[0].cell.part}: {future.exception()}")
-                else:
-                    take(future.result())
-                    meter.begin(task.pieces[0].cell.part)
-                    meter(samples_of(task))
-        except BaseException:
-            for future in futures:
-                future.cancel()
-            raise
+        failures = _by_executor(executor, payloads, kernel, meter, take)
     return receipts, failures
+
+
+def _by_executor(
+    executor: Executor, payloads: Sequence[tuple], kernel: str, meter: "_Meter", take: Callable
+) -> list[str]:
+    """Have the tasks computed elsewhere; a line for each way in which some were not."""
+    futures: dict[Future, Task] = {}
+    lost: dict[str, list[int]] = {}  # runs of cells in each task, by why
+
+    def lose(why: BaseException, tasks: Iterable[Task]) -> None:
+        said = (str(why).strip().splitlines() or [""])[0]
+        lost.setdefault(f"{type(why).__name__}: {said}".removesuffix(": "), []).extend(
+            num_runs(task.pieces) for task in tasks
+        )
+
+    try:
+        for i, payload in enumerate(payloads):
+            try:
+                futures[executor.submit(work, *payload, kernel=kernel)] = payload[2]
+            except Exception as error:  # shut down, broken, or it cannot be sent
+                lose(error, (payload[2] for payload in payloads[i:]))
+                break
+        waiting = set(futures)
+        while waiting:
+            done, waiting = wait(waiting, timeout=HEARING_SECONDS, return_when=FIRST_COMPLETED)
+            meter(0)  # which hears whether to stop
+            for future in done:
+                task = futures[future]
+                try:
+                    found = future.result()
+                except Exception as error:
+                    lose(error, [task])
+                    continue
+                take(found)
+                meter.begin(task.pieces[0].cell.part)
+                meter(samples_of(task))
+    except BaseException:
+        for future in futures:
+            future.cancel()
+        raise
+    return [f"{sum(runs)} runs of cells in {len(runs)} tasks were not computed ({why})" for why, runs in lost.items()]
 
 
 def _here(payloads: Sequence[tuple], kernel: str, meter: "_Meter", take: Callable, *, threads: int) -> None:

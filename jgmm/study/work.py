@@ -49,10 +49,6 @@ class Receipt(NamedTuple):
     driven: Driven
 
 
-class Stopped(Exception):
-    """Somebody asked to stop; what is finished is stored."""
-
-
 class Meter:
     """Told what runs now, and how many samples it has consumed since the last call; this one keeps nothing."""
 
