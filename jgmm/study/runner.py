@@ -17,10 +17,11 @@ import pyarrow.parquet as pq
 
 from jgmm import kernels, machine, trials
 from jgmm.mixture import drawn_together
+from jgmm.process import Stopped
 from jgmm.study import files, inference, plan, spec, store
 from jgmm.study.plan import Piece, Task
 from jgmm.study.spec import Cell, Study
-from jgmm.study.work import Driven, Meter, Receipt, Stopped, build_mixture, canary, pilot, replay, study_keys, work
+from jgmm.study.work import Driven, Meter, Receipt, build_mixture, canary, pilot, replay, study_keys, work
 
 __all__ = ["Driven", "Report", "Stopped", "canary", "pilot", "replay", "run_study", "samples_of", "study_keys"]
 
