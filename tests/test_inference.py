@@ -59,9 +59,15 @@ def test_wilson_has_width_at_both_corners():
 def test_the_median_of_ten_lies_between_the_second_and_the_ninth():
     # P(2 <= B <= 8) = 0.9785 for B ~ Binomial(10, 1/2), and 3..7 would be 0.89: the table in every textbook.
     assert_allclose(inference.quantile(np.arange(10.0, 0, -1), 0.5), [5.5, 2, 9], rtol=1e-14)
-    assert_allclose(
-        inference.quantile([3.0, 1.0, 2.0], 0.99)[1:], [2, 3] if stats.binom.ppf(0.025, 3, 0.99) == 2 else [3, 3]
-    )
+
+
+def test_no_interval_where_order_statistics_cannot_reach_the_level():
+    # The median of n lies outside all n runs with chance 2^(1-n): 1/16 for 5 runs, 1/32 for 6.
+    for n in (1, 2, 3, 5):
+        assert np.isnan(inference.quantile(np.arange(float(n)), 0.5)[1:]).all()
+    assert_allclose(inference.quantile(np.arange(6.0), 0.5), [2.5, 0, 5])
+    assert_allclose(inference.quantile(np.arange(5.0), 0.5, level=0.9), [2, 0, 4])
+    assert np.isnan(inference.quantile(np.arange(50.0), 0.95)[1:]).all()  # the greatest of 50 is below it in 8 %
 
 
 def test_a_difference_and_a_ratio_by_hand():
