@@ -111,7 +111,7 @@ def limits(found: Shape, tail: float) -> tuple[float, float]:
     def reach(side: int) -> float:
         def beyond(log_ratio: float) -> float:
             mean = found.mean * np.exp(log_ratio)
-            return float(np.log(max(tails(found, mean, mean, tail)[side], 1e-300) / tail))
+            return float(np.log(max(float(tails(found, mean, mean, tail)[side]), 1e-300) / tail))
 
         far = (1.0, -1.0)[side] * min(1.0, 8 * ROUNDING + 8 / np.sqrt(found.runs * float(found.kappa)))
         while beyond(far) > 0 and abs(far) < 100:
