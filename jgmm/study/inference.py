@@ -117,7 +117,10 @@ def mean_interval(values: ArrayLike, level: float = 0.95) -> Interval | None:
     _inside("level", level)
     tail = (1 - level) / 2
     if v.min() < 0:
-        return _student_interval(v, tail, len(v) - 1)
+        if len(v) < LEAST_RUNS or few_events(v):
+            return None
+        reach = float(student_reach(v, tail))
+        return Interval(float(v.mean()), float(v.mean() - reach), float(v.mean() + reach))
     if len(v) < LEAST_RUNS or v.min() == 0 or carried_by_few(v):
         return None
     low, high = skewed.limits(skewed.shape(v), tail)
@@ -137,18 +140,55 @@ def few_events(values: ArrayLike) -> bool:
     return fourth == 0 or bool(squares.sum() ** 2 / fourth < min(EVENTS, len(v) / 4))
 
 
-def _student_interval(v: np.ndarray, tail: float, freedom: int) -> Interval | None:
-    """m -+ t s/sqrt(n), widened by the skewness g as in `skewed`: 1 + |g| (2 z^2 + 1) / (6 z sqrt(n))."""
-    if freedom < 1 or len(v) < LEAST_RUNS or few_events(v):
+def contrast_interval(values: ArrayLike, contrast: ArrayLike, level: float = 0.95) -> Interval | None:
+    """sum_i c_i log m_i between its limits, m_i the mean of values[i, r], sum c_i = 0: a slope, a step, a ratio's log.
+
+    Student's t with the jackknife's error over runs (Efron and Stein 1981), which keeps what the cells of a run share,
+    widened for the skewness of what the runs contribute, as in `skewed`. The delta method's error instead would exclude
+    the truth 3 to 9 times too often at 8 and 16 runs of chi^2_1 or lognormal errors, or cells of unequal shapes; this
+    one covers 95 to 97 % from 5 runs on (benchmarks/coverage.py).
+
+    None where `mean_interval` has none for want of runs or because few carry a mean. Raises ValueError for values that
+    are not (cells, runs), negative or not finite, contrasts of another length or sum, or a level outside (0, 1).
+    """
+    v, c = np.asarray(values, float), np.asarray(contrast, float)
+    if v.ndim != 2 or c.shape != (len(v),) or abs(c.sum()) > 1e-9 * np.abs(c).sum():
+        raise ValueError(f"contrasts sum to 0, one for each of (cells, runs), got {c} for shape {v.shape}")
+    if not (np.isfinite(v).all() and (v >= 0).all()):
+        raise ValueError("values are finite and at least 0")
+    _inside("level", level)
+    used = v[c != 0]
+    if v.shape[1] < LEAST_RUNS or not (used > 0).any(axis=1).all() or any(carried_by_few(row) for row in used):
         return None
-    reach = float(stats.t.isf(tail, freedom)) * _widening(v, tail) * v.std(ddof=1) / np.sqrt(len(v))
-    return Interval(float(v.mean()), float(v.mean() - reach), float(v.mean() + reach))
+    value, parts = contrast_parts(used, c[c != 0])
+    reach = student_reach(parts, (1 - level) / 2)
+    return Interval(float(value), float(value - reach), float(value + reach))
 
 
-def _widening(v: np.ndarray, tail: float) -> float:
+def contrast_parts(values: np.ndarray, contrast: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of values (..., cells, runs): the contrast of the log means, and the jackknife's pseudo-values, centred."""
+    n = values.shape[-1]
+    m = values.mean(axis=-1)
+    without = contrast @ np.log((n * m[..., None] - values) / (n - 1))
+    return np.log(m) @ contrast, (n - 1) * (without.mean(axis=-1, keepdims=True) - without)
+
+
+def student_reach(values: np.ndarray, tail: float) -> np.ndarray:
+    """t s / sqrt(n) over the last axis, widened as in `skewed` by the skewness: 1 + |g| (2 z^2 + 1) / (6 z sqrt(n))."""
+    n = values.shape[-1]
     z = float(stats.norm.isf(tail))
-    skewness = float(np.mean((v - v.mean()) ** 3) / max(v.var() ** 1.5, np.finfo(float).tiny))
-    return 1 + abs(skewness) * (2 * z**2 + 1) / (6 * z * np.sqrt(len(v)))
+    centred = values - values.mean(axis=-1, keepdims=True)
+    variance = np.maximum((centred**2).mean(axis=-1), np.finfo(float).tiny)
+    skewness = np.abs((centred**3).mean(axis=-1)) / variance**1.5
+    wider = 1 + skewness * (2 * z**2 + 1) / (6 * z * np.sqrt(n))
+    return float(stats.t.isf(tail, n - 1)) * wider * np.sqrt(variance / (n - 1))
+
+
+def ratio_interval(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> Interval | None:
+    """mean(a) / mean(b) of paired runs, all at least 0, between its limits: exp of a contrast; None as there."""
+    first, second = _pair(a, b)
+    found = contrast_interval(np.stack([first, second]), [1.0, -1.0], level)
+    return None if found is None else Interval(*(float(np.exp(end)) for end in found))
 
 
 def root_mean(squares: ArrayLike) -> Mean:
