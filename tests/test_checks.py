@@ -54,7 +54,7 @@ def test_cells_without_twins_are_not_held_against_them():
 def test_right_twins_of_few_runs_are_not_called_wrong():
     rng = np.random.default_rng(0)
     for runs in (3, 8, 64):
-        errors = rng.chisquare(4, (20_000, runs))  # of two centres in two dimensions
+        errors = rng.chisquare(4, (10_000, runs))  # of two centres in two dimensions
         gaps = stats.ttest_1samp(errors, 4, axis=1).statistic
         if runs < 64:
             assert (np.abs(gaps) > checks.FAR).mean() > 1e-3  # held to a normal law's limit many would be
@@ -75,7 +75,7 @@ def test_wrong_labels_end_the_command_with_status_1_and_head_the_page(tmp_path, 
     monkeypatch.setattr(lanes, "thresholds", lambda weights: right(weights) * 0)
     (tmp_path / "wrong.toml").write_text(SPEC)
     out = tmp_path / "out"
-    assert cli.main(["run", str(tmp_path / "wrong.toml"), "--out", str(out), "--kernel", "scan", "--no-cache"]) == 1
+    assert cli.main(["run", str(tmp_path / "wrong.toml"), "--out", str(out), "--kernel", "scan"]) == 1
     assert "The simulation is wrong in 1 of 1 cells" in " ".join(capsys.readouterr().out.split())
     page = (out / "report.html").read_text()
     assert page.index("The simulation is wrong") < page.index('id="verdicts"')

@@ -6,6 +6,7 @@ mixture. A twin that is away from that mean is no finding about an algorithm: la
 
 from typing import Any, NamedTuple
 
+import numpy as np
 from scipy import stats
 
 from jgmm.study import analysis
@@ -29,8 +30,8 @@ def twins(rows: list[dict[str, Any]]) -> Twins | None:
     held = [row for row in rows if row["twin_gap"] is not None]
     if not held:
         return None
-    beyond = [abs(row["twin_gap"]) / stats.t.isf(stats.norm.sf(FAR), row["runs_ok"] - 1) for row in held]
-    wrong = [row for row, far in zip(held, beyond, strict=True) if not far <= 1]  # a gap that is no number is wrong
+    limits = stats.t.isf(stats.norm.sf(FAR), np.array([row["runs_ok"] - 1 for row in held]))
+    wrong = [row for row, limit in zip(held, limits, strict=True) if not abs(row["twin_gap"]) <= limit]  # nan is wrong
     if not wrong:
         largest = max(abs(row["twin_gap"]) for row in held)
         return Twins(

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from jgmm.study import analysis, inference, laws
+from jgmm.study import analysis, claims, inference, laws
 from jgmm.study.cells import CellData
 from jgmm.study.spec import Study
 
@@ -51,7 +51,8 @@ class Fit(NamedTuple):
     slope_low: float
     slope_high: float
     sizes: int
-    runs: int
+    runs: int  # good in every cell
+    kept: float  # the least share of a cell's runs that are
 
 
 class Comparison(NamedTuple):
@@ -134,11 +135,16 @@ def values(curve: Curve) -> np.ndarray:
 
 
 def known(curve: Curve, what: str) -> np.ndarray | None:
-    """The law or the bound at each size; None unless it is known at all of them."""
+    """The law, or the bound's variance term (its constant 1: the shape counts); None unless known at every size.
+
+    Along the separation the variance term does not move: there a bound is its floor, which errors of few samples hide.
+    """
     if what == "law":
         numbers = [laws.law(item, len(item.samples) - 1).error_sq for item in curve.items]
+    elif curve.axis == "separation":
+        return None
     else:
-        numbers = [laws.bound(item, int(item.samples[-1]), bias=0.0) for item in curve.items]
+        numbers = [claims.variance(item) for item in curve.items]
     return None if any(number is None for number in numbers) else np.array(numbers, float)
 
 
@@ -181,6 +187,7 @@ def fit(curve: Curve) -> Fit | None:
         slope_high=high,
         sizes=len(curve.x),
         runs=errors.shape[1],
+        kept=float(min(item.ok.mean() for item in curve.items)),
     )
 
 

@@ -275,22 +275,3 @@ def cramer_rao(item: CellData, samples: int) -> float | None:
         return None
     free = 1 if cell.algorithm == "em" else 2
     return _information(cell.separation, cell.scales[0], cell.d, 1, free) / samples
-
-
-def in_regime(item: CellData) -> str | None:
-    """Why a cell is outside its theorem's conditions (with unit constants), or None if it is inside."""
-    cell = item.cell
-    c = float(item.realised_separation.min())
-    needed = {
-        1: theory.theorem1_separation(cell.k),
-        2: theory.theorem2_separation(cell.k),
-        3: theory.theorem1_separation(cell.k),
-        7: 4.0,
-    }.get(cell.theorem if isinstance(cell.theorem, int) else 0, 0.0)
-    if c < needed * (1 - 1e-6):
-        return f"C = {c:.3g} is below {float(needed):.3g}"
-    if cell.theorem in (1, 2, 3) and len(set(cell.weights)) != 1:
-        return "weights are not equal"
-    if cell.theorem in (2, 7) and not isinstance(cell.start, str) and cell.start > c / 20 * (1 + 1e-6):
-        return f"the start is {cell.start:g} sigma away, more than C/20 = {c / 20:.3g}"
-    return None

@@ -11,7 +11,7 @@ from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from jgmm.study import analysis, curves, files, inference, verdict
+from jgmm.study import analysis, claims, curves, files, inference
 from jgmm.study.cells import CellData
 from jgmm.study.curves import Curve
 
@@ -205,7 +205,7 @@ def _floor(folder: Path, part: str, found: list[Curve], last: dict[str, Row]) ->
         x, y = ([row[name] for row in seen] for name in ("separation", "floor_measured"))
         dots(axes, x, y, bars, fmt=MARKERS[index], colour=colour, label=label)
         line(axes, mine, x="separation", y="floor_error_sq", label="law" if first else None, colour=colour)
-        bound = [{"separation": i.cell.separation, "bound": verdict.floor_bound(i)} for i in c.items]
+        bound = [{"separation": i.cell.separation, "bound": math.exp(claims.log_floor(i))} for i in c.items]
         line(
             axes,
             bound,

@@ -1,28 +1,41 @@
 """One sentence per theorem: what a study says about it, at a level that stays valid however often one looks.
 
-The verdict is one of: holds and tight; holds, loose by (what); contradicted; inconclusive; out of the theorem's regime.
-It is computed from comparisons of exponents (`curves.against_bound`), of means with laws (`curves.against_law`), of
-floors with exp(-C^2/8), and of success rates with 1 - 1/k; nothing is written in.
+    consistent, tight      the bound's shape is the error's along every axis tried, to within the margin
+    consistent, loose      the bound grows faster, or falls more slowly, along an axis
+    consistent             the error is below the bound's floor term, which hides the other
+    contradicted           no constants could make the bound hold on over the range tried
+    inconclusive           too few runs, sizes or samples to tell
+    out of the theorem's regime
 
-Level: the j-th look at growing data tests at 0.05/(j(j+1)) in all, split evenly over a theorem's comparisons. The sum
-over any number of looks is below 0.05, so a study may be looked at and grown, also without a plan: looks that are not
-declared are why this and not a split over declared ones; a confidence sequence would be wider at the first looks.
+A grid is finite and constants are hidden: a theorem is at best consistent with what was tried, and what was tried is
+said. `claims` has the terms that an error is compared with, each with a constant of its own, and the regime: cells
+outside speak neither for a theorem nor against it. Nothing is written in: exponents come from `curves.against_bound`,
+means and laws from `curves.against_law`, the rest from the cells.
+
+Level: the j-th look at growing data tests at 0.05/(j(j+1)) in all, split evenly over a theorem's comparisons and
+constants. The sum over any number of looks is below 0.05, so a study may be looked at and grown, also without a plan:
+looks that are not declared are why this and not a split over declared ones; a confidence sequence would be wider at the
+first looks.
 """
 
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
 
 from jgmm import theory
-from jgmm.study import analysis, curves, inference, laws
+from jgmm.study import analysis, claims, curves, inference, laws
 from jgmm.study.cells import CellData
-from jgmm.study.curves import Comparison, Curve
+from jgmm.study.curves import Curve
 from jgmm.study.spec import Study
 
 GROUPS = 24  # of runs, for the jackknife of a floor's logarithm
 LEAST_CONVERGING = 100  # runs for a word on the basin: of 73 that all converge the Wilson interval begins below 95 %
 LEAST_RUNS = 8  # good ones, to hold a mean against its law
+AXES = ("n", "k", "d", "sigma")  # that variance terms are about
+AT_FLOOR = 0.05  # of an error: with more of it in its floor it bends by more than the margin within a decade of N
+SUCCESS = 0.95  # of starts, where 1 - 1/k asks for less: at k = 2 it asks for one half, which says nothing
 OUT = "out of the theorem's regime"
 STATEMENTS = {
     1: "E sum |mu_i - mu_i*|^2 <= max|mu*|^2/N^a + O(k^3)(sigma^2 d ln N/N + exp(-C^2/8)(C^2 + k) sigma^2)",
@@ -33,7 +46,12 @@ STATEMENTS = {
 
 
 class Finding(NamedTuple):
-    """One comparison that a verdict rests on."""
+    """One comparison that a verdict rests on; `bound` is the exponent of the term that the axis is about.
+
+    kind: tight, loose, contradicted, inconclusive. Or the error grows faster than the variance term, but is below the
+    floor term ("floor term"), or the theorem asks for more samples ("few samples"), or is not about these updates
+    ("exceeds"). Of Theorem 3 also: fails.
+    """
 
     theorem: str
     part: str
@@ -46,15 +64,21 @@ class Finding(NamedTuple):
     low: float
     high: float
     detail: str
+    law: float = np.nan  # the exact law's own, where it is known
+    over: str = ""  # which sizes
+    runs: int = 0  # good in every cell
+    kept: float = 1.0  # the least share of a cell's runs that are
 
 
 class Constant(NamedTuple):
-    """The largest measured / bound over cells, with its simultaneous interval: the least constant that would do."""
+    """The largest error / term over the cells where that term is the right one, with its simultaneous interval."""
 
+    term: str
     value: float
     low: float
     high: float
-    cell: str
+    where: str
+    cells: int
 
 
 class Verdict(NamedTuple):
@@ -67,7 +91,7 @@ class Verdict(NamedTuple):
     level: float
     look: int
     findings: list[Finding]
-    constant: Constant | None
+    constants: list[Constant]
 
 
 class LawVerdict(NamedTuple):
@@ -84,54 +108,352 @@ def verdicts(study: Study, data: list[CellData], look: int) -> list[Verdict]:
     groups = {(item.cell.theorem, item.cell.beta) for item in data if isinstance(item.cell.theorem, int)}
     for theorem, beta in sorted(groups, key=lambda group: (group[0], group[1] or 0)):
         mine = [item for item in data if (item.cell.theorem, item.cell.beta) == (theorem, beta)]
-        inside = [item for item in mine if laws.in_regime(item) is None]
-        if theorem == 3:
-            found.append(_third(mine, inside, level, look))
-        else:
-            found.append(_bounded(theorem, study, mine, inside, level, look))
+        made = _third(mine, level) if theorem == 3 else _bounded(theorem, study, mine, level)
+        name = f"{theorem}" if beta in (None, 1) else f"{theorem} (beta = {beta:g})"
+        statement = STATEMENTS[theorem]
+        found.append(Verdict(name, made.kind, made.sentence, statement, level, look, made.findings, made.constants))
     return found
 
 
-def _bounded(theorem, study: Study, mine: list[CellData], inside: list[CellData], level: float, look: int) -> Verdict:
-    """Theorems 1, 2 and 7: an error and the shape of its bound."""
-    beta = mine[0].cell.beta
-    name = f"Theorem {theorem}" + (f", updates with beta = {beta:g} (not EM's)," if beta not in (None, 1) else "")
-    made: dict[str, Any] = {
-        "theorem": f"{theorem}" + (f" (beta = {beta:g})" if beta not in (None, 1) else ""),
-        "statement": STATEMENTS[theorem],
-        "level": level,
-        "look": look,
-    }
-    outside = [why for item in mine if (why := laws.in_regime(item))]
-    if not inside:
-        return Verdict(**made, verdict=OUT, sentence=f"{name}: {OUT}: {outside[0]}.", findings=[], constant=None)
-    usable = [c for c in curves.curves(study, inside) if c.axis != "separation" and curves.usable(c)]
-    known = [(c, curves.known(c, "bound")) for c in usable]
-    compared = [(c, b) for c, b in known if b is not None]
-    fallen = _floor_curves(study, inside)
+class _Made(NamedTuple):
+    """What there is to say about a theorem."""
+
+    kind: str
+    sentence: str
+    findings: list[Finding]
+    constants: list[Constant]
+
+
+# --- Theorems 1, 2 and 7: an error and the terms of its bound ---
+
+
+def _bounded(theorem: int, study: Study, mine: list[CellData], level: float) -> _Made:
+    reasons = [claims.outside(item) for item in mine]
+    conditions = [{reason.condition for reason in found} for found in reasons]
+    other = mine[0].cell.beta not in (None, 1)  # the same for all
+    inside = [item for item, found in zip(mine, conditions, strict=True) if found <= {claims.BETA}]
+    settled = [item for item, found in zip(mine, conditions, strict=True) if _settles(item, found)]
+    lines = [c for c in curves.curves(study, inside) if c.axis in AXES and curves.usable(c)]
+    above = [_above_floor(curve) for curve in lines]
+    compared = [curve for curve in above if len(curve.x) >= 3]
+    fallen = _floor_curves(study, settled)
     floors = [floor for floor in fallen if len(floor.curve.x) >= 3]
-    count = max(len(compared) + len(floors), 1)
-    findings = [
-        _finding(theorem, c, curves.against_bound(c.x, curves.values(c), b, level / count)) for c, b in compared
+    terms = _ratios(inside, settled)
+    each = level / max(len(compared) + len(floors) + len(terms), 1)
+    findings = [_finding(theorem, curve, each, other) for curve in compared]
+    findings += [_floor_finding(theorem, floor, each) for floor in floors]
+    constants = [_constant(term, rows, each) for term, rows in terms.items()]
+    if not inside and not settled:
+        kind, words = OUT, [f"Theorem {theorem}: {OUT}."]
+    elif other:
+        updates = f"updates with beta = {mine[0].cell.beta:g}, as the seed document prints them, are not its algorithm"
+        kind, words = OUT, [f"Theorem {theorem}: {OUT}: {updates}."]
+        if findings:
+            words.append(f"Held against its bound all the same: {_all_told(findings)}.")
+    else:
+        kind, said = _conclude(findings)
+        words = [f"Theorem {theorem}{said}."]
+        words += [f"{_sentence(_all_told(findings))}."] if findings else []
+    if inside or settled:
+        words += _tried(mine, inside, settled)
+        words += [_constant_words(constant, findings) for constant in constants]
+        words += _silent(inside, lines, above, fallen, floors)
+    words += _basin(mine)
+    count = sum(bool(found) for found in reasons)
+    if count:
+        words.append(f"{count} of {len(mine)} cells are out of its regime: {claims.told(reasons)}.")
+    return _Made(kind, " ".join(words), findings, constants)
+
+
+def _settles(item: CellData, conditions: set[str]) -> bool:
+    """Whether a cell's mean displacement is that of the fixed point that the algorithm has as N grows.
+
+    The paper's step goes to 0 with N, so that limit is where any small constant step settles.
+    """
+    known = item.displacement is not None and item.cell.theorem in (1, 2) and item.cell.rate is not None
+    return known and conditions <= {claims.STEP}
+
+
+def _above_floor(curve: Curve) -> Curve:
+    """The sizes whose error is not, by more than AT_FLOOR of it, the floor that no number of samples removes."""
+    keep = [i for i, item in enumerate(curve.items) if not _floor_share(item) > AT_FLOOR]
+    return curve._replace(x=curve.x[keep], items=[curve.items[i] for i in keep])
+
+
+def _floor_share(item: CellData) -> float:
+    """The floor over the mean error: measured, or its exact law; nan where neither is known."""
+    measured = _measured_floor(item)
+    floor = laws.floor(item) if measured is None else measured.value
+    mean = item.error_sq.mean() if item.ok.any() else 0.0
+    return float(floor / mean) if floor is not None and mean > 0 else np.nan
+
+
+def _finding(theorem: int, curve: Curve, level: float, other: bool) -> Finding:
+    term = np.array([claims.variance(item) for item in curve.items], float)
+    found = curves.against_bound(curve.x, curves.values(curve), term, level)
+    kind = found.kind
+    if kind == "contradicted":
+        kind = "exceeds" if other else _may_contradict(theorem, curve, level)
+    axis = curves.WORDS.get(curve.axis, curve.axis)
+    local = ", ".join(f"{exponent:+.3f}" for exponent in found.local)
+    detail = f"measured {axis}^{found.slope:.3f}, term {axis}^{found.bound:.3f}; local exponents {local}"
+    law = curves.known(curve, "law")
+    slope = np.nan if law is None else float(curves.slope_weights(curve.x) @ np.log(law))
+    numbers = (found.slope, found.bound, found.gap, found.low, found.high, _joined(detail, _kept_words(curve.items)))
+    over = f"{axis} {_span(curve.x)}"
+    return Finding(str(theorem), curve.part, axis, curve.setting, kind, *numbers, slope, over, *_kept(curve.items))
+
+
+def _may_contradict(theorem: int, curve: Curve, level: float) -> str:
+    """What an error that grows faster than the variance term says, at sizes where the theorem binds it."""
+    if theorem in (1, 2):
+        means = curves.values(curve).mean(axis=1)
+        floors = np.array([claims.log_floor(item) for item in curve.items])
+        if (floors[-2:] >= np.log(means[-2:])).all():
+            return "floor term"  # which covers the error with constant 1, whatever the other term does
+    keep = [i for i, item in enumerate(curve.items) if claims.enough_samples(item)]
+    if len(keep) == len(curve.items):
+        return "contradicted"
+    if len(keep) < 3:
+        return "few samples"
+    rest = curve._replace(x=curve.x[keep], items=[curve.items[i] for i in keep])
+    term = np.array([claims.variance(item) for item in rest.items], float)
+    again = curves.against_bound(rest.x, curves.values(rest), term, level)
+    return "contradicted" if again.kind == "contradicted" else "few samples"
+
+
+def _conclude(findings: list[Finding]) -> tuple[str, str]:
+    """The verdict's kind and the head of its sentence."""
+    kinds = {finding.kind for finding in findings}
+
+    def of(kind: str) -> str:
+        return " and ".join(dict.fromkeys(finding.axis for finding in findings if finding.kind == kind))
+
+    if not findings:
+        return "inconclusive", ": inconclusive: no axis with three sizes and means that can be trusted"
+    if "contradicted" in kinds:
+        return "contradicted", f" is contradicted in {of('contradicted')}"
+    if "few samples" in kinds:
+        return "inconclusive", f": inconclusive: it asks for more samples than were tried in {of('few samples')}"
+    if "loose" in kinds:
+        by = ", ".join(dict.fromkeys(_by(finding) for finding in _widest(findings)))
+        return "consistent, loose", f" is consistent with what was tried, loose by {by}"
+    if "inconclusive" in kinds:
+        return "inconclusive", f": inconclusive: too few runs to tell in {of('inconclusive')}"
+    if "floor term" in kinds:
+        return "consistent", " is consistent with what was tried: its floor term covers the error"
+    return "consistent, tight", " is consistent with what was tried, tight up to its constants"
+
+
+def _widest(findings: list[Finding]) -> list[Finding]:
+    """The largest gap of each axis that is loose."""
+    loose = [finding for finding in findings if finding.kind == "loose"]
+    return [
+        min((f for f in loose if f.axis == axis), key=lambda f: f.gap) for axis in dict.fromkeys(f.axis for f in loose)
     ]
-    findings += [_floor_finding(theorem, c, level / count) for c in floors]
-    constant = _constant(inside, level)
-    kind, sentence = _conclude(findings, constant)
-    words = [f"{name} {sentence}" if kind != "inconclusive" else f"{name}: {sentence}"]
-    carried = [item for item in mine if item.ok.sum() > 2 and inference.carried_by_few(item.error_sq)]
+
+
+def _by(finding: Finding) -> str:
+    if finding.axis == "exp(-C^2)":
+        return f"{_fall(finding.bound)} against {_fall(finding.measured)} in the floor"
+    return f"{finding.axis}^{-finding.gap:.2f} [{-finding.high:.2f}, {-finding.low:.2f}]"
+
+
+def _fall(rate: float) -> str:
+    return f"exp(-C^2/{1 / rate:.3g})" if rate > 0 else f"exp({-rate:.3g} C^2)"
+
+
+def _all_told(findings: list[Finding]) -> str:
+    return "; ".join(_told(findings, axis) for axis in dict.fromkeys(finding.axis for finding in findings))
+
+
+def _told(findings: list[Finding], axis: str) -> str:
+    """What was found along an axis, at its worst setting, and over which sizes."""
+    mine = [finding for finding in findings if finding.axis == axis]
+    order = ("contradicted", "exceeds", "few samples", "floor term", "loose", "inconclusive", "tight")
+    worst = min(mine, key=lambda f: (order.index(f.kind), -abs(f.gap)))
+    others = {f.kind for f in mine} - {worst.kind}
+    elsewhere = f" ({worst.setting}; elsewhere {', '.join(sorted(others))})" if others else ""
+    if axis == "exp(-C^2)":
+        law = "" if np.isnan(worst.law) else f": its law's secant is {_fall(worst.law)}"
+        return (
+            f"from {worst.over} the floor falls by {_fall(worst.measured)} end to end (a secant, no law{law}), the"
+            f" floor term by {_fall(worst.bound)}{elsewhere}"
+        )
+    faster = {
+        "few samples": f" (with fewer samples than {claims.SAMPLES.get(int(worst.theorem), '')})",
+        "floor term": " (but stays below the floor term with constant 1)",
+    }.get(worst.kind, "")
+    grows = worst.kind in ("contradicted", "exceeds", "few samples", "floor term")
+    kind = "faster than the variance term" + faster if grows else worst.kind
+    numbers = f"measured {axis}^{round(worst.measured, 3):g}, variance term {axis}^{round(worst.bound, 3):g}"
+    return f"in {axis} {kind}: {numbers}{elsewhere}"
+
+
+def _tried(mine: list[CellData], inside: list[CellData], settled: list[CellData]) -> list[str]:
+    """What the verdict rests on: cells, sizes, runs, and how many samples of those that are asked for."""
+    ids = {item.id for item in (*inside, *settled)}
+    counted = [item for item in mine if item.id in ids]
+    runs = _span([len(item.ok) for item in counted])
+    words = [f"Tried: {_cells(len(counted))} of {runs} runs, {_ranges(counted)}."]
+    part = sorted(
+        {item.cell.start for item in inside if item.cell.theorem == 1 and item.cell.start != "seeding"}, key=str
+    )
+    if part:
+        count = sum(item.cell.start != "seeding" for item in inside)
+        words.append(f"In {_cells(count)} the start is within C sigma/20, as Theorem 3 promises of Algorithm 2.")
+    elsewhere = [item for item in settled if item.id not in {i.id for i in inside}]
+    if elsewhere:
+        words.append(
+            f"In {_cells(len(elsewhere))} the step is not the paper's: only their floors count, since fixed points are"
+            " where the paper's step, which falls with N, leads to."
+        )
+    asked = claims.SAMPLES.get(int(mine[0].cell.theorem))
+    if inside and asked:
+        count = sum(claims.enough_samples(item) for item in inside)
+        words.append(f"N >= {asked} with constant 1 (its own is hidden) holds in {count} of {_cells(len(inside))}.")
+    return words
+
+
+def _silent(
+    inside: list[CellData],
+    lines: list[Curve],
+    above: list[Curve],
+    fallen: list["FloorCurve"],
+    floors: list["FloorCurve"],
+) -> list[str]:
+    """What was left out, and why."""
+    words = []
+    hidden = sum(len(a.items) - len(b.items) for a, b in zip(lines, above, strict=True))
+    if hidden:
+        words.append(f"In {_cells(hidden)} more than {AT_FLOOR:.0%} of the error is its floor: no exponents there.")
+    carried = [i for i in inside if i.ok.sum() >= analysis.FEW and inference.carried_by_few(i.error_sq)]
     if carried:
         words.append(
-            f"In {len(carried)} of {len(mine)} cells the mean is carried by a few runs with lost centres:"
+            f"In {len(carried)} of {_cells(len(inside))} the mean is carried by a few runs with lost centres:"
             " no exponent was fitted there."
         )
+    few = sum(item.ok.sum() < analysis.FEW for item in inside)
+    if few:
+        words.append(f"In {_cells(few)} fewer than {analysis.FEW} runs are good: no exponent was fitted there.")
+    exact = [i for i in inside if i.ok.sum() >= analysis.FEW and not i.error_sq.any()]
+    if exact:
+        words.append(f"In {_cells(len(exact))} every error is exactly 0, which has no exponent.")
     if len(floors) < len(fallen):
         words.append(
             f"{len(fallen) - len(floors)} of {len(fallen)} floors stand above their noise at fewer than three C."
         )
-    words += _basin(mine)
-    if outside:
-        words.append(f"{len(outside)} of {len(mine)} cells are out of its regime ({outside[0]}).")
-    return Verdict(**made, verdict=kind, sentence=" ".join(words), findings=findings, constant=constant)
+    kept = _kept_words(inside)
+    return [*words, f"Means are over good runs: {kept}."] if kept else words
+
+
+def _kept(items: list[CellData]) -> tuple[int, float]:
+    """Runs that are good in every cell, and the least share of a cell's runs that is."""
+    common = min(len(item.ok) for item in items)
+    good = np.logical_and.reduce([item.ok[:common] for item in items])
+    return int(good.sum()), float(min(item.ok.mean() for item in items))
+
+
+def _kept_words(items: list[CellData]) -> str:
+    """Where means leave runs out; nothing where they do not."""
+    worst = min(items, key=lambda item: item.ok.mean(), default=None)
+    if worst is None or worst.ok.all():
+        return ""
+    return f"{worst.ok.sum()} of {len(worst.ok)} runs are good in the worst cell ({_where(worst)})"
+
+
+def _joined(*parts: str) -> str:
+    return "; ".join(part for part in parts if part)
+
+
+def _where(item: CellData) -> str:
+    cell = item.cell
+    return f"{cell.part}, k={cell.k} d={cell.d} C={cell.separation:.3g} N={cell.n}"
+
+
+def _cells(count: int) -> str:
+    return f"{count} cell{'' if count == 1 else 's'}"
+
+
+def _span(values: Iterable[float]) -> str:
+    """Its ends: 2 to 16, or 12 alone."""
+    ends = min(values), max(values)
+    return " to ".join(f"{value:.7g}" for value in dict.fromkeys(ends))
+
+
+def _ranges(items: list[CellData]) -> str:
+    """The sizes of these cells."""
+    sizes: dict[str, list[float]] = {
+        "N": [i.cell.n for i in items],
+        "k": [i.cell.k for i in items],
+        "d": [i.cell.d for i in items],
+    }
+    sizes |= {"C": [round(i.cell.separation, 3) for i in items], "sigma": [i.cell.sigma for i in items]}
+    if all(item.cell.algorithm == "seeding" for item in items):
+        del sizes["N"]
+    return ", ".join(f"{name} {_span(values)}" for name, values in sizes.items())
+
+
+def _sentence(words: str) -> str:
+    return words[:1].upper() + words[1:]
+
+
+class _Ratio(NamedTuple):
+    """A measured error or floor, and what takes it to its ratio to a term (infinite where the term underflows)."""
+
+    measured: inference.Mean
+    factor: float
+    item: CellData
+
+
+def _ratios(inside: list[CellData], settled: list[CellData]) -> dict[str, list[_Ratio]]:
+    """Error / variance term of cells above their floors, floor / floor term of the others."""
+    found: dict[str, list[_Ratio]] = {}
+
+    def floor(item: CellData, measured: inference.Mean) -> None:
+        with np.errstate(over="ignore"):
+            factor = float(np.exp(-claims.log_floor(item)))
+        found.setdefault("floor", []).append(_Ratio(measured, factor, item))
+
+    for item in inside:
+        if item.ok.sum() < analysis.FEW or inference.carried_by_few(item.error_sq):
+            continue
+        share, variance, error = _floor_share(item), claims.variance(item), inference.mean(item.error_sq)
+        if variance and not share > AT_FLOOR:
+            found.setdefault("variance", []).append(_Ratio(error, 1 / variance, item))
+        elif share > 0.5 and _measured_floor(item) is None:
+            floor(item, error)
+    for item in settled:
+        measured = _measured_floor(item)
+        if measured is not None:
+            floor(item, measured)
+    return found
+
+
+def _constant(term: str, rows: list[_Ratio], level: float) -> Constant:
+    """The largest ratio, each with an interval at level / cells: the least constant over the cells tried."""
+    ends = []
+    for (value, error, runs), factor, item in rows:
+        reach = float(stats.t.ppf(1 - level / (2 * len(rows)), runs - 1)) * error
+        ends.append((value * factor, (value - reach) * factor, (value + reach) * factor, _where(item)))
+    worst = max(ends)
+    return Constant(
+        term, worst[0], max(low for _, low, _, _ in ends), max(h for _, _, h, _ in ends), worst[3], len(rows)
+    )
+
+
+def _constant_words(constant: Constant, findings: list[Finding]) -> str:
+    value = f"{constant.value:.3g} [{constant.low:.3g}, {constant.high:.3g}] ({constant.where})"
+    grows = ("contradicted", "exceeds", "few samples", "floor term")
+    axes = [f.axis for f in findings if f.kind in grows and (f.axis == "exp(-C^2)") == (constant.term == "floor")]
+    what = "floor" if constant.term == "floor" else "error"
+    if axes:
+        where = " and ".join(dict.fromkeys(axes)).replace("exp(-C^2)", "C")
+        return (
+            f"No constant of the {constant.term} term would do: {what} / term grows with {where}, and reaches {value}"
+            f" in the {_cells(constant.cells)} tried."
+        )
+    return f"The least constant of the {constant.term} term is {value}, over {_cells(constant.cells)}."
 
 
 def _basin(items: list[CellData]) -> list[str]:
@@ -163,88 +485,6 @@ def _basin(items: list[CellData]) -> list[str]:
     return words
 
 
-def _finding(theorem, curve: Curve, found: Comparison) -> Finding:
-    axis = curves.WORDS.get(curve.axis, curve.axis)
-    local = ", ".join(f"{exponent:+.3f}" for exponent in found.local)
-    detail = f"measured {axis}^{found.slope:.3f}, bound {axis}^{found.bound:.3f}; local exponents {local}"
-    numbers = (found.slope, found.bound, found.gap, found.low, found.high)
-    return Finding(str(theorem), curve.part, axis, curve.setting, found.kind, *numbers, detail)
-
-
-def _conclude(findings: list[Finding], constant: Constant | None) -> tuple[str, str]:
-    """The verdict's kind and its sentence, from what was found along each axis."""
-    if not findings:
-        return "inconclusive", "inconclusive: no axis with three sizes and a mean that can be trusted."
-    kinds = {finding.kind for finding in findings}
-    told = "; ".join(_told(findings, axis) for axis in dict.fromkeys(finding.axis for finding in findings))
-    factor = "" if constant is None else f" {_constant_words(constant)}"
-    if "contradicted" in kinds:
-        return "contradicted", f"is contradicted: {told}.{factor}"
-    if "loose" in kinds:
-        by = ", ".join(dict.fromkeys(_by(f) for f in _widest(findings)))
-        return "holds, loose", f"holds, loose by {by}: {told}.{factor}"
-    if "inconclusive" in kinds:
-        return "inconclusive", f"inconclusive with so few runs: {told}.{factor}"
-    return "holds and tight", f"holds and is tight up to its constant: {told}.{factor}"
-
-
-def _widest(findings: list[Finding]) -> list[Finding]:
-    """The largest gap of each axis that is loose."""
-    loose = [finding for finding in findings if finding.kind == "loose"]
-    return [
-        min((f for f in loose if f.axis == axis), key=lambda f: f.gap) for axis in dict.fromkeys(f.axis for f in loose)
-    ]
-
-
-def _by(finding: Finding) -> str:
-    if finding.axis == "exp(-C^2)":
-        return f"exp(-C^2/{1 / finding.bound:.3g}) against exp(-C^2/{1 / finding.measured:.3g}) in the floor"
-    return f"{finding.axis}^{-finding.gap:.2f} [{-finding.high:.2f}, {-finding.low:.2f}]"
-
-
-def _told(findings: list[Finding], axis: str) -> str:
-    """What was found along an axis, over its settings."""
-    mine = [finding for finding in findings if finding.axis == axis]
-    order = ("contradicted", "loose", "inconclusive", "tight")
-    worst = min(mine, key=lambda f: (order.index(f.kind), -abs(f.gap)))
-    if axis == "exp(-C^2)":
-        return (
-            f"the floor falls as exp(-C^2/{1 / worst.measured:.3g}), the bound's as exp(-C^2/{1 / worst.bound:.3g})"
-            " (8, slowed by its factor C^2 + k)"
-        )
-    said = (
-        f"in {axis} {worst.kind}: measured {axis}^{round(worst.measured, 3):g}, bound {axis}^{round(worst.bound, 3):g}"
-    )
-    others = {f.kind for f in mine} - {worst.kind}
-    return said + (f" (elsewhere {', '.join(sorted(others))})" if others else "")
-
-
-def _constant_words(constant: Constant) -> str:
-    least = f"the least constant that would do is {constant.value:.3g} [{constant.low:.3g}, {constant.high:.3g}]."
-    if constant.low > 1:
-        return f"Unit constants would be too small: {least}"
-    if constant.high < 1:
-        return f"With unit constants the bound is {1 / constant.high:.3g} times the error or more; {least}"
-    return f"Unit constants are about right: {least}"
-
-
-def _constant(items: list[CellData], level: float) -> Constant | None:
-    """max over cells of measured / bound, each with an interval at level / cells."""
-    rows = []
-    for item in items:
-        bound = laws.bound(item, int(item.samples[-1]))
-        if bound is None or item.ok.sum() < 3:
-            continue
-        found = inference.mean(item.error_sq)
-        quantile = float(stats.t.ppf(1 - level / (2 * len(items)), found.runs - 1))
-        value, reach = found.value / bound, quantile * found.standard_error / bound
-        rows.append((value, value - reach, value + reach, item.id))
-    if not rows:
-        return None
-    worst = max(rows)
-    return Constant(worst[0], max(row[1] for row in rows), max(row[2] for row in rows), worst[3])
-
-
 # --- floors ---
 
 
@@ -265,20 +505,23 @@ def _floor_curves(study: Study, items: list[CellData]) -> list[FloorCurve]:
             continue
         parted: dict[bool, list[CellData]] = {True: [], False: []}
         for item in curve.items:
-            parted[_seen(item)].append(item)
+            parted[_measured_floor(item) is not None].append(item)
         x = np.array([item.cell.separation for item in parted[True]])
         unseen = [item.cell.separation for item in parted[False]]
         found.append(FloorCurve(curve._replace(x=x, items=parted[True]), unseen))
     return found
 
 
-def _seen(item: CellData) -> bool:
-    """Whether a floor is 4 standard errors above 0, with two runs or more in each group of the jackknife."""
+def _measured_floor(item: CellData) -> inference.Mean | None:
+    """The squared mean displacement; None unless it is 4 standard errors above 0.
+
+    With two runs or more in each group of the jackknife.
+    """
     vectors = analysis.floor_vectors(item)
     if vectors is None or len(vectors) < 2 * GROUPS:
-        return False
+        return None
     found = inference.squared_length(vectors)
-    return found.value > 4 * found.standard_error
+    return found if found.value > 4 * found.standard_error else None
 
 
 def floor_logs(items: list[CellData]) -> tuple[np.ndarray, np.ndarray]:
@@ -305,20 +548,13 @@ def floor_logs(items: list[CellData]) -> tuple[np.ndarray, np.ndarray]:
     return whole, centred.T @ centred * (GROUPS - 1) / GROUPS
 
 
-def floor_bound(item: CellData) -> float:
-    """k^3 exp(-C^2/8) (C^2 + k) sigma^2, the floor in Theorem 1's bound with unit constants."""
-    cell = item.cell
-    c, sigma = cell.separation, max(cell.scales)
-    return cell.k**3 * float(np.exp(-(c**2) / 8)) * (c**2 + cell.k) * sigma**2
-
-
-def _floor_finding(theorem, floor: FloorCurve, level: float) -> Finding:
+def _floor_finding(theorem: int | str, floor: FloorCurve, level: float) -> Finding:
     """-d log floor / d C^2 between neighbours and end to end, against the bound's: 1/D of exp(-C^2/D)."""
     curve, unseen = floor
     logs, covariance = floor_logs(curve.items)
     u = curve.x**2
     steps = np.diff(u)
-    bounds = np.log([floor_bound(item) for item in curve.items])
+    bounds = np.array([claims.log_floor(item) for item in curve.items])
     ends = np.zeros((1, len(u)))
     ends[0, [0, -1]] = np.array([1.0, -1.0]) / (u[-1] - u[0])
     neighbours = (np.eye(len(u))[:-1] - np.eye(len(u))[1:]) / steps[:, None]
@@ -338,14 +574,17 @@ def _floor_finding(theorem, floor: FloorCurve, level: float) -> Finding:
     else:
         kind = "inconclusive"
     exact = [laws.floor(item) for item in curve.items]
-    law = ""
-    if all(value is not None for value in exact):
-        law = f", exact law {_divisors(np.log(np.array(exact, float)), u)}"
+    law, secant = "", np.nan
+    if all(value is not None and value > 0 for value in exact):
+        exact_logs = np.log(np.array(exact, float))
+        law, secant = f", exact law {_divisors(exact_logs, u)}", float((contrast @ exact_logs)[0])
     detail = f"D of exp(-C^2/D) between neighbours: measured {_divisors(logs, u)}{law}, bound {_divisors(bounds, u)}"
     if unseen:
         detail += f"; without C = {', '.join(f'{c:g}' for c in unseen)}, where the floor is not above its noise"
     numbers = (float(falls[0]), float(bound_falls[0]), float(gaps[0]), float(low[0]), float(high[0]))
-    return Finding(str(theorem), curve.part, "exp(-C^2)", curve.setting, kind, *numbers, detail)
+    detail = _joined(detail, _kept_words(curve.items))
+    over, kept = f"C = {_span(curve.x)}", _kept(curve.items)
+    return Finding(str(theorem), curve.part, "exp(-C^2)", curve.setting, kind, *numbers, detail, secant, over, *kept)
 
 
 class FloorFit(NamedTuple):
@@ -371,11 +610,9 @@ def floor_fits(study: Study, data: list[CellData]) -> list[FloorFit]:
         if len(curve.x) < 3:
             continue
         finding = _floor_finding("", floor, 0.05 * len(curve.x))  # level / (1 + neighbours) of it: 5 % for the whole
-        exact = np.array([laws.floor(item) for item in curve.items], float)  # None becomes nan
-        law = -float(np.log(exact[-1] / exact[0]) / (curve.x[-1] ** 2 - curve.x[0] ** 2))
-        runs = min(len(item.ok) for item in curve.items)
-        ends = (finding.measured, finding.bound - finding.high, finding.bound - finding.low)
-        found.append(FloorFit(curve.part, curve.setting, *ends, law, finding.bound, finding.detail, len(curve.x), runs))
+        ends = (finding.measured, finding.bound - finding.high, finding.bound - finding.low, finding.law)
+        sizes = (len(curve.x), finding.runs)
+        found.append(FloorFit(curve.part, curve.setting, *ends, finding.bound, finding.detail, *sizes))
     return found
 
 
@@ -386,74 +623,116 @@ def _divisors(logs: np.ndarray, u: np.ndarray) -> str:
 # --- Theorem 3 ---
 
 
-def _third(mine: list[CellData], inside: list[CellData], level: float, look: int) -> Verdict:
-    """Success of the seeding: its (1 - 1/k)-quantile against C sigma/20, for the best sizes of each (k, C)."""
-    made: dict[str, Any] = {"theorem": "3", "statement": STATEMENTS[3], "level": level, "look": look}
+def _third(mine: list[CellData], level: float) -> _Made:
+    """Success of the seeding, for the best sizes of each (k, C).
+
+    The constants in C, B and k0 and the polynomial in 1 - 1/poly(k) are hidden: failures at sizes tried never
+    contradict, and success is a share with its interval, held against SUCCESS or 1 - 1/k, whichever asks for more.
+    """
+    reasons = [claims.outside(item) for item in mine]
+    inside = [item for item, found in zip(mine, reasons, strict=True) if not found]
     if not inside:
-        why = laws.in_regime(mine[0])
-        return Verdict(**made, verdict=OUT, sentence=f"Theorem 3: {OUT}: {why}.", findings=[], constant=None)
+        sentence = f"Theorem 3: {OUT}: {claims.told(reasons)}."
+        return _Made(OUT, sentence, [], [])
     findings = [_success(item, level / len(inside)) for item in inside]
     paired = list(zip(inside, findings, strict=True))
-    best = {
-        k: _threshold(k, [pair for pair in paired if pair[0].cell.k == k]) for k in sorted({i.cell.k for i in inside})
-    }
+    best = {k: _threshold([pair for pair in paired if pair[0].cell.k == k]) for k in sorted({i.cell.k for i in inside})}
     held = {k: found for k, found in best.items() if found is not None}
-    failed = sum(finding.kind == "contradicted" for finding in findings)
-    tail = f" In {failed} of {len(findings)} cells it fails: C, B or k0 are too small there." if failed else ""
-    if len(inside) < len(mine):
-        tail += f" {len(mine) - len(inside)} of {len(mine)} cells are out of its regime (C below (k ln k)^(1/4))."
     if len(held) == len(best):
-        slack = 1 / max(found.ratio for found in held.values())
-        kind = "holds, loose" if slack > 1.25 else "holds and tight"
-        by = (
-            f"loose by {slack:.3g} times at the largest C"
-            if kind == "holds, loose"
-            else "and is tight at the largest C"
-        )
-        froms = ", ".join(f"C = {found.separation:.3g} (k = {k}; {found.sizes})" for k, found in held.items())
-        factors = [found.separation / max(float(theory.theorem1_separation(k)), 1e-9) for k, found in held.items()]
-        scale = f"{min(factors):.3g} to {max(factors):.3g} times (k ln k)^(1/4)"
-        sentence = f"Theorem 3 holds, {by}, with the best sizes tried from {froms} on: {scale}.{tail}"
-    elif held:
+        slack = 1 / max(max(found.ratio for found in held.values()), 1e-30)
+        kind = "consistent, loose" if slack > 1.25 else "consistent, tight"
+        by = f"loose by {slack:.3g} times at the largest C" if slack > 1.25 else "tight at the largest C"
+        words = [f"Theorem 3 is consistent with what was tried, {by}."]
+    else:
         kind = "inconclusive"
         missing = ", ".join(f"k = {k}" for k in best if k not in held)
-        seen = ", ".join(map(str, held))
-        sentence = f"Theorem 3: inconclusive: it holds for k = {seen}, with no size tried for {missing}.{tail}"
-    elif all(finding.kind == "contradicted" for finding in findings):
-        kind, sentence = (
-            "contradicted",
-            f"Theorem 3 is contradicted at every size tried (its constants are hidden).{tail}",
+        words = [f"Theorem 3: inconclusive: no sizes tried put enough starts within C sigma/20 for {missing}."]
+    words.append(f"Tried: {_cells(len(inside))} of {_span([len(i.ok) for i in inside])} runs, {_seedings(inside)}.")
+    for k, found in held.items():
+        words.append(
+            f"At k = {k}, {_target(k):.3g} of the starts or more are within from C = {found.separation:.3g} on"
+            f" ({found.separation / max(float(theory.theorem1_separation(k)), 1e-9):.3g} times (k ln k)^(1/4);"
+            f" {found.sizes}); the least share is {found.share}."
         )
-    else:
-        kind, sentence = "inconclusive", f"Theorem 3: inconclusive with so few runs.{tail}"
-    return Verdict(**made, verdict=kind, sentence=sentence, findings=findings, constant=None)
+    for k in best:
+        if k not in held:
+            words.append(f"At k = {k} the largest share is {_largest(paired, k)}.")
+    words.append(
+        f"1 - 1/poly(k) hides a polynomial: 1 - 1/k would ask for {1 - 1 / min(best):.3g} at k = {min(best)}, and"
+        f" {SUCCESS:g} is asked for here where that is more."
+    )
+    failed = sum(finding.kind == "fails" for finding in findings)
+    if failed:
+        words.append(f"In {failed} of {_cells(len(findings))} fewer are within: C, B or k0 are too small there.")
+    count = sum(claims.enough_samples(item) for item in inside)
+    words.append(
+        f"N0 >= {claims.SAMPLES[3]} with constant 1 (its own is hidden) holds in {count} of {_cells(len(inside))}."
+    )
+    out = sum(bool(found) for found in reasons)
+    if out:
+        words.append(f"{out} of {len(mine)} cells are out of its regime: {claims.told(reasons)}.")
+    return _Made(kind, " ".join(words), findings, [])
+
+
+def _target(k: int) -> float:
+    return max(SUCCESS, 1 - 1 / k)
+
+
+def _seedings(items: list[CellData]) -> str:
+    """The sizes of these seedings."""
+    sizes = [item.cell.seeding for item in items]
+    spans = {"B": "block", "k0": "graph_points", "N0": "n"}
+    return ", ".join(
+        [_ranges(items), *(f"{name} {_span([getattr(s, field) for s in sizes])}" for name, field in spans.items())]
+    )
+
+
+def _largest(paired: list[tuple[CellData, Finding]], k: int) -> str:
+    """The largest share of starts within C sigma/20 that some sizes gave."""
+    return max((_within(item) for item, _ in paired if item.cell.k == k), key=lambda share: share[0])[1]
+
+
+def _within(item: CellData) -> tuple[float, str]:
+    """The share of a cell's starts within C sigma/20, and the words for it, with its own 95 % interval."""
+    limit = float(theory.theorem3_bound(separation=item.cell.separation, sigma=max(item.cell.scales)))
+    hits = item.values["error_max"][:, -1] <= limit  # of a failed seeding it may be no number: not within
+    share = analysis.proportion(hits)
+    where = f"C = {item.cell.separation:.3g}, {_sizes(item)}"
+    words = f"{share.value:.3g} [{share.low:.3g}, {share.high:.3g}] ({int(hits.sum())} of {len(hits)}; {where})"
+    return share.value, words
+
+
+def _sizes(item: CellData) -> str:
+    sizes = item.cell.seeding
+    assert sizes is not None
+    return f"B = {sizes.block}, k0 = {sizes.graph_points}, N0 = {sizes.n}"
 
 
 class Threshold(NamedTuple):
-    """From which separation on the seeding succeeds, with which sizes, and its quantile there at the largest one."""
+    """From which separation on the seeding succeeds, with which sizes, its least share there, and how far within."""
 
     separation: float
     sizes: str
     ratio: float
+    share: str
 
 
-def _threshold(k: int, paired: list[tuple[CellData, Finding]]) -> Threshold | None:
+def _threshold(paired: list[tuple[CellData, Finding]]) -> Threshold | None:
     """The least C from which on every larger C tried succeeds, for the best of the sizes; None if there is none."""
-    groups: dict[str, list[tuple[CellData, Finding]]] = {}
+    groups: dict[tuple, list[tuple[CellData, Finding]]] = {}
     for item, finding in paired:
-        sizes = item.cell.seeding
-        assert sizes is not None
-        groups.setdefault(f"B = {sizes.block}, k0 = {sizes.graph_points}", []).append((item, finding))
+        groups.setdefault((item.cell.d, item.cell.seeding), []).append((item, finding))
     found = []
-    for sizes_text, mine in groups.items():
-        least = None
-        for item, finding in sorted(mine, key=lambda pair: -pair[0].cell.separation):
+    for mine in groups.values():
+        mine = sorted(mine, key=lambda pair: -pair[0].cell.separation)
+        within = []
+        for item, finding in mine:
             if finding.kind not in ("loose", "tight"):
                 break
-            least = item.cell.separation
-        if least is not None:
-            largest = max(mine, key=lambda pair: pair[0].cell.separation)
-            found.append(Threshold(least, sizes_text, largest[1].measured))
+            within.append(item)
+        if within:
+            least = min((_within(item) for item in within), key=lambda share: share[0])[1]
+            found.append(Threshold(within[-1].cell.separation, _sizes(within[-1]), mine[0][1].measured, least))
     return min(found, key=lambda t: (t.separation, t.ratio)) if found else None
 
 
@@ -463,7 +742,7 @@ def _success(item: CellData, level: float) -> Finding:
     limit = float(theory.theorem3_bound(separation=cell.separation, sigma=max(cell.scales)))
     largest = item.values["error_max"][:, -1].astype(float)
     largest = np.where(np.isfinite(largest), largest, np.inf)
-    target = 1 - 1 / max(cell.k, 2)
+    target = _target(cell.k)
     hits = int((largest <= limit).sum())
     share = inference.proportion(hits, len(largest), 1 - level)
     finite = np.minimum(largest, 1e30)
@@ -472,7 +751,7 @@ def _success(item: CellData, level: float) -> Finding:
     if share.low > target:
         kind = "loose" if high < 0.8 else "tight"
     elif share.high < target:
-        kind = "contradicted"
+        kind = "fails"
     else:
         kind = "inconclusive"
     sizes = cell.seeding
@@ -482,7 +761,9 @@ def _success(item: CellData, level: float) -> Finding:
         f" C sigma/20 [{share.low:.4f}, {share.high:.4f}], wanted {target:.3g}"
     )
     setting = f"k={cell.k} d={cell.d} C={cell.separation:.3g}"
-    return Finding("3", cell.part, "success", setting, kind, value, 1.0, value - 1, low, high, detail)
+    numbers = (value, 1.0, value - 1, low, high, detail)
+    kept = (int(item.ok.sum()), float(item.ok.mean()))
+    return Finding("3", cell.part, "success", setting, kind, *numbers, np.nan, f"{target:.3g} of starts", *kept)
 
 
 # --- laws ---
