@@ -147,11 +147,18 @@ class Paired(NamedTuple):
     ratio: float
     ratio_se: float
     correlation: float
+    labelled: (
+        float | None
+    )  # the ratio if every label were known: what step sizes and samples for each centre make of it
 
 
 def per_centre(item: CellData) -> np.ndarray:
     """Squared error of one centre in every run at the last checkpoint: EM has one estimate, the others k."""
-    return item.values["error_sq"][:, -1].astype(float) / (1 if item.cell.algorithm == "em" else item.cell.k)
+    return item.values["error_sq"][:, -1].astype(float) / _centres(item)
+
+
+def _centres(item: CellData) -> int:
+    return 1 if item.cell.algorithm == "em" else item.cell.k
 
 
 def name_of(cell: Cell) -> str:
@@ -182,8 +189,21 @@ def paired(data: list[CellData]) -> list[Paired]:
             if name_of(other.cell) == name_of(first.cell) or good.sum() < 3:
                 continue
             a, b = a[both][good], b[both][good]
-            gap, ratio = inference.paired_difference(b, a), inference.ratio(b, a)
+            gap = inference.paired_difference(b, a)
+            ratio = inference.ratio(b, a) if a.any() else (math.nan,) * 3  # to errors that are all exactly 0
             cell = other.cell
             setting = f"k={cell.k} d={cell.d} C={cell.separation:g} sigma={cell.sigma:g}"
-            found.append(Paired(setting, name_of(first.cell), name_of(cell), cell.n, *gap[:2], *ratio))
+            names = (setting, name_of(first.cell), name_of(cell), cell.n)
+            found.append(Paired(*names, *gap[:2], *ratio, _labelled_ratio(first, other)))
     return found
+
+
+def _labelled_ratio(first: CellData, second: CellData) -> float | None:
+    """Of one centre's errors with every label known, the second's over the first's; None where it has no law."""
+    known = [
+        None
+        if item.twin is None
+        else float(item.twin["twin_mean_sq"][item.ok, -1].astype(float).mean()) / _centres(item)
+        for item in (first, second)
+    ]
+    return known[1] / known[0] if known[0] and known[1] else None

@@ -160,13 +160,11 @@ def fit(curve: Curve) -> Fit | None:
         return None
     errors = values(curve)
     found = inference.fit(curve.x, errors)
-    slope, error = _pooled(curve.x, errors)
-    quantile = float(stats.t.ppf(0.975, errors.shape[1] - 1))
     law, bound = known(curve, "law"), known(curve, "bound")
     weights = slope_weights(curve.x)
     law_slope = float(weights @ np.log(law)) if law is not None else np.nan
     bound_slope = float(weights @ np.log(bound)) if bound is not None else np.nan
-    low, high = slope - quantile * error, slope + quantile * error
+    slope, low, high = _contrast(errors, weights, 0.05)
     said = "no law" if law is None else "agrees with the law" if low <= law_slope <= high else "off the law"
     return Fit(
         part=curve.part,
@@ -191,42 +189,41 @@ def fit(curve: Curve) -> Fit | None:
     )
 
 
-def _pooled(x: np.ndarray, errors: np.ndarray) -> tuple[float, float]:
-    """The least-squares slope of log means on log x, and its standard error from the runs."""
-    means = errors.mean(axis=1)
-    weights = slope_weights(x)
-    influence = weights @ (errors / means[:, None])
-    return float(weights @ np.log(means)), float(influence.std(ddof=1) / np.sqrt(errors.shape[1]))
-
-
 def against_bound(x: np.ndarray, errors: np.ndarray, bound: np.ndarray, level: float) -> Comparison:
     """Does the measured error (sizes, runs) grow faster along x than the bound's shape, slower, or as fast?
 
     Gaps between measured and bound exponents, end to end and between each two neighbours, get simultaneous intervals
-    (Bonferroni over all of them, Student's t). Contradicted: the end-to-end gap, or that of the two largest sizes, is
-    above MARGIN. Loose: the end-to-end gap is below -MARGIN. Tight: it is within the margin. Else inconclusive.
+    (`inference.contrast_interval`, Bonferroni over all of them). Contradicted: the end-to-end gap, or that of the two
+    largest sizes, is above MARGIN. Loose: the end-to-end gap is below -MARGIN. Tight: it is within the margin. Else
+    inconclusive, as where the runs cannot tell.
     """
-    local = inference.local_exponents(x, errors)
     order = np.argsort(x)
-    steps = np.diff(np.log(x[order]))
-    local_bound = np.diff(np.log(bound[order])) / steps
-    slope, error = _pooled(x, errors)
-    bound_slope = float(slope_weights(x) @ np.log(bound))
-    count = len(steps) + (len(steps) > 1)
-    quantile = float(stats.t.ppf(1 - level / (2 * count), errors.shape[1] - 1))
-    gap, reach = slope - bound_slope, quantile * error
-    gaps, reaches = local.exponent - local_bound, quantile * local.standard_error
-    if gap - reach > MARGIN or gaps[-1] - reaches[-1] > MARGIN:
+    x, errors, bound = x[order], errors[order], bound[order]
+    steps = np.diff(np.log(x))
+    neighbours = (np.eye(len(x))[1:] - np.eye(len(x))[:-1]) / steps[:, None]
+    contrasts = np.concatenate([slope_weights(x)[None], neighbours])
+    shapes = contrasts @ np.log(bound)
+    found = [_contrast(errors, contrast, level / len(contrasts)) for contrast in contrasts]
+    low, high = (np.array([getattr(f, end) for f in found]) - shapes for end in ("low", "high"))
+    if low[0] > MARGIN or low[-1] > MARGIN:
         kind = "contradicted"
-    elif gap + reach < -MARGIN:
+    elif high[0] < -MARGIN:
         kind = "loose"
-    elif gap - reach >= -MARGIN and gap + reach <= MARGIN:
+    elif low[0] >= -MARGIN and high[0] <= MARGIN:
         kind = "tight"
     else:
         kind = "inconclusive"
-    return Comparison(
-        kind, slope, bound_slope, gap, gap - reach, gap + reach, local.exponent, gaps - reaches, gaps + reaches
-    )
+    local = np.array([f.value for f in found[1:]])
+    slope, gap = found[0].value, found[0].value - float(shapes[0])
+    return Comparison(kind, slope, float(shapes[0]), gap, float(low[0]), float(high[0]), local, low[1:], high[1:])
+
+
+def _contrast(errors: np.ndarray, contrast: np.ndarray, level: float) -> inference.Interval:
+    """A contrast of log means with its interval, the whole line where the runs cannot tell."""
+    found = inference.contrast_interval(errors, contrast, 1 - level)
+    if found is not None:
+        return found
+    return inference.Interval(float(contrast @ np.log(errors.mean(axis=1))), -np.inf, np.inf)
 
 
 class LawCheck(NamedTuple):

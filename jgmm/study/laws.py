@@ -240,21 +240,20 @@ def floor_accuracy(item: CellData) -> float:
     return 2 * left * exact + 2 * math.sqrt(exact * cell.k) * shift
 
 
-def bound(item: CellData, samples: int, *, bias: float = 1.0) -> float | None:
+def bound(item: CellData, samples: int) -> float | None:
     """The theorem that the cell is held against, at the end of a run, with unit constants; None elsewhere.
 
-    bias: the constant of max|mu|^2/N^a. Exponents are compared without that term (0): its a is hidden, and where means
-    are far out it may exceed the others by far, within which the error must be in the end.
+    For tables and figures: every constant is hidden, so the sum of the terms decides nothing (`claims`).
     """
     cell = item.cell
     if cell.theorem not in (1, 2, 7) or samples != cell.n:
         return None
     sigma, mean_norm = max(cell.scales), float(np.sqrt((item.largest_mean.astype(float) ** 2).mean()))
     if cell.theorem == 7:
-        return float(theory.theorem7_bound(n=cell.n, d=cell.d, sigma=sigma, mean_norm=mean_norm, bias_constant=bias))
+        return float(theory.theorem7_bound(n=cell.n, d=cell.d, sigma=sigma, mean_norm=mean_norm))
     separation = min(float(item.realised_separation.min()), 1e6)  # infinite for one component
     known = {"n": cell.n, "k": cell.k, "d": cell.d, "sigma": sigma, "mean_norm": mean_norm}
-    return float(theory.theorem1_bound(**known, separation=separation, bias_constant=bias))
+    return float(theory.theorem1_bound(**known, separation=separation))
 
 
 def oracle(item: CellData, samples: int) -> float | None:

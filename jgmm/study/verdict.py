@@ -399,47 +399,51 @@ def _sentence(words: str) -> str:
 
 
 class _Ratio(NamedTuple):
-    """A measured error or floor, and what takes it to its ratio to a term (infinite where the term underflows)."""
+    """A measured error or floor (of runs, or displacements of runs) and ln of the term that it is held against."""
 
-    measured: inference.Mean
-    factor: float
+    values: np.ndarray
+    log_term: float
     item: CellData
 
 
 def _ratios(inside: list[CellData], settled: list[CellData]) -> dict[str, list[_Ratio]]:
-    """Error / variance term of cells above their floors, floor / floor term of the others."""
+    """Errors and variance terms of cells above their floors, floors and floor terms of the others."""
     found: dict[str, list[_Ratio]] = {}
-
-    def floor(item: CellData, measured: inference.Mean) -> None:
-        with np.errstate(over="ignore"):
-            factor = float(np.exp(-claims.log_floor(item)))
-        found.setdefault("floor", []).append(_Ratio(measured, factor, item))
-
     for item in inside:
-        if item.ok.sum() < analysis.FEW or inference.carried_by_few(item.error_sq):
+        if item.ok.sum() < analysis.FEW or inference.mean_interval(item.error_sq) is None:
             continue
-        share, variance, error = _floor_share(item), claims.variance(item), inference.mean(item.error_sq)
+        share, variance = _floor_share(item), claims.variance(item)
         if variance and not share > AT_FLOOR:
-            found.setdefault("variance", []).append(_Ratio(error, 1 / variance, item))
+            found.setdefault("variance", []).append(_Ratio(item.error_sq, float(np.log(variance)), item))
         elif share > 0.5 and _measured_floor(item) is None:
-            floor(item, error)
+            found.setdefault("floor", []).append(_Ratio(item.error_sq, claims.log_floor(item), item))
     for item in settled:
-        measured = _measured_floor(item)
-        if measured is not None:
-            floor(item, measured)
+        vectors = analysis.floor_vectors(item)
+        if vectors is not None and _measured_floor(item) is not None:
+            found.setdefault("floor", []).append(_Ratio(vectors, claims.log_floor(item), item))
     return found
 
 
 def _constant(term: str, rows: list[_Ratio], level: float) -> Constant:
     """The largest ratio, each with an interval at level / cells: the least constant over the cells tried."""
     ends = []
-    for (value, error, runs), factor, item in rows:
-        reach = float(stats.t.ppf(1 - level / (2 * len(rows)), runs - 1)) * error
-        ends.append((value * factor, (value - reach) * factor, (value + reach) * factor, _where(item)))
+    for values, log_term, item in rows:
+        value, low, high = _interval(values, level / len(rows))
+        with np.errstate(over="ignore"):  # the floor term underflows far out: then no constant would do
+            scale = np.exp(-log_term)
+        ends.append((value * scale, low * scale, high * scale, _where(item)))
     worst = max(ends)
-    return Constant(
-        term, worst[0], max(low for _, low, _, _ in ends), max(h for _, _, h, _ in ends), worst[3], len(rows)
-    )
+    lows, highs = ([row[i] for row in ends] for i in (1, 2))
+    return Constant(term, float(worst[0]), float(max(lows)), float(max(highs)), worst[3], len(rows))
+
+
+def _interval(values: np.ndarray, level: float) -> inference.Interval:
+    """Of a mean error, open where the runs cannot tell; of the squared length of a mean displacement Student's t."""
+    if values.ndim == 1:
+        return inference.mean_interval(values, 1 - level) or inference.Interval(float(values.mean()), 0.0, np.inf)
+    mean = inference.squared_length(values)
+    reach = float(stats.t.ppf(1 - level / 2, mean.runs - 1)) * mean.standard_error
+    return inference.Interval(mean.value, mean.value - reach, mean.value + reach)
 
 
 def _constant_words(constant: Constant, findings: list[Finding]) -> str:
