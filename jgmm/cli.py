@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _check_not_fewer(out: Path, runs: int) -> None:
     """Raises ValueError if a study with more runs lies there."""
     if (out / "study.toml").is_file():
-        there = _spec().load(str(out / "study.toml")).runs
+        there = _stored(out).runs
         if there > runs:
             raise ValueError(f"--runs is {runs}, but {out} holds {there}: expected at least these, or --fresh")
 
@@ -178,10 +178,7 @@ _seed = _whole(0, "a whole number of at least 0")
 
 def _stored(folder: Path) -> "Study":
     """The study whose folder this is. Raises ValueError if it is none."""
-    path = folder / "study.toml"
-    if not path.is_file():
-        raise ValueError(f"{folder} holds no study.toml: expected the folder of a study")
-    return _spec().load(str(path))
+    return importlib.import_module("jgmm.study.ownership").load(folder)
 
 
 def _start_jax(arguments: argparse.Namespace, x64: bool) -> None:

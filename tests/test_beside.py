@@ -9,7 +9,7 @@ import test_growth
 from numpy.testing import assert_allclose
 
 from jgmm import kernels, machine, mixture, trials
-from jgmm.study import plan, runner, spec, store, work
+from jgmm.study import plan, records, runner, spec, store, work
 
 KEY, RUNS = jax.random.key(0), 260
 needs_mosaic = pytest.mark.skipif(
@@ -123,13 +123,13 @@ def test_a_study_in_the_kernel_has_the_errors_of_the_scan_path(as_on_a_gpu, monk
         for column in ("error_sq", "twin_error_sq"):
             assert_allclose(fused[column].to_numpy(), scan[column].to_numpy(), rtol=1e-4, atol=1e-6)
         assert fused["samples"].equals(scan["samples"])
-    assert {row["kernel"] for row in store.kernels(tmp_path / "fused")} == {kernels.INTERPRETED}
+    assert {row["kernel"] for row in records.kernels(tmp_path / "fused")[0]} == {kernels.INTERPRETED}
 
 
 def test_a_failing_task_is_raised_and_the_others_stop(as_on_a_gpu, monkeypatch, tmp_path):
     stopped, failed = [], threading.Event()
 
-    def failing(study, out, task, wanted, meter, *, kernel):
+    def failing(study, out, task, meter, *, kernel):
         name = task.pieces[0].cell.part
         if name == "lloyd":  # stopped for a reason of its own, before
             raise runner.Stopped
@@ -144,7 +144,7 @@ def test_a_failing_task_is_raised_and_the_others_stop(as_on_a_gpu, monkeypatch, 
             stopped.append(name)
             failed.set()
             raise
-        return work.work(study, out, task, wanted, meter, kernel=kernel)
+        return work.work(study, out, task, meter, kernel=kernel)
 
     monkeypatch.setattr(runner, "work", failing)
     with pytest.raises(RuntimeError, match="out of memory"):

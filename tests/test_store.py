@@ -1,7 +1,7 @@
 """The folder of a study: what is trusted, what is refused, and that nothing is ever half written."""
 
 import errno
-import json
+import os
 import subprocess
 import sys
 from itertools import pairwise
@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import jgmm
-from jgmm.study import plan, spec, store
+from jgmm.study import ownership, plan, records, spec, store
 
 NAME = "0123456789ab"
 ROWS = 3  # of a run
@@ -31,14 +31,14 @@ def table(low, high):
 
 @pytest.fixture
 def folder(tmp_path):
-    for name in store.OWNED_FOLDERS:
+    for name in store.FOLDERS:
         (tmp_path / name).mkdir()
     return tmp_path
 
 
-def tiles(folder, edges, runs):
+def tiles(folder, edges):
     for low, high in pairwise(edges):
-        store.write_runs(folder, NAME, low, table(low, high), ROWS, runs)
+        store.write_runs(folder, NAME, low, table(low, high), ROWS)
     return store.scan(folder, {NAME: ROWS}).cells[NAME]
 
 
@@ -55,7 +55,7 @@ def test_a_joined_cell_has_the_same_bytes_however_it_was_cut(folder, monkeypatch
         *(sorted(rng.choice(np.arange(1, 40), 5, replace=False)) for _ in range(4)),
     ):
         edges = [0, *map(int, cuts), 40]
-        joined = store.join(folder, NAME, tiles(folder, edges, 40))
+        joined = store.join(folder, NAME, tiles(folder, edges))
         assert pq.read_table(joined.path).equals(table(0, 40))
         assert not list((folder / "tiles").iterdir())
         found.add(joined.path.read_bytes())
@@ -64,17 +64,18 @@ def test_a_joined_cell_has_the_same_bytes_however_it_was_cut(folder, monkeypatch
 
 
 def test_a_grown_cell_has_the_bytes_of_a_fresh_one(folder):
-    fresh = store.write_runs(folder, NAME, 0, table(0, 50), ROWS, 50).path.read_bytes()
-    store.write_runs(folder, NAME, 0, table(0, 20), ROWS, 20)
-    store.write_runs(folder, NAME, 20, table(20, 50), ROWS, 50)
+    fresh = store.join(folder, NAME, tiles(folder, [0, 50])).path.read_bytes()
+    (folder / "cells" / f"{NAME}.parquet").unlink()
+    store.join(folder, NAME, tiles(folder, [0, 20]))
+    store.write_runs(folder, NAME, 20, table(20, 50), ROWS)
     pieces = store.scan(folder, {NAME: ROWS}).cells[NAME]
     assert [(piece.low, piece.high) for piece in pieces] == [(0, 20), (20, 50)]
     assert store.join(folder, NAME, pieces).path.read_bytes() == fresh
 
 
 def test_tiles_left_behind_by_a_kill_after_joining_are_not_counted_twice(folder):
-    store.write_runs(folder, NAME, 0, table(0, 40), ROWS, 40)
-    store.write_runs(folder, NAME, 10, table(10, 20), ROWS, 40)
+    store.join(folder, NAME, tiles(folder, [0, 40]))
+    store.write_runs(folder, NAME, 10, table(10, 20), ROWS)
     assert [(piece.low, piece.high) for piece in store.scan(folder, {NAME: ROWS}).cells[NAME]] == [(0, 40)]
 
 
@@ -98,18 +99,60 @@ def spoil_foreign(path):
     pq.write_table(table(0, 10), path)
 
 
+def spoil_metadata(said):
+    def spoil(path):
+        pq.write_table(table(0, 10).replace_schema_metadata({"jgmm": said}), path)
+
+    return spoil
+
+
+def spoil_sealed(said):
+    """By another program that makes digests."""
+
+    def spoil(path):
+        store.write_sealed(path, [table(0, 10)], said)
+
+    return spoil
+
+
 def spoil_rows(path):
-    meta = {"jgmm": json.dumps({"cell": NAME, "low": 0, "high": 10})}
-    pq.write_table(table(0, 9).replace_schema_metadata(meta), path)
+    store.write_groups(path, [table(0, 9)], NAME, 0, 10)
+
+
+def spoil_bit(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def spoil_link(path):
+    path.rename(path.with_name("away"))
+    path.symlink_to("away")
+
+
+def spoil_pipe(path):
+    path.unlink()
+    os.mkfifo(path)
+
+
+def spoil_folder(path):
+    path.unlink()
+    path.mkdir()
 
 
 def spoil_name(path):
     path.rename(path.with_name(f"{NAME}.30-40.parquet"))
 
 
-@pytest.mark.parametrize("spoil", [spoil_truncate, spoil_empty, spoil_foreign, spoil_rows, spoil_name])
+SPOILS = [spoil_truncate, spoil_empty, spoil_foreign, spoil_rows, spoil_name, spoil_bit]
+SPOILS += [spoil_link, spoil_pipe, spoil_folder]
+SPOILS += [spoil_metadata(said) for said in ("3", "[]", "null", "{", "")]
+SPOILS += [spoil_sealed(said) for said in ({}, {"cell": NAME}, {"cell": NAME, "low": "a", "high": None})]
+
+
+@pytest.mark.parametrize("spoil", SPOILS)
 def test_a_file_that_is_not_what_it_says_is_ignored_with_a_word(folder, spoil):
-    path = store.write_runs(folder, NAME, 0, table(0, 10), ROWS, 40).path
+    path = store.write_runs(folder, NAME, 0, table(0, 10), ROWS).path
     assert store.scan(folder, {NAME: ROWS}).cells[NAME][0].high == 10
     spoil(path)
     found = store.scan(folder, {NAME: ROWS})
@@ -117,15 +160,17 @@ def test_a_file_that_is_not_what_it_says_is_ignored_with_a_word(folder, spoil):
     (word,) = found.ignored
     assert NAME in word
     assert "is ignored" in word
+    store.scan(folder, {NAME: ROWS}, aside=True)
+    assert store.scan(folder, {NAME: ROWS}) == store.Done({}, [])  # nothing of that name is there any more
 
 
 def test_cells_of_another_grid_are_none_of_our_business(folder):
-    store.write_runs(folder, NAME, 0, table(0, 10), ROWS, 10)
+    store.write_runs(folder, NAME, 0, table(0, 10), ROWS)
     assert store.scan(folder, {"ffffffffffff": ROWS}) == store.Done({}, [])
 
 
 def test_a_damaged_page_is_noticed_when_it_is_read(folder):
-    path = store.write_runs(folder, NAME, 0, table(0, 4000), ROWS, 4000).path
+    path = store.write_runs(folder, NAME, 0, table(0, 4000), ROWS).path
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
@@ -134,7 +179,7 @@ def test_a_damaged_page_is_noticed_when_it_is_read(folder):
 
 
 def test_a_disk_that_fills_up_leaves_what_was_there(folder, monkeypatch):
-    path = store.write_runs(folder, NAME, 0, table(0, 10), ROWS, 10).path
+    path = store.write_runs(folder, NAME, 0, table(0, 10), ROWS).path
     before = path.read_bytes()
 
     def full(*args, **more):
@@ -142,33 +187,33 @@ def test_a_disk_that_fills_up_leaves_what_was_there(folder, monkeypatch):
 
     monkeypatch.setattr(pq.ParquetWriter, "write_table", full)
     with pytest.raises(OSError, match="No space"):
-        store.write_runs(folder, NAME, 0, table(0, 10), ROWS, 10)
-    assert [p.name for p in (folder / "cells").iterdir()] == [path.name]
+        store.write_runs(folder, NAME, 0, table(0, 10), ROWS)
+    assert [p.name for p in (folder / "tiles").iterdir()] == [path.name]
     assert path.read_bytes() == before
 
 
 def test_a_look_is_counted_once_for_the_same_runs(folder):
     for runs in (10, 10, 40, 40, 80):
-        store.record_look(folder, {"runs": runs})
-    assert [look["runs"] for look in store.looks(folder)] == [10, 40, 80]
+        records.record_look(folder, {"runs": runs})
+    assert [look["runs"] for look in records.looks(folder)] == [10, 40, 80]
 
 
 def test_a_folder_is_claimed_gone_on_with_or_refused(tmp_path):
     study = jgmm.Study(name="a", stream={"n": 1000, "start": 0.1})
     out = tmp_path / "out"
-    assert store.claim(out, study, {"canary": [1]}, fresh=False) == study
+    assert ownership.claim(out, study, {"canary": [1]}, fresh=False) == study
     more = study.model_copy(update={"runs": 1000})
-    assert store.claim(out, more, {"canary": [1]}, fresh=False).runs == 1000
-    assert store.claim(out, study, {"canary": [1]}, fresh=False).runs == 1000
+    assert ownership.claim(out, more, {"canary": [1]}, fresh=False).runs == 1000
+    assert ownership.claim(out, study, {"canary": [1]}, fresh=False).runs == 1000
     assert spec.load(str(out / "study.toml")) == more
     before = (out / "study.toml").read_bytes()
     other = jgmm.Study(name="a", stream={"n": 2000, "start": 0.1}, seed=3)
     with pytest.raises(ValueError, match=r"its part.0.stream.n is \[1000\], not \[2000\]; its seed is 0, not 3"):
-        store.claim(out, other, {"canary": [1]}, fresh=False)
+        ownership.claim(out, other, {"canary": [1]}, fresh=False)
     with pytest.raises(ValueError, match="other random bits"):
-        store.claim(out, study, {"canary": [2]}, fresh=False)
+        ownership.claim(out, study, {"canary": [2]}, fresh=False)
     assert (out / "study.toml").read_bytes() == before
-    store.claim(out, other, {"canary": [2]}, fresh=True)
+    ownership.claim(out, other, {"canary": [2]}, fresh=True)
     assert spec.load(str(out / "study.toml")) == other
 
 
@@ -221,5 +266,6 @@ def test_cells_that_share_a_seeding_go_together():
 
 
 def test_a_plan_needs_no_jax():
-    code = "import sys; from jgmm.study import plan, spec, store, inference, verdict; assert 'jax' not in sys.modules"
+    code = "import sys; from jgmm.study import inference, ownership, plan, spec, store, verdict"
+    code += "; assert 'jax' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

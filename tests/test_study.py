@@ -14,8 +14,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from jgmm import cli
-from jgmm.study import report, runner, spec, store
+from jgmm import cli, kernels
+from jgmm.study import records, report, runner, spec, store, work
 
 TINY = """
 runs = 8
@@ -121,9 +121,24 @@ def test_what_computed_the_runs_is_told_with_its_reason(done):
     assert "scan (seeding, cpu): the device is a CPU; 8 runs of cells" in page
 
 
-def test_a_line_that_a_kill_cut_short_is_left_out(tmp_path):
-    (tmp_path / "kernels.csv").write_text(",".join(store.KERNELS) + "\na,0,8,cpu,scan,why,,\nb,0,8,cp")
-    assert [row["cell"] for row in store.kernels(tmp_path)] == ["a"]
+def test_lines_of_kernels_that_are_damaged_are_left_out_with_a_word_and_set_aside(tmp_path):
+    driven = work.Driven("cpu", kernels.Choice("scan", "why"), None)
+    path = tmp_path / "kernels.csv"
+    records.record_kernels(tmp_path, [work.Receipt("a", 0, 8, driven), work.Receipt("b", 0, 8, driven)])
+    records.record_kernels(tmp_path, [work.Receipt("a", 8, 9, driven)])
+    rows, told = records.kernels(tmp_path)
+    assert [(row["cell"], row["low"], row["high"]) for row in rows] == [("a", "0", "9"), ("b", "0", "8")]
+    assert told == []
+    for spoil in (lambda text: text.replace("b,0,8", "b,0,9"), lambda text: text[:-5], lambda text: "x,y\n1,2\n"):
+        before = path.read_text()
+        path.write_text(spoil(before))
+        rows, told = records.kernels(tmp_path)
+        assert len(rows) < 2
+        assert "kernels.csv is damaged" in told[0]
+        records.record_kernels(tmp_path, [work.Receipt("b", 0, 8, driven)])
+        assert records.kernels(tmp_path)[1] == []
+        assert (tmp_path / "kernels.csv.damaged").read_text() == spoil(before)
+        path.write_text(before)
 
 
 def test_another_kernel_can_be_asked_for(tmp_path):
@@ -161,10 +176,10 @@ def test_a_report_is_made_again_from_the_cells_and_is_the_same_look(done, tmp_pa
     report.write(out, study())
     for name in ("summary.csv", "fits.csv", "verdicts.csv", "summary.parquet"):
         assert (out / name).read_bytes() == (done / name).read_bytes()
-    assert [look["look"] for look in store.looks(out)] == [1]
+    assert [look["look"] for look in records.looks(out)] == [1]
     runner.run_study(study(runs=16), out)
     assert report.write(out, study(runs=16)).look == 2
-    assert [look["runs"] for look in store.looks(out)] == [32, 64]
+    assert [look["runs"] for look in records.looks(out)] == [32, 64]
 
 
 def test_a_cell_with_damaged_pages_is_refused_by_name(done, tmp_path):
@@ -214,19 +229,30 @@ def test_another_study_in_the_folder_is_refused_and_nothing_changes(done):
 def test_fresh_replaces_a_study_and_nothing_else(done, tmp_path):
     out = tmp_path / "copy"
     shutil.copytree(done, out)
-    (out / "notes.txt").write_text("mine")
     report.write(out, study())
+    mine = [
+        out / "notes.txt",
+        out / "figures" / "mine.png",
+        out / "figures" / "pair-n.pdf",
+        out / "cells" / "mine.parquet",
+    ]
+    for path in mine:
+        path.write_text("mine")
+    assert len(list((out / "figures").glob("*.svg"))) > 0
     runner.run_study(study(seed=1), out, {}, fresh=True)
-    assert {path.name for path in out.iterdir() if path.is_file()} == {"study.toml", "notes.txt", "kernels.csv"}
+    left = {".lock", "study.toml", "notes.txt", "kernels.csv"}
+    assert {path.name for path in out.iterdir() if path.is_file()} == left
+    assert {path.name for path in (out / "figures").iterdir()} == {"mine.png", "pair-n.pdf"}
+    mine[-1].unlink()
     assert sum(int(row["high"]) for row in rows(out / "kernels.csv")) == 4 * 8  # of this study alone
     assert not set(bytes_of(out)) & set(bytes_of(done))
-    assert (out / "notes.txt").read_text() == "mine"
+    assert all(path.read_text() == "mine" for path in mine[:-1])
 
 
 def test_what_a_killed_writer_left_half_written_is_removed(done, tmp_path):
     out = tmp_path / "copy"
     shutil.copytree(done, out)
-    left = [out / ".study.toml.7.tmp", out / "cells" / ".abc.parquet.7.tmp", out / "tiles" / ".abc.parquet.8.tmp"]
+    left = [out / name / f".jgmm-{i:032}.tmp" for i, name in enumerate(("", "cells", "tiles", "figures"))]
     for path in left:
         path.write_text("half")
     assert runner.run_study(study(), out, {}).computed == 0
@@ -363,11 +389,15 @@ def test_foreign_and_half_written_files_are_ignored_with_a_word(capsys, tmp_path
     status, said = command(capsys, "run", path, "--out", out)
     assert status == 0
     heard = " ".join(said.err.split())
-    assert f"{victim.name} is ignored: not whole" in heard.replace(" ", "").replace(
-        "isignored:notwhole", " is ignored: not whole"
-    )
-    assert "holiday.parquet" in heard.replace(" ", "")
-    assert {name: data for name, data in bytes_of(out).items() if name != "holiday.parquet"} == before
+    assert f"{victim} is damaged (it does not end as a Parquet file does): set aside" in heard
+    assert "holiday.parquet is ignored: not a name that a study gives" in heard
+    after = bytes_of(out)
+    assert after.pop("holiday.parquet") == b"mine"
+    assert len(after.pop(f"{victim.name}.damaged")) == 2000
+    assert after == before
+    status, said = command(capsys, "report", out)
+    assert status == 0
+    assert "damaged" not in said.err
 
 
 def test_a_full_disk_is_told_and_loses_nothing(capsys, tmp_path, monkeypatch):

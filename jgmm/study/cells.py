@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from jgmm.study import store
+from jgmm.study import columns, files, store
 from jgmm.study.spec import Cell, Study
 
 QUANTITIES = ("error_sq", "error_sum", "error_max")
@@ -36,10 +36,17 @@ class CellData(NamedTuple):
         return self.values["error_sq"][self.ok, -1].astype(float)
 
 
-def read(folder: Path, cell: Cell, study: Study, pieces: list[store.Stored]) -> CellData:
-    """A cell from its file. Raises ValueError if its runs are not all there."""
+def read(folder: Path, cell: Cell, study: Study, done: store.Done) -> CellData:
+    """A cell from its file. Raises ValueError if its runs are not all there.
+
+    An example that is damaged is left out, with a word in `done.ignored`.
+    """
     name = cell.identifier(study.seed, study.x64)
+    pieces = done.cells.get(name, [])
     if not pieces or pieces[0].low or pieces[0].high < study.runs:
+        for word in done.ignored:
+            if f"{name}." in word:
+                raise ValueError(f"{word}; jgmm run sets it aside and computes it again")
         there = pieces[0].high if pieces and not pieces[0].low else 0
         raise ValueError(
             f"{folder} holds {there} of {study.runs} runs of cell {name} of part {cell.part!r}:"
@@ -47,16 +54,15 @@ def read(folder: Path, cell: Cell, study: Study, pieces: list[store.Stored]) -> 
         )
     path, checkpoints = pieces[0].path, cell.rows
     try:
-        columns, lists = _columns(path, checkpoints, pieces[0].high)
+        found, lists = _columns(path, checkpoints, pieces[0].high)
     except (OSError, pa.ArrowException) as error:
-        raise ValueError(f"{path} cannot be read ({error}): remove it, and jgmm run computes it again") from None
-    values = {name: columns[name] for name in (*QUANTITIES, "lost")}
-    twin = None if np.isnan(columns[TWINS[0]]).any() else {name: columns[name] for name in TWINS}
+        raise ValueError(f"{path} cannot be read ({error}): jgmm run sets it aside and computes it again") from None
+    values = {name: found[name] for name in (*QUANTITIES, "lost")}
+    twin = None if np.isnan(found[TWINS[0]]).any() else {name: found[name] for name in TWINS}
     ok = np.isfinite(values["error_sq"]).all(axis=1)
-    components = columns["components"][:, 0] if cell.seeding else None
+    components = found["components"][:, 0] if cell.seeding else None
     if components is not None:
         ok &= (components == cell.k) & (values["lost"][:, 0] == 0)
-    example = folder / "examples" / f"{name}.parquet"
     return CellData(
         cell,
         name,
@@ -64,13 +70,23 @@ def read(folder: Path, cell: Cell, study: Study, pieces: list[store.Stored]) -> 
         values,
         twin,
         ok,
-        realised_separation=columns["realised_separation"][:, 0].astype(float),
-        largest_mean=columns["largest_mean"][:, 0].astype(float),
+        realised_separation=found["realised_separation"][:, 0].astype(float),
+        largest_mean=found["largest_mean"][:, 0].astype(float),
         components=components,
         displacement=lists.get("displacement"),
         twin_displacement=lists.get("twin_displacement"),
-        example=pq.read_table(example) if example.is_file() else None,
+        example=_example(folder / "examples" / f"{name}.parquet", done.ignored),
     )
+
+
+def _example(path: Path, ignored: list[str]) -> pa.Table | None:
+    if files.kind(path) is None:
+        return None
+    try:
+        return store.read_sealed(path)
+    except (OSError, ValueError) as error:
+        ignored.append(f"{path} is left out, with its figures: {error}; jgmm run --fresh makes it again")
+        return None
 
 
 def _columns(path: Path, checkpoints: int, runs: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
@@ -78,7 +94,14 @@ def _columns(path: Path, checkpoints: int, runs: int) -> tuple[dict[str, np.ndar
 
     (float32 is what the errors were computed in; sums over runs are taken in float64.)
     """
-    file = pq.ParquetFile(path, page_checksum_verification=True)
+    with files.open_file(path) as raw:
+        file = pq.ParquetFile(raw, page_checksum_verification=True)
+        if file.schema_arrow.names != columns.cells(x64=False).names:
+            raise ValueError(f"{path} has other columns than this version of jgmm gives to a cell")
+        return _read_columns(file, checkpoints, runs)
+
+
+def _read_columns(file: pq.ParquetFile, checkpoints: int, runs: int) -> tuple[dict, dict]:
     wanted = (*QUANTITIES, "lost", *TWINS, "realised_separation", "largest_mean", "components")
     lists = ("displacement", "twin_displacement")
     flat = {name: np.empty(runs * checkpoints, np.float32) for name in wanted}

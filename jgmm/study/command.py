@@ -17,7 +17,8 @@ from rich.table import Table
 
 from jgmm import machine
 from jgmm.process import Stopped, Stopper, fault
-from jgmm.study import inference, plan, report, runner, spec
+from jgmm.study import inference, ownership, plan, report, runner, spec
+from jgmm.study.lock import Lock
 from jgmm.study.spec import Cell, Study
 
 PLAIN_SECONDS = 60  # between lines of progress where there is no terminal
@@ -33,7 +34,11 @@ def run(
 
     0 done, 1 the simulation is wrong (a twin is away from its exact mean), 3 unfinished, 130 interrupted.
     """
-    stopper = stopper or Stopper()
+    with Lock(out) as lock:  # one for both: nobody comes between the runs and their report
+        return _run(study, out, spec_folder, fresh, kernel, stopper or Stopper(), lock)
+
+
+def _run(study: Study, out: Path, spec_folder: Path, fresh: bool, kernel: str, stopper: Stopper, lock: Lock) -> int:
     console = Console(stderr=True, soft_wrap=True)
     started = time.perf_counter()
     devices = jax.devices()
@@ -45,7 +50,7 @@ def run(
     stopper.last_words = lambda: _say_left(console, study, out, spec_folder)
     try:
         with _Meter(console) as progress:
-            asked: dict[str, Any] = {"spec_folder": spec_folder, "fresh": fresh, "kernel": kernel}
+            asked: dict[str, Any] = {"spec_folder": spec_folder, "fresh": fresh, "kernel": kernel, "lock": lock}
             asked |= {"progress": progress, "stop": stopper.asked}
             done = runner.run_study(study, out, environment(), **asked)
     except Stopped:
@@ -63,10 +68,10 @@ def run(
         return 3
     kept = f"all runs are stored, jgmm report {out} makes the report"
     stopper.last_words = lambda: console.print(f"stopped: {kept}", highlight=False, markup=False)
-    stored = spec.load(str(out / "study.toml"))
+    stored = ownership.load(out)
     timing = {"seconds": round(done.seconds, 2), "samples": done.samples} if done.computed else None
     try:
-        written = report.write(out, stored, spec_folder, timing=timing)
+        written = report.write(out, stored, spec_folder, timing=timing, lock=lock)
     except OSError as error:
         console.print(f"jgmm: {fault(error)}; {kept}", markup=False)
         return 3

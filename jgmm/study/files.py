@@ -128,6 +128,26 @@ def move(path: Path, to: Path) -> None:
     _sync_folder(to.parent)
 
 
+def open_lock(path: Path) -> int:
+    """The number of a file to lock, made if need be. Raises ValueError if it is not a file."""
+    try:
+        number = os.open(path, os.O_RDWR | os.O_CREAT | _PLAIN | _AT_ONCE, 0o666)
+    except OSError as error:
+        if (other := kind(path)) not in (None, "file"):
+            raise ValueError(f"{path} is a {other}, expected a file") from error
+        raise
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        os.close(number)
+        raise ValueError(f"{path} is a {kind(path)}, expected a file")
+    return number
+
+
+def say_in_lock(number: int, text: str) -> None:
+    """Write who holds a lock into its file: in place, for a renamed file would be another's lock."""
+    os.ftruncate(number, 0)
+    os.pwrite(number, text.encode(), 0)
+
+
 def remove_temporaries(folder: Path) -> None:
     """Remove what killed writers left half written."""
     for path in folder.iterdir() if folder.is_dir() else ():

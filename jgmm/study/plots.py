@@ -11,7 +11,7 @@ from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from jgmm.study import analysis, claims, curves, files, inference
+from jgmm.study import analysis, claims, curves, inference, records
 from jgmm.study.cells import CellData
 from jgmm.study.curves import Curve
 
@@ -49,9 +49,9 @@ def figure(columns: int = 1, *, rows: int = 1, size: tuple[float, float] = (5.2,
 def save(made: Figure, path: Path) -> Path:
     """Write the figure as PNG, and as SVG beside it."""
     with mpl.rc_context(STYLE):
-        files.write(path, lambda file: made.savefig(file, format="png"), durable=False)
+        records.write_figure(path, lambda file: made.savefig(file, format="png"))
         made.set_layout_engine("none")  # which has been found, and takes half of the time
-        files.write(path.with_suffix(".svg"), lambda file: _save_svg(made, file), durable=False)
+        records.write_figure(path.with_suffix(".svg"), lambda file: _save_svg(made, file))
     return path
 
 

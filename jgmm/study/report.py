@@ -5,7 +5,6 @@ import csv
 import io
 import math
 import time
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,13 +20,16 @@ from jgmm.study import (
     curves,
     files,
     inference,
+    ownership,
     plots,
+    records,
     seed_document,
     spec,
     store,
     verdict,
 )
 from jgmm.study.cells import CellData
+from jgmm.study.lock import Lock, holding
 from jgmm.study.plots import Row
 from jgmm.study.spec import Cell, Study
 
@@ -65,14 +67,31 @@ class Written(NamedTuple):
         return 1 if self.twins and not self.twins.right else 0
 
 
-def write(folder: Path, study: Study, spec_folder: Path | None = None, *, timing: dict | None = None) -> Written:
+def write(
+    folder: Path,
+    study: Study,
+    spec_folder: Path | None = None,
+    *,
+    timing: dict | None = None,
+    lock: Lock | None = None,
+) -> Written:
     """Write summary.parquet, .csv, fits.csv, verdicts.csv, paired.csv, looks.json, figures/ and report.html.
 
-    timing: what the simulation took (seconds, samples), kept with the look. Raises ValueError if a run is missing.
+    timing: what the simulation took (seconds, samples), kept with the look. lock: the folder's, if it is held.
+    Raises ValueError if a run is missing, a file damaged, or somebody else writes in the folder.
     """
+    ownership.check_study(folder)
+    with holding(lock, folder) as held:
+        held.take()
+        written = _write(folder, study, spec_folder, timing)
+        return written._replace(ignored=[held.warning, *written.ignored]) if held.warning else written
+
+
+def _write(folder: Path, study: Study, spec_folder: Path | None, timing: dict | None) -> Written:
     named = spec.named_cells(study, spec_folder or folder)
     done = store.scan(folder, {name: cell.rows for name, cell in named.items()})
-    data = [cells.read(folder, cell, study, done.cells.get(name, [])) for name, cell in named.items()]
+    records.looks(folder)  # which decide the level of what follows
+    data = [cells.read(folder, cell, study, done) for cell in named.values()]
     summary = [row for item in data for row in analysis.summarize(item)]
     found = curves.curves(study, data)
     fits = [fit for fit in map(curves.fit, found) if fit is not None]
@@ -101,29 +120,34 @@ def write(folder: Path, study: Study, spec_folder: Path | None = None, *, timing
     said = {v.theorem: v.sentence for v in verdicts}
     total = sum(len(item.ok) for item in data)
     stamp = time.strftime("%Y-%m-%dT%H:%M:%S%z")
-    store.record_look(folder, {"look": look, "runs": total, "time": stamp, **(timing or {}), "verdicts": said})
-    kernels = kernel_lines(folder, set(named))
+    records.record_look(folder, {"look": look, "runs": total, "time": stamp, **(timing or {}), "verdicts": said})
+    kernels, lost = kernel_lines(folder, set(named))
+    done.ignored.extend(lost)
     known = (checks.twins(summary), checks.conditioning(plots.final(summary)))
     written = Written(headline, summary, fits, figures, verdicts, law, look, done.ignored, kernels, data, *known)
     files.write_text(folder / "report.html", _page(folder, study, data, written, pairs, floors), durable=False)
     return written
 
 
-def kernel_lines(folder: Path, named: set[str]) -> list[str]:
-    """What drove the streams and the seedings of these cells, each with its reason, device and runs of cells."""
+def kernel_lines(folder: Path, named: set[str]) -> tuple[list[str], list[str]]:
+    """What drove the streams and the seedings of these cells, each with its reason, device and runs of cells.
+
+    And a word on lines that are lost.
+    """
     count: dict[str, int] = {}
-    for row in store.kernels(folder):
+    rows, lost = records.kernels(folder)
+    for row in rows:
         for what, kernel, reason in (("stream", "kernel", "reason"), ("seeding", "seeding_kernel", "seeding_reason")):
             if row["cell"] in named and row[kernel]:
                 line = f"{row[kernel]} ({what}, {row['device']}): {row[reason]}"
                 count[line] = count.get(line, 0) + int(row["high"]) - int(row["low"])
-    return [f"{line}; {count[line]} runs of cells" for line in sorted(count)]  # tasks end in any order
+    return [f"{line}; {count[line]} runs of cells" for line in sorted(count)], lost  # tasks end in any order
 
 
 def _look(folder: Path, study: Study, data: list[CellData]) -> int:
     """Which look this is: looking again at the same runs is the same look; a precision's rounds count as looks."""
     total = sum(len(item.ok) for item in data)
-    past = [look for look in store.looks(folder) if look["runs"] != total]
+    past = [look for look in records.looks(folder) if look["runs"] != total]
     most = max(len(item.ok) for item in data)
     rounds = sum(runs <= most for runs in study.rounds()) if study.precision is not None else 1
     return max(len(past) + 1, rounds)
@@ -213,7 +237,6 @@ def method(cell: Cell) -> str:
 
 
 def _page(folder: Path, study: Study, data: list[CellData], written: Written, pairs: list, falls: list) -> str:
-    stored = tomllib.loads(files.read_text(folder / "study.toml"))
     pictures = [
         {"data": base64.b64encode(files.read_bytes(path)).decode(), "caption": caption, "name": path.stem}
         for path, caption in written.figures
@@ -237,7 +260,7 @@ def _page(folder: Path, study: Study, data: list[CellData], written: Written, pa
         study=study,
         written=written,
         headline=written.headline,
-        environment=stored.get("environment", {}),
+        environment=ownership.environment(folder),
         final=final,
         floors=floors,
         falls=falls,
@@ -251,7 +274,7 @@ def _page(folder: Path, study: Study, data: list[CellData], written: Written, pa
         precision=(min(precision), max(precision)) if precision else None,
         capped=capped,
         carried=[row for row in final if row["carried_by_few"]],
-        looks=store.looks(folder),
+        looks=records.looks(folder),
         level=inference.look_level(written.look),
         mechanisms=list(dict.fromkeys(mechanism(item.cell) for item in data)),
         methods=list(dict.fromkeys((item.cell.part, method(item.cell)) for item in data)),

@@ -13,12 +13,12 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
-import pyarrow.parquet as pq
 
 from jgmm import kernels, machine, trials
 from jgmm.mixture import drawn_together
 from jgmm.process import Stopped
-from jgmm.study import files, inference, plan, spec, store
+from jgmm.study import files, inference, ownership, plan, records, spec, store
+from jgmm.study.lock import Lock, holding
 from jgmm.study.plan import Piece, Task
 from jgmm.study.spec import Cell, Study
 from jgmm.study.work import Driven, Meter, Receipt, build_mixture, canary, pilot, replay, study_keys, work
@@ -63,6 +63,7 @@ def run_study(
     kernel: str = "auto",
     progress: Progress = lambda name, done, total: None,
     stop: Callable[[], bool] = lambda: False,
+    lock: Lock | None = None,
 ) -> Report:
     """Compute what `out` lacks of the study's cells. Everything is checked before anything is written.
 
@@ -72,8 +73,9 @@ def run_study(
     could not do is told in the report's failures; what they have stored is kept, and the same call goes on from it.
     A study with a precision goes through its rounds until every cell has it or is at the cap. kernel: auto, fused or
     scan (see `kernels`); what was taken, and why, is told in kernels.csv.
-    Raises ValueError for a cell or kernel that cannot run, a pool that forks, or a folder that cannot be used, Stopped
-    when `stop()` turns true.
+    lock: the folder's, if it is to be held when this ends; otherwise it is taken and let go.
+    Raises ValueError for a cell or kernel that cannot run, a pool that forks, a folder that cannot be used, or that
+    somebody else writes in, Stopped when `stop()` turns true.
     """
     started = time.perf_counter()
     check_executor(executor)
@@ -81,13 +83,22 @@ def run_study(
     check_mixtures(study, named.values(), spec_folder)
     if executor is None:
         check_kernel(study, kernel)
-    study = store.claim(out, study, {"canary": canary(study.seed), **(environment or {})}, fresh=fresh)
+    ownership.check(out, fresh=fresh)
+    with holding(lock, out) as held:
+        held.take()
+        study = ownership.claim(out, study, {"canary": canary(study.seed), **(environment or {})}, fresh=fresh)
+        done = _run(study, out, named, spec_folder, executor, kernel, _Meter(progress, stop))
+        told = [held.warning] if held.warning else []
+        return done._replace(seconds=time.perf_counter() - started, ignored=[*told, *done.ignored])
+
+
+def _run(study, out, named, spec_folder, executor, kernel, meter) -> Report:
+    """Compute what is missing; the folder is ours."""
     for layout in {cell.layout for cell in named.values() if cell.layout_hash}:
         if not (out / layout).exists() or (out / layout).read_bytes() != (spec_folder / layout).read_bytes():
             files.write_bytes(out / layout, (spec_folder / layout).read_bytes())
-    done = stored(out, named)
+    done = stored(out, named, aside=True)
     pieces = done.cells
-    meter = _Meter(progress, stop)
     wanted = wanted_runs(study, named, pieces)
     reused = sum(wanted.values()) - num_runs(to_do(named, pieces, wanted))
     computed = 0
@@ -104,12 +115,12 @@ def run_study(
     if failures:
         pieces = stored(out, named).cells  # a worker that failed may have stored a part of its task
     left = num_runs(to_do(named, pieces, wanted))
-    return Report(computed, reused, left, meter.done, time.perf_counter() - started, done.ignored, failures)
+    return Report(computed, reused, left, meter.done, 0.0, done.ignored, failures)
 
 
-def stored(out: Path, named: Mapping[str, Cell]) -> store.Done:
-    """What the folder holds of these cells."""
-    return store.scan(out, {name: cell.rows for name, cell in named.items()})
+def stored(out: Path, named: Mapping[str, Cell], *, aside: bool = False) -> store.Done:
+    """What the folder holds of these cells; aside: see `store.scan`."""
+    return store.scan(out, {name: cell.rows for name, cell in named.items()}, aside=aside)
 
 
 def to_do(named: Mapping[str, Cell], pieces: Pieces, wanted: Mapping[str, int]) -> list[Piece]:
@@ -173,7 +184,7 @@ def wanted_runs(study: Study, named: Mapping[str, Cell], pieces: Pieces) -> dict
 
 def _last_errors(path: Path, cell: Cell) -> tuple[np.ndarray, np.ndarray]:
     """Every run's squared error at the last checkpoint, and which runs have a good seeding."""
-    table = pq.read_table(path, columns=["error_sq", *(["components"] if cell.seeding else [])])
+    table = store.read_sealed(path, ["error_sq", "components"])
     values = table["error_sq"].to_numpy()[cell.rows - 1 :: cell.rows].astype(float)
     if cell.seeding is None:
         return values, np.ones(len(values), bool)
@@ -197,13 +208,13 @@ def _compute(study, out, todo, wanted, executor, kernel, meter, pieces) -> tuple
     failures: list[str] = []
     whole = {name for name, runs in wanted.items() if not store.missing(pieces.get(name, []), runs)}
     meter.cells = (len(whole), len(wanted))
-    payloads = [(study, out.absolute(), task, wanted) for task in tasks]
+    payloads = [(study, out.absolute(), task) for task in tasks]
 
     def take(found: list[Receipt]) -> None:
         receipts.extend(found)
-        store.record_kernels(out, found)
+        records.record_kernels(out, found)
         for name, low, high, _ in found:
-            made = store.Stored(store.place(out, name, low, high, wanted[name]), low, high)
+            made = store.Stored(store.place(out, name, low, high), low, high)
             pieces[name] = sorted([*pieces.get(name, []), made], key=lambda p: p.low)
             _join_if_whole(out, name, pieces, wanted[name])
             if not store.missing(pieces[name], wanted[name]):
@@ -271,8 +282,8 @@ def _here(payloads: Sequence[tuple], kernel: str, meter: "_Meter", take: Callabl
 
     def compute(group: list[tuple]) -> None:
         try:
-            for study, out, task, wanted in group:
-                found = work(study, out, task, wanted, meter, kernel=kernel)
+            for study, out, task in group:
+                found = work(study, out, task, meter, kernel=kernel)
                 with taking:
                     take(found)
         except BaseException:

@@ -1,43 +1,30 @@
-"""The folder of a study: what is in it, what of it can be trusted, and writing it whole or not at all.
+"""The runs that are stored: which of them can be trusted, and how the files of a cell become one.
 
-    study.toml                     the resolved spec, and what it is computed with
     cells/ID.parquet               the finished runs of a cell, 0 to R - 1
     tiles/ID.LOW-HIGH.parquet      runs LOW to HIGH - 1 of a cell that is not finished
-    looks.json                     each time that results were looked at: with how many runs, and what was concluded
-    kernels.csv                    what computed which runs: the device, the kernels of stream and seeding, and why
+    examples/ID.parquet            the first run of a cell that starts by Algorithm 2, for a figure
 
-What is done is counted from the files, never from a plan: a file counts if its own metadata says which cell and runs it
-holds and its rows agree. Files are written under a temporary name and renamed.
+What is done is counted from the files, never from a plan: a file counts if its digest is right (see `seal`), its own
+metadata says which cell and runs it holds, and its rows agree. Only who holds the lock writes cells; workers, late ones
+too, write tiles.
 """
 
-import csv
-import io
 import json
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import tomli_w
 
-from jgmm.study import files
-from jgmm.study.spec import Study
+from jgmm.study import files, seal
 
-TABLES = ("summary.parquet", "summary.csv", "fits.csv", "verdicts.csv", "paired.csv")
-OWNED = ("study.toml", "looks.json", "kernels.csv", *TABLES, "report.html")
-OWNED_FOLDERS = {
-    "cells": ("*.parquet",),
-    "tiles": ("*.parquet",),
-    "examples": ("*.parquet",),
-    "figures": ("*.png", "*.svg"),
-}
-GROWS = ("runs", "precision", "max_runs")  # what may differ when a folder is gone on with
-WORDS = ("aim", "report")  # and what says nothing about the numbers
+CELL_NAME = re.compile(r"([0-9a-f]{12})\.parquet")
+TILE_NAME = re.compile(r"([0-9a-f]{12})\.(\d+)-(\d+)\.parquet")
+# Our folders, and which names in them are ours; those of figures are put down (`records.figures`).
+FOLDERS = {"cells": CELL_NAME, "tiles": TILE_NAME, "examples": CELL_NAME, "figures": None}
 GROUP_ROWS = 2**16  # rows in a row group of a cell: fixed, so that a cell's bytes do not depend on its tiles
-TILE_NAME = re.compile(r"^([0-9a-f]{12})\.(\d+)-(\d+)\.parquet$")
 
 
 class Stored(NamedTuple):
@@ -55,44 +42,20 @@ class Done(NamedTuple):
     ignored: list[str]
 
 
-def claim(folder: Path, study: Study, environment: Mapping, *, fresh: bool) -> Study:
-    """Make the folder this study's, or find the same study in it; the study as it now stands.
+def scan(folder: Path, rows_per_run: Mapping[str, int], *, aside: bool = False) -> Done:
+    """What of these cells (a row for each checkpoint of a run) the folder holds; each file is read to its last byte.
 
-    A folder that holds more runs than are asked for keeps them. Raises ValueError if it cannot be written, holds
-    another study, other files, or results of other random bits; nothing is overwritten then.
+    aside: give those that are damaged another name, so that their runs are computed again; the lock is held.
     """
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"{folder} is a file, expected a folder")
-    stored = folder / "study.toml"
-    replaced = fresh and stored.is_file()
-    if replaced:
-        _remove_owned(folder)
-    elif stored.is_file():
-        study = _same_study(folder, study, environment)
-        for name in ("", *OWNED_FOLDERS):
-            files.remove_temporaries(folder / name)
-    elif folder.is_dir() and any(folder.iterdir()):
-        raise ValueError(f"{folder} holds files that are not a study's: expected an empty or new folder")
-    try:
-        files.make_root(folder)
-        for name in OWNED_FOLDERS:
-            files.make_folder(folder / name)
-        written = study.model_dump(exclude_none=True)
-        text = tomli_w.dumps({**written, "environment": dict(environment)})
-        if not stored.is_file() or _without_environment(stored) != tomllib.loads(tomli_w.dumps(written)):
-            files.write_text(stored, text)
-    except OSError as error:
-        raise ValueError(f"{folder} cannot be written: {error.strerror or error}") from None
-    return study
-
-
-def scan(folder: Path, rows_per_run: Mapping[str, int]) -> Done:
-    """What of these cells (a row for each checkpoint of a run) the folder holds."""
     found: dict[str, list[Stored]] = {}
     ignored = []
-    for path in sorted([*(folder / "cells").glob("*.parquet"), *(folder / "tiles").glob("*.parquet")]):
+    for path in [path for name in ("cells", "tiles") for path in _parquet(folder / name)]:
         stored = _trusted(path, rows_per_run)
-        if isinstance(stored, str):
+        if isinstance(stored, str) and aside and _is_ours(path):
+            ignored.append(
+                f"{path} is damaged ({stored}): set aside as {files.set_aside(path).name}, to compute it again"
+            )
+        elif isinstance(stored, str):
             ignored.append(f"{path} is ignored: {stored}")
         elif stored is not None:
             name = path.name[:12]
@@ -112,143 +75,151 @@ def missing(pieces: Iterable[Stored], runs: int) -> list[tuple[int, int]]:
     return [(low, high) for low, high in holes if low < high]
 
 
-def place(folder: Path, name: str, low: int, high: int, runs: int) -> Path:
-    """Where these runs of a cell lie: in the cell's file if they are all of its `runs`, in a tile otherwise."""
-    if (low, high) == (0, runs):
-        return folder / "cells" / f"{name}.parquet"
+def place(folder: Path, name: str, low: int, high: int) -> Path:
+    """Where these runs of a cell are stored until all are there."""
     return folder / "tiles" / f"{name}.{low}-{high}.parquet"
 
 
-def write_runs(folder: Path, name: str, low: int, table: pa.Table, rows_per_run: int, runs: int) -> Stored:
+def write_runs(folder: Path, name: str, low: int, table: pa.Table, rows_per_run: int) -> Stored:
     """Store runs of a cell, the first of them `low`, in their `place`."""
     high = low + table.num_rows // rows_per_run
-    path = place(folder, name, low, high, runs)
+    path = place(folder, name, low, high)
     write_groups(path, [table], name, low, high)
     return Stored(path, low, high)
 
 
 def join(folder: Path, name: str, pieces: list[Stored]) -> Stored:
-    """Make one cell file of pieces that cover its runs from 0 on, and remove what it replaces. Memory stays flat."""
+    """Make one cell file of pieces that cover its runs from 0 on, and remove what it replaces. Memory stays flat.
+
+    A cell is never replaced by one of fewer runs. The lock is held.
+    """
     path = folder / "cells" / f"{name}.parquet"
+    joined = Stored(path, 0, pieces[-1].high)
     if [piece.path for piece in pieces] != [path]:
-        write_groups(path, _tables(pieces), name, 0, pieces[-1].high)
+        there = _runs_of(path)
+        if there is not None and there[1] > joined.high:
+            joined = Stored(path, *there)
+        elif len(pieces) == 1:
+            files.move(pieces[0].path, path)
+        else:
+            write_groups(path, _tables(pieces), name, 0, joined.high)
     for tile in (folder / "tiles").glob(f"{name}.*.parquet"):
-        files.remove(tile)
-    return Stored(path, 0, pieces[-1].high)
+        found = TILE_NAME.fullmatch(tile.name)
+        if found and int(found[3]) <= joined.high:
+            files.remove(tile)
+    return joined
 
 
 def write_groups(path: Path, tables: Iterable[pa.Table], name: str, low: int, high: int) -> None:
-    """Write tables one after the other in row groups of GROUP_ROWS."""
-    meta = {"jgmm": json.dumps({"cell": name, "low": low, "high": high})}
-
-    def write(file: BinaryIO) -> None:
-        writer = None
-        try:
-            for group in _groups(tables):
-                if writer is None:
-                    schema = group.schema.with_metadata(meta)
-                    writer = pq.ParquetWriter(file, schema, compression="zstd", write_page_checksum=True)
-                writer.write_table(group.replace_schema_metadata(meta), row_group_size=GROUP_ROWS)
-        finally:
-            if writer is not None:
-                writer.close()
-
-    files.write(path, write)
+    """Write tables one after the other in row groups of GROUP_ROWS, runs of a cell in all."""
+    write_sealed(path, tables, {"cell": name, "low": low, "high": high})
 
 
 def write_table(path: Path, table: pa.Table, *, durable: bool = True) -> None:
     """Write a table as Parquet, whole or not at all."""
-    files.write(path, lambda file: pq.write_table(table, file, compression="zstd"), durable=durable)
+    write_sealed(path, [table], {}, durable=durable)
 
 
-def looks(folder: Path) -> list[dict]:
-    """The looks so far, oldest first."""
-    path = folder / "looks.json"
-    try:
-        return json.loads(files.read_text(path)) if files.kind(path) else []
-    except (OSError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path} cannot be read: {error}") from None
+def write_sealed(path: Path, tables: Iterable[pa.Table], said: Mapping, *, durable: bool = True) -> None:
+    """Write tables as one Parquet file, with what its metadata says and its digest."""
+    meta = {"jgmm": json.dumps({**said, "sha256": seal.BLANK})}
+
+    def write(file: BinaryIO) -> None:
+        groups = _groups(tables)
+        first = next(groups).replace_schema_metadata(None)
+        with pq.ParquetWriter(file, first.schema, compression="zstd", write_page_checksum=True) as writer:
+            writer.write_table(first, row_group_size=GROUP_ROWS)
+            for group in groups:
+                writer.write_table(group.replace_schema_metadata(None), row_group_size=GROUP_ROWS)
+            writer.add_key_value_metadata(meta)
+        seal.close(file)
+
+    files.write(path, write, durable=durable)
 
 
-def record_look(folder: Path, look: dict) -> None:
-    """Add a look; the last is replaced if it was at the same runs: looking twice at the same data is one look."""
-    past = looks(folder)
-    if past and past[-1]["runs"] == look["runs"]:
-        past.pop()
-    files.write_text(folder / "looks.json", json.dumps([*past, look], indent=1))
-
-
-KERNELS = ("cell", "low", "high", "device", "kernel", "reason", "seeding_kernel", "seeding_reason")
-_RANGE = ("low", "high")
-
-
-def record_kernels(folder: Path, receipts: Iterable) -> None:
-    """Add what each receipt of a task (`work.Receipt`) tells; neighbouring runs of one kind are a line together."""
-    rows = kernels(folder)
-    for name, low, high, (device, *choices) in receipts:
-        words = [word for choice in choices for word in ((choice.kernel, choice.reason) if choice else ("", ""))]
-        rows.append(dict(zip(KERNELS, (name, str(low), str(high), device, *words), strict=True)))
-    merged: list[dict[str, str]] = []
-    for row in sorted(rows, key=lambda row: (row["cell"], int(row["low"]))):
-        last = merged[-1] if merged else {}
-        if last.get("high") == row["low"] and all(last[key] == row[key] for key in KERNELS if key not in _RANGE):
-            merged[-1] = {**last, "high": row["high"]}
-        else:
-            merged.append(row)
-    text = io.StringIO()
-    writer = csv.DictWriter(text, KERNELS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(merged)
-    files.write_text(folder / "kernels.csv", text.getvalue(), durable=False)
-
-
-def kernels(folder: Path) -> list[dict[str, str]]:
-    """The lines of kernels.csv; a line that is cut short is left out."""
-    path = folder / "kernels.csv"
-    if files.kind(path) is None:
-        return []
-    reader = csv.DictReader(io.StringIO(files.read_text(path), newline=""))
-    return [row for row in reader if None not in row.values() and None not in row]
+def read_sealed(path: Path, columns: list[str] | None = None) -> pa.Table:
+    """A table of ours. Raises ValueError if it is damaged, OSError if it cannot be read."""
+    with files.open_file(path) as file:
+        seal.check(file)
+        return pq.read_table(file, columns=columns)
 
 
 def _groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
     """The same rows in tables of GROUP_ROWS, each in one chunk: the writer's pages then depend on nothing else."""
     held: pa.Table | None = None
+    yielded = False
     for table in tables:
         held = table if held is None else pa.concat_tables([held, table])
         while held.num_rows >= GROUP_ROWS:
+            yielded = True
             yield held.slice(0, GROUP_ROWS).combine_chunks()
             held = held.slice(GROUP_ROWS)
-    if held is not None and held.num_rows:
+    if held is not None and (held.num_rows or not yielded):
         yield held.combine_chunks()
 
 
 def _tables(pieces: list[Stored]) -> Iterator[pa.Table]:
     for piece in pieces:
-        file = pq.ParquetFile(piece.path, page_checksum_verification=True)
-        for group in range(file.metadata.num_row_groups):
-            yield file.read_row_group(group).replace_schema_metadata(None)
+        with files.open_file(piece.path) as file:
+            _check(piece.path, file)
+            parquet = pq.ParquetFile(file, page_checksum_verification=True)
+            for group in range(parquet.metadata.num_row_groups):
+                yield parquet.read_row_group(group)
+
+
+def _check(path: Path, file: BinaryIO) -> None:
+    try:
+        seal.check(file)
+    except seal.Damaged as damage:
+        raise ValueError(
+            f"{path} is damaged ({damage}): the same command sets it aside and computes it again"
+        ) from None
+
+
+def _parquet(folder: Path) -> list[Path]:
+    """What ends as a table does in a folder, whatever it is."""
+    return sorted(folder.glob("*.parquet"))
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a study gives such names here."""
+    name = FOLDERS[path.parent.name]
+    return name is not None and name.fullmatch(path.name) is not None
 
 
 def _trusted(path: Path, rows_per_run: Mapping[str, int]) -> Stored | str | None:
     """The runs that a file holds; None if it is of another cell; or why it is not to be trusted."""
-    name = path.name.removesuffix(".parquet")
-    tile = TILE_NAME.match(path.name)
-    name = tile[1] if tile else name
-    if not re.fullmatch("[0-9a-f]{12}", name):
+    if not _is_ours(path):
         return "not a name that a study gives"
+    name = path.name[:12]
     if name not in rows_per_run:
         return None
     try:
-        metadata = pq.read_metadata(path)
-        said = json.loads((metadata.metadata or {}).get(b"jgmm", b"{}"))
-    except (pa.ArrowException, OSError, ValueError) as error:
+        with files.open_file(path) as file:
+            seal.check(file)
+            metadata = pq.read_metadata(file)
+        said = json.loads((metadata.metadata or {})[b"jgmm"])
+    except seal.Damaged as damage:
+        return str(damage)
+    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         return f"not whole ({str(error).splitlines()[0]})"
     low, high = said.get("low", 0), said.get("high", -1)
+    tile = TILE_NAME.fullmatch(path.name)
     named = (int(tile[2]), int(tile[3])) if tile else (0, high)
     if said.get("cell") != name or (low, high) != named or metadata.num_rows != (high - low) * rows_per_run[name]:
-        return f"its content is not what its name says ({said or 'no note of its own'}, {metadata.num_rows} rows)"
+        return f"its content is not what its name says ({said}, {metadata.num_rows} rows)"
     return Stored(path, low, high)
+
+
+def _runs_of(path: Path) -> tuple[int, int] | None:
+    """The runs that a whole file of a cell says it holds."""
+    try:
+        with files.open_file(path) as file:
+            seal.check(file)
+            said = json.loads(pq.read_metadata(file).metadata[b"jgmm"])
+        return said["low"], said["high"]
+    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _disjoint(pieces: list[Stored]) -> list[Stored]:
@@ -258,53 +229,3 @@ def _disjoint(pieces: list[Stored]) -> list[Stored]:
         if not kept or piece.low >= kept[-1].high:
             kept.append(piece)
     return kept
-
-
-def _without_environment(stored: Path) -> dict:
-    there = tomllib.loads(files.read_text(stored))
-    there.pop("environment", None)
-    return there
-
-
-def _same_study(folder: Path, study: Study, environment: Mapping) -> Study:
-    """The study with the runs that the folder's has, if more. Raises ValueError if it is another one."""
-    try:
-        there = tomllib.loads(files.read_text(folder / "study.toml"))
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise ValueError(f"{folder}/study.toml cannot be read: {error}") from None
-    canary = there.pop("environment", {}).get("canary")
-    here = tomllib.loads(tomli_w.dumps(study.model_dump(exclude_none=True)))
-    free = (*GROWS, *WORDS)
-    differing = [key for key in sorted({*here, *there}) if key not in free and here.get(key) != there.get(key)]
-    if differing:
-        told = "; ".join(_difference(key, there.get(key), here.get(key)) for key in differing)
-        raise ValueError(f"{folder} holds another study ({told}): expected another --out, or --fresh to replace it")
-    if canary is not None and environment.get("canary") not in (None, canary):
-        raise ValueError(
-            f"{folder} was drawn from other random bits (canary {canary}, here {environment['canary']}):"
-            " expected the JAX that made it, another --out, or --fresh to replace it"
-        )
-    return study.model_copy(update={"runs": max(study.runs, int(there.get("runs", 0)))})
-
-
-def _difference(key: str, there, here) -> str:
-    """The keys under `key` that differ, with their values."""
-    if isinstance(there, dict) and isinstance(here, dict):
-        inner = [k for k in sorted({*there, *here}) if there.get(k) != here.get(k)]
-        return "; ".join(_difference(f"{key}.{k}", there.get(k), here.get(k)) for k in inner)
-    if isinstance(there, list) and isinstance(here, list) and len(there) == len(here):
-        inner = [i for i in range(len(there)) if there[i] != here[i]]
-        if inner and isinstance(there[inner[0]], dict):
-            return "; ".join(_difference(f"{key}.{i}", there[i], here[i]) for i in inner)
-    if isinstance(there, list) and isinstance(here, list) and there and isinstance(there[0], dict):
-        return f"its {key} has {len(there)} entries, not {len(here)}"
-    return f"its {key} is {there!r}, not {here!r}"
-
-
-def _remove_owned(folder: Path) -> None:
-    for name in OWNED:
-        files.remove(folder / name)
-    for name, patterns in OWNED_FOLDERS.items():
-        for pattern in patterns:
-            for path in (folder / name).glob(pattern):
-                files.remove(path)

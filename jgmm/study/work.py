@@ -105,7 +105,6 @@ def work(
     study: Study,
     out: Path,
     task: Task,
-    wanted: dict[str, int],
     meter: Meter | None = None,
     *,
     kernel: str = "auto",
@@ -119,7 +118,7 @@ def work(
         with jax.enable_x64(study.x64), machine.on_host():
             _compute_task(study, out, task, found, meter or Meter(), kernel)
     finally:
-        receipts = _store(study, out, found, wanted)
+        receipts = _store(study, out, found)
     return receipts
 
 
@@ -166,7 +165,7 @@ def _alone(study: Study, piece: Piece, folder: Path, kernel: str) -> _Found:
     return found[piece.cell][0]
 
 
-def _store(study: Study, out: Path, found: dict[Cell, list[_Found]], wanted: dict[str, int]) -> list[Receipt]:
+def _store(study: Study, out: Path, found: dict[Cell, list[_Found]]) -> list[Receipt]:
     """Neighbouring runs of a cell go into one file."""
     receipts = []
     for cell, parts in found.items():
@@ -180,7 +179,7 @@ def _store(study: Study, out: Path, found: dict[Cell, list[_Found]], wanted: dic
             here = part.low + part.table.num_rows // rows
         for pieces in runs:
             table = pa.concat_tables([piece.table for piece in pieces])
-            stored = store.write_runs(out, name, pieces[0].low, table, rows, wanted[name])
+            stored = store.write_runs(out, name, pieces[0].low, table, rows)
             receipts.append(Receipt(name, stored.low, stored.high, pieces[0].driven))
     return receipts
 

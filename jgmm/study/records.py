@@ -1,0 +1,112 @@
+"""What is put down beside the results: looks, what computed which runs, which figures are ours.
+
+Looks are evidence (a verdict's level depends on how often one has looked), so damaged ones are refused; what is only
+told is left out, with a word.
+"""
+
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from re import compile as pattern
+from typing import BinaryIO
+
+from jgmm.study import files, seal
+
+KERNELS = ("cell", "low", "high", "device", "kernel", "reason", "seeding_kernel", "seeding_reason")
+CHECK = "check"  # a column: the start of the digest of the others
+WRITTEN = ".written"  # in the folder of figures
+FIGURE_NAME = pattern(r"[^./\\][^/\\]*\.(png|svg)")
+
+
+def looks(folder: Path) -> list[dict]:
+    """The looks so far, oldest first. Raises ValueError if they are damaged: they decide what a verdict's level is."""
+    path = folder / "looks.json"
+    if files.kind(path) is None:
+        return []
+    try:
+        found = json.loads(files.read_text(path))
+    except (OSError, json.JSONDecodeError, RecursionError) as error:
+        raise ValueError(f"{path} cannot be read ({error}): {_LOOKS_LOST}") from None
+    if not isinstance(found, list) or not all(isinstance(look, dict) for look in found):
+        raise ValueError(f"{path} is damaged (it is no list of looks): {_LOOKS_LOST}")
+    for i, look in enumerate(found):
+        if look.get("sha256") != seal.record(look, found[:i]) or not isinstance(look.get("runs"), int):
+            raise ValueError(f"{path} is damaged (look {i + 1} is not as it was written): {_LOOKS_LOST}")
+    return found
+
+
+_LOOKS_LOST = "expected the looks as jgmm wrote them; without the file they are counted from 1 again"
+
+
+def record_look(folder: Path, look: dict) -> None:
+    """Add a look; the last is replaced if it was at the same runs: looking twice at the same data is one look."""
+    past = looks(folder)
+    if past and past[-1]["runs"] == look["runs"]:
+        past.pop()
+    sealed = {**look, "sha256": seal.record(look, past)}
+    files.write_text(folder / "looks.json", json.dumps([*past, sealed], indent=1))
+
+
+def record_kernels(folder: Path, receipts: Iterable) -> None:
+    """Add what each receipt of a task (`work.Receipt`) tells; neighbouring runs of one kind are a line together.
+
+    A file that holds other lines is set aside.
+    """
+    path = folder / "kernels.csv"
+    rows, ignored = kernels(folder)
+    if ignored:
+        files.set_aside(path)
+    for name, low, high, (device, *choices) in receipts:
+        words = [word for choice in choices for word in ((choice.kernel, choice.reason) if choice else ("", ""))]
+        rows.append(dict(zip(KERNELS, (name, str(low), str(high), device, *words), strict=True)))
+    merged: list[dict[str, str]] = []
+    for row in sorted(rows, key=lambda row: (row["cell"], int(row["low"]))):
+        last = merged[-1] if merged else {}
+        if last == {**row, "low": last.get("low"), "high": row["low"]}:
+            merged[-1] = {**last, "high": row["high"]}
+        else:
+            merged.append(row)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, (*KERNELS, CHECK), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({**row, CHECK: _check(row)} for row in merged)
+    files.write_text(path, text.getvalue(), durable=False)
+
+
+def kernels(folder: Path) -> tuple[list[dict[str, str]], list[str]]:
+    """The lines of kernels.csv, and a word if some, or all of it, are not as they were written."""
+    path = folder / "kernels.csv"
+    if files.kind(path) is None:
+        return [], []
+    try:
+        found = list(csv.DictReader(io.StringIO(files.read_text(path), newline=""), strict=True))
+    except (OSError, ValueError, csv.Error) as error:
+        return [], [f"kernels.csv is ignored: {error}"]
+    rows = [row for row in found if set(row) == {*KERNELS, CHECK} and row[CHECK] == _check(row)]
+    lost = len(found) - len(rows)
+    told = [f"{path} is damaged: {lost} of its {len(found)} lines are ignored"] if lost or not found else []
+    return [{key: row[key] for key in KERNELS} for row in rows], told
+
+
+def _check(row: dict[str, str]) -> str:
+    return hashlib.sha256("\0".join(str(row[key]) for key in KERNELS).encode()).hexdigest()[:12]
+
+
+def write_figure(path: Path, draw: Callable[[BinaryIO], object]) -> None:
+    """Write a figure, whose name is put down as ours before it is: --fresh removes those and no others."""
+    listed = figures(path.parent)
+    if path.name not in listed:
+        files.write_text(path.parent / WRITTEN, "".join(f"{name}\n" for name in [*listed, path.name]), durable=False)
+    files.write(path, draw, durable=False)
+
+
+def figures(folder: Path) -> list[str]:
+    """The names in a folder of figures that are ours."""
+    try:
+        names = files.read_text(folder / WRITTEN).splitlines()
+    except (OSError, ValueError):  # there is none; one that cannot be read names none, and none is removed
+        return []
+    return [name for name in names if FIGURE_NAME.fullmatch(name)]
