@@ -6,7 +6,9 @@ e <- (1 - eta) e + eta xi, xi ~ N(0, sigma^2 I_d). Whatever the separation, afte
     E e_t = m_t e_0,        E|e_t|^2 = a_t |e_0|^2 + b_t sigma^2 d
 
 given e_0, with a_t (`kept`), b_t (`noise`) and m_t (`drift`) below. Derived for this project; t may be an array.
-Functions raise ValueError for a weight outside (0, 1], a rate outside (0, 1), or a negative count. Needs no JAX.
+A direction in which overlap has centres pulled back at J times that speed (`relaxation`, of `theory.pair_modes`) has
+a^J, m^J and the noise of as much less forgetting, to first order in the rate. Functions raise ValueError for a weight
+outside (0, 1], a rate outside (0, 1), a relaxation that is not positive, or a negative count. Needs no JAX.
 """
 
 from typing import NamedTuple
@@ -31,20 +33,22 @@ def untouched(samples) -> Law:
     return Law(np.ones(samples.shape), np.zeros(samples.shape), np.ones(samples.shape))
 
 
-def constant(samples, *, rate: float, weight: float) -> Law:
+def constant(samples, *, rate: float, weight: float, relaxation: float = 1.0) -> Law:
     """A constant rate: a = q^t, b = (1 - q^t) eta / (2 - eta), m = (1 - w eta)^t, q = 1 - w eta (2 - eta)."""
-    samples = _check(samples, weight)
+    samples = _check(samples, weight, relaxation)
     _check_rate(rate)
-    kept = np.exp(samples * np.log1p(-weight * rate * (2 - rate)))
-    return Law(kept, (1 - kept) * rate / (2 - rate), np.exp(samples * np.log1p(-weight * rate)))
+    times = samples * relaxation
+    kept, forgotten = _power(-weight * rate * (2 - rate), times)
+    return Law(kept, forgotten * rate / (2 - rate) / relaxation, _power(-weight * rate, times)[0])
 
 
-def polynomial(samples, *, schedule: Polynomial, weight: float) -> Law:
+def polynomial(samples, *, schedule: Polynomial, weight: float, relaxation: float = 1.0) -> Law:
     """A schedule eta_t: a_t = prod q_s, b_t = sum_s w eta_s^2 prod_(u > s) q_u, m_t = prod (1 - w eta_s)."""
-    samples = _check(samples, weight)
+    samples = _check(samples, weight, relaxation)
     rate = schedule(np.arange(samples.max(initial=0), dtype=float))
     with np.errstate(divide="ignore"):  # a first rate of 1 with weight 1 forgets the start: log 0
-        shrink, drift = np.log1p(-weight * rate * (2 - rate)), np.log1p(-weight * rate)
+        shrink = relaxation * np.log1p(-weight * rate * (2 - rate))
+        drift = relaxation * np.log1p(-weight * rate)
     remaining = np.concatenate([[0.0], np.cumsum(np.maximum(shrink, -1e3))])
     drifted = np.concatenate([[0.0], np.cumsum(np.maximum(drift, -1e3))])
 
@@ -76,18 +80,18 @@ def inverse_count(samples, *, weight: float, initial: int) -> Law:
     return Law(*(value.reshape(samples.shape) for value in values))
 
 
-def averaged(samples, *, rate: float, weight: float, burn: int) -> Law:
+def averaged(samples, *, rate: float, weight: float, burn: int, relaxation: float = 1.0) -> Law:
     """The mean of the iterates after the first `burn` at a constant rate; the last iterate until there is one.
 
-    E|sum e_t|^2 = sum_t E|e_t|^2 (1 + 2 sum_(j <= T - t) r^j), r = 1 - w eta: E(e_(t+j) | e_t) = r^j e_t.
+    E|sum e_t|^2 = sum_t E|e_t|^2 (1 + 2 sum_(j <= T - t) r^j), r = 1 - w eta J: E(e_(t+j) | e_t) = r^j e_t.
     """
-    samples = _check(samples, weight)
+    samples = _check(samples, weight, relaxation)
     _check_rate(rate)
-    decay = -weight * rate
+    decay = -weight * rate * relaxation
 
     def one(stop):
         t = np.arange(min(burn + 1, stop), stop + 1)
-        law = constant(t, rate=rate, weight=weight)
+        law = constant(t, rate=rate, weight=weight, relaxation=relaxation)
         left = stop - t
         reach = 1 + 2 * (1 + decay) * -np.expm1(left * np.log1p(decay)) / -decay
         size = len(t)
@@ -97,8 +101,16 @@ def averaged(samples, *, rate: float, weight: float, burn: int) -> Law:
     return Law(*(value.reshape(samples.shape) for value in values))
 
 
-def _check(samples, weight) -> np.ndarray:
+def _power(less, times) -> tuple[np.ndarray, np.ndarray]:
+    """(1 + less)^times and what that is short of 1."""
+    exponent = times * np.log1p(less)
+    return np.exp(exponent), -np.expm1(exponent)
+
+
+def _check(samples, weight, relaxation=1.0) -> np.ndarray:
     samples = np.asarray(samples, np.int64)
+    if not relaxation > 0:
+        raise ValueError(f"relaxation is {relaxation}, expected a positive number")
     if (samples < 0).any():
         raise ValueError(f"samples is {samples}, expected counts that are not negative")
     if not 0 < weight <= 1:

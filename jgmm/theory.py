@@ -29,13 +29,24 @@ class PairLaw(NamedTuple):
     error_sq: np.ndarray
 
 
-class PairModes(NamedTuple):
-    """Eigenvalues of the Hessian of half the distortion; a mode relaxes at eta times its own."""
+class Mode(NamedTuple):
+    """A direction in which estimates of a symmetric pair move, about their fixed point, in units of sigma.
 
-    separation: np.ndarray
-    shift: np.ndarray
-    transverse: np.ndarray
-    rotation: np.ndarray
+    A sample moves its mean by -eta w J times where it is, and its noise is that of a labelled centre times V.
+    """
+
+    relaxation: float  # J
+    noise: float  # V
+    pull: float  # of the mean along the separation, per unit of this mode's variance
+
+
+class PairModes(NamedTuple):
+    """The linear theory of a symmetric pair: half the difference of its centres, and half their sum (the shift)."""
+
+    bias: float  # of the fixed point, outward
+    parallel: Mode
+    across: Mode  # each of the d - 1 directions: the boundary turns
+    shift: Mode  # along the separation; across it, centres that shift together relax as labelled ones do
 
 
 class EMInformation(NamedTuple):
@@ -237,16 +248,6 @@ def first_order_displacement(means, weights, *, sigma):
     return sigma * np.sum(gaps / distances[..., None] * pull[..., None], axis=1) / weights[:, None]
 
 
-def lloyd_pair_relaxation(separation):
-    """Modes of the symmetric pair: separation 1/2, shift 1/2 - f m, transverse 1/2, rotation 1/2 - f/m.
-
-    f = phi(s), m = s + b(C), in units of sigma.
-    """
-    f, m = _pair_moments(separation)
-    half = np.full_like(f, 0.5)
-    return PairModes(separation=half, shift=0.5 - f * m, transverse=half, rotation=0.5 - f / m)
-
-
 def lloyd_pair_law(separation, *, rate, d, sigma=1.0):
     """Stationary law of each centre of a symmetric pair, to first order in eta, for C > 0 (the pair turns freely at 0).
 
@@ -265,6 +266,60 @@ def lloyd_pair_law(separation, *, rate, d, sigma=1.0):
     bias = lloyd_bias(separation)
     error_sq = (bias + shift) ** 2 + parallel + transverse
     return PairLaw(bias * sigma, shift * sigma, parallel * sigma**2, transverse * sigma**2, error_sq * sigma**2)
+
+
+# --- updates of any sharpness on a symmetric pair, to first order in the rate ---
+
+
+def pair_modes(separation, *, beta=math.inf):
+    """Soft updates (beta) and Lloyd (beta = inf) of both centres of a pair, or EM of its one mean, linearised.
+
+    Of mu_i <- mu_i + eta p_i (x - mu_i), p_1 - p_2 = T = tanh(beta <x - v, u>), u = (mu_1 - mu_2)/2 and
+    v = (mu_1 + mu_2)/2 move by (eta/2) (T (x - v) - u) and (eta/2) (x - v - T u); EM is u at the rate eta, v = 0. They
+    rest at u = m e, v = 0, m = E x T with T = tanh(beta m x), x ~ N(s, 1) along e (for Lloyd m = s + b(C)). With
+    S = sech^2(beta m x) = 1 - T^2 the derivatives of the mean moves there, and the covariances of the moves, are
+
+        along     J = 1 - beta E x^2 S      V = E x^2 T^2 - m^2                   pull  -beta^2 E x^3 T S
+        across    J = 1 - beta E S          V = E T^2                             pull  -beta^2 E x T S
+        shift     J = 1 - beta m^2 E S      V = 1 + s^2 - 2 m^2 + m^2 E T^2       pull  beta m E S - beta^2 m^2 E x T S
+
+    and J = V = 1 for a shift across. The pull is half the second derivative of the move of u along e: fluctuations
+    move the mean by the sum of pull times variance, over J of `parallel`. beta = 1 has J = V (theory 4.5: the
+    information identity), beta = inf the modes of theory 4.4. Raises ValueError for a separation that is not positive,
+    or a beta so small that the centres fall together (beta (1 + s^2) <= 1).
+    """
+    if not 0 < separation < 1e6:
+        raise ValueError(f"separation is {separation}, expected a positive number below 1e6")
+    if not beta > 0:
+        raise ValueError(f"beta is {beta}, expected a positive number")
+    s = float(separation) / 2
+    if beta * s > 1e4:  # as Lloyd, to 1e-8
+        f, b = _density(s), float(lloyd_bias(2 * s))
+        m = s + b
+        spread = 1 - 2 * s * b - b * b  # 1 + s^2 - m^2
+        return PairModes(b, Mode(1, spread, 0), Mode(1 - 2 * f / m, 1, -f / m**2), Mode(1 - 2 * f * m, spread, f))
+    bias = float(em_fixed_point_bias(2 * s, beta=beta))
+    m = s + bias
+    if not m > 0:
+        raise ValueError(f"beta is {beta} at separation {separation:g}, expected above 1/(1 + C^2/4): no fixed point")
+    x, weights = _grid(s, beta * m)
+    t, rest = np.tanh(beta * m * x), _sech_sq(beta * m * x)
+
+    def mean(values):
+        return float(weights @ values)
+
+    flat, turned = mean(rest), mean(x * t * rest)
+    spread = mean(x * x * t * t) - m * m
+    return PairModes(
+        bias,
+        Mode(1 - beta * mean(x * x * rest), spread, -(beta**2) * mean(x**3 * t * rest)),
+        Mode(1 - beta * flat, 1 - flat, -(beta**2) * turned),
+        Mode(
+            1 - beta * m * m * flat,
+            1 + (s - m) * (s + m) - m * m * flat,
+            beta * m * flat - (beta * m) ** 2 * turned,
+        ),
+    )
 
 
 # --- streaming EM for a symmetric pair ---
@@ -290,48 +345,30 @@ def em_stationary_sq(*, rate, sigma, d):
     return rate / 2 * sigma**2 * d
 
 
-def em_error_sq(*, samples, rate, separation, sigma, d, start_sq_parallel, start_sq_perpendicular):
-    """The linearised law: I = I_par along, I_perp across, f = (1 - eta I)^(2t): f start + (1 - f) eta/2 sigma^2."""
-    stationary = em_stationary_sq(rate=rate, sigma=sigma, d=d) / d
-    information = em_information(separation)
-    along = (1 - rate * information.parallel) ** (2 * samples)
-    across = (1 - rate * information.perpendicular) ** (2 * samples)
-    settled = stationary * ((1 - along) + (d - 1) * (1 - across))
-    return along * start_sq_parallel + across * start_sq_perpendicular + settled
-
-
-def em_mean_shift(separation, *, rate, d, sigma=1.0):
-    """Shift of the mean along the separation: -(eta/2) E[x (x^2 + d - 1) tanh(sx) sech^2(sx)] / I_par, x ~ N(s, 1)."""
-    _check(separation=separation, rate=rate, d=d, sigma=sigma)
-
-    def moment(power):
-        def one(s):
-            return _gaussian_mean(lambda x: x**power * np.tanh(s * x) * _sech_sq(s * x), s)
-
-        return np.vectorize(one, otypes=[float])(np.asarray(separation, float) / 2)
-
-    curvature = moment(3) + (np.asarray(d) - 1) * moment(1)
-    return -sigma * np.asarray(rate) / 2 * curvature / em_information(separation).parallel
-
-
 def em_fixed_point_bias(separation, *, beta, sigma=1.0):
     """m - s for the stable root m >= 0 of m = E[x tanh(beta m x)], x ~ N(s, 1); C = separation = 2s.
 
-    0 for beta = 1; near b(C) for beta = 2; b(C) as beta grows. Raises ValueError for beta < 1.
+    0 for beta = 1; near b(C) for beta = 2; b(C) as beta grows; -s (both centres in one place) for beta (1 + s^2) <= 1.
+    Raises ValueError for a beta that is not positive, or beyond 1e4.
     """
-    _check(separation=separation, sigma=sigma)
-    if beta < 1:
-        raise ValueError(f"beta is {beta}, expected at least 1")
+    _check(separation=separation, sigma=sigma, beta=beta)
+    if not beta <= 1e4:
+        raise ValueError(f"beta is {beta}, expected at most 1e4")
 
     def one(c):
         s = c / 2
-
-        def gap(m):
-            return _gaussian_mean(lambda x: x * np.tanh(beta * m * x), s) - m
-
-        if beta * (1 + s**2) <= 1:  # beta = 1 at C = 0: the gap is negative for every m > 0
+        if beta * (1 + s**2) <= 1:
+            return -s
+        if beta == 1:
             return 0.0
-        return optimize.brentq(gap, s / 2 if s > 0 else 1e-3, s + 2, xtol=1e-13) - s
+        x, weights = _grid(s, beta * (s + 2))
+
+        def gap(bias):  # without the cancellation of E x and s
+            m = s + bias
+            return -weights @ (x * 2 / (1 + np.exp(np.clip(2 * beta * m * x, -700, 700)))) - bias
+
+        low = s * 1e-9 - s if beta < 1 else -s / 2 if s > 0 else 1e-3
+        return optimize.brentq(gap, low, 2, xtol=1e-15, rtol=1e-14)
 
     return sigma * np.vectorize(one, otypes=[float])(separation)
 
@@ -427,8 +464,19 @@ def _gaussian_mean(function, centre):
     return integrate.quad(integrand, -12, 12, points=[np.clip(-centre, -12, 12)], epsabs=1e-13, limit=400)[0]
 
 
+def _grid(centre, steepness):
+    """Nodes x and weights with weights . f(x) = E f(x), x ~ N(centre, 1), for f smooth on the scale 1/steepness.
+
+    Trapezes are exact to exp(-2 pi a/h) for a function whose poles are a from the line: pi/2/steepness of a tanh.
+    """
+    step = 0.15 / max(1.0, steepness)
+    z = step * np.arange(-math.ceil(10 / step), math.ceil(10 / step) + 1)
+    return centre + z, step * np.exp(-z * z / 2) / math.sqrt(2 * math.pi)
+
+
 def _sech_sq(x):
-    return 1 - np.tanh(x) ** 2 if abs(x) < 1 else 4 * np.exp(-2 * abs(x)) / (1 + np.exp(-2 * abs(x))) ** 2
+    small = np.exp(-2 * np.abs(x))
+    return 4 * small / (1 + small) ** 2
 
 
 def _mean_inverse_count(total, weights):

@@ -68,6 +68,25 @@ def test_an_average_is_its_double_sum():
     assert_allclose(law.noise, (each.noise * correlation).mean())
 
 
+def test_a_slower_mode_forgets_less_and_keeps_as_much_more_noise():
+    plain, slow = (labelled.constant([0, 5, 90], rate=0.02, weight=0.4, relaxation=j) for j in (1.0, 0.5))
+    assert_allclose(slow.kept, np.sqrt(plain.kept), rtol=1e-12)
+    assert_allclose(slow.drift, np.sqrt(plain.drift), rtol=1e-12)
+    assert_allclose(slow.noise, 2 * (1 - np.sqrt(plain.kept)) * 0.02 / 1.98, rtol=1e-12)
+    flat = rates.Polynomial(0.02, 1e-12, 1)  # a schedule that does not fall
+    summed = labelled.polynomial([0, 5, 90], schedule=flat, weight=0.4, relaxation=0.5)
+    assert_allclose(summed, slow, rtol=0.01)  # the two sum noise alike to first order in the rate
+
+
+def test_an_average_of_a_slow_mode_is_its_double_sum():
+    rate, weight, burn, stop, slow = 0.1, 0.4, 3, 9, 0.3
+    law = labelled.averaged(stop, rate=rate, weight=weight, burn=burn, relaxation=slow)
+    t = np.arange(burn + 1, stop + 1)
+    each = labelled.constant(np.minimum(t[:, None], t[None]), rate=rate, weight=weight, relaxation=slow)
+    correlation = (1 - weight * rate * slow) ** np.abs(t[:, None] - t[None])
+    assert_allclose([law.kept, law.noise], [(x * correlation).mean() for x in each[:2]])
+
+
 def test_an_average_before_its_window_is_the_last_iterate():
     law, last = labelled.averaged(3, rate=0.1, weight=0.4, burn=5), labelled.constant(3, rate=0.1, weight=0.4)
     assert_allclose(law, last)
@@ -137,6 +156,7 @@ def test_controlled_intervals_of_many_small_studies_cover_the_truth_as_often_as_
     [
         (lambda: labelled.constant(3, rate=1.0, weight=0.5), "rate is 1.0"),
         (lambda: labelled.constant(3, rate=0.1, weight=0.0), "weight is 0.0"),
+        (lambda: labelled.constant(3, rate=0.1, weight=0.5, relaxation=0.0), "relaxation is 0.0"),
         (lambda: labelled.inverse_count(-1, weight=0.5, initial=1), "samples is -1"),
     ],
 )

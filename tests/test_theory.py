@@ -119,6 +119,9 @@ def test_the_fixed_point_of_em():
     expected = [0.3048, 0.2006, 0.1283, 0.0464, 0.01383, 0.00333, 6.4e-4, 1.2e-5]
     assert_allclose(theory.em_fixed_point_bias([1, 1.5, 2, 3, 4, 5, 6, 8], beta=2), expected, rtol=2e-2)
     assert_allclose(theory.em_fixed_point_bias([0, 0.1, 1, 2, 4], beta=1), 0, atol=1e-9)
+    assert_allclose(theory.em_fixed_point_bias([2, 14], beta=0.01), [-1, -7])  # both centres fall to the middle
+    flat = 3.5 + theory.em_fixed_point_bias(7, beta=0.3)
+    assert_allclose(stats.norm(3.5).expect(lambda x: x * np.tanh(0.3 * flat * x)), flat, rtol=1e-6)
     pinned = theory.em_fixed_point_bias(0, beta=2)  # two components in one place: m = E[x tanh(2 m x)] all the same
     nodes, weights = np.polynomial.hermite_e.hermegauss(100)
     assert_allclose(weights @ (nodes * np.tanh(2 * pinned * nodes)) / weights.sum(), pinned, rtol=1e-5)
@@ -130,15 +133,72 @@ def test_the_pair_law_is_tabulated():
     totals = [theory.lloyd_pair_law(c, rate=0.02, d=5).error_sq for c in (4, 3, 2)]
     assert_allclose(totals, [0.0520, 0.0584, 0.0911], atol=6e-5)
     assert_allclose(theory.lloyd_pair_law(2, rate=0.02, d=5).shift, -0.0043, atol=5e-5)
-    assert_allclose(theory.em_mean_shift(2, rate=0.02, d=5), -0.0139, atol=5e-5)
-    one, two = (theory.em_mean_shift(2, rate=0.02, d=d) for d in (1, 2))
-    together = theory.em_mean_shift(np.array([2, 2]), rate=np.array([0.02, 0.04]), d=np.array([5, 2]), sigma=3.0)
-    assert_allclose(together, [3 * (one + 4 * (two - one)), 6 * two], rtol=1e-9)
-    modes = theory.lloyd_pair_relaxation(np.array([2.0, 3.0, 4.0, 6.0]))
-    assert_allclose(modes.shift, [0.218, 0.298, 0.391, 0.487], atol=6e-4)
-    assert_allclose(modes.rotation, [0.293, 0.417, 0.473, 0.499], atol=6e-4)
-    assert np.all(modes.separation == 0.5)
-    assert np.all(modes.transverse == 0.5)
+
+
+def test_the_modes_of_a_pair_are_tabulated():
+    lloyd = [theory.pair_modes(c) for c in (2, 3, 4, 6)]
+    assert_allclose([m.shift.relaxation / 2 for m in lloyd], [0.218, 0.298, 0.391, 0.487], atol=6e-4)
+    assert_allclose([m.across.relaxation / 2 for m in lloyd], [0.293, 0.417, 0.473, 0.499], atol=6e-4)
+    assert [m.parallel.relaxation for m in lloyd] == [1, 1, 1, 1]
+    em = theory.pair_modes(2, beta=1)  # its mean is moved by -.0139 at the rate .02 and d = 5
+    pulled = em.parallel.pull * em.parallel.noise / em.parallel.relaxation
+    pulled += 4 * em.across.pull * em.across.noise / em.across.relaxation
+    assert_allclose(0.01 * pulled / em.parallel.relaxation, -0.0139, atol=5e-5)
+
+
+@pytest.mark.parametrize("separation", [2.0, 4.0])
+def test_the_modes_of_lloyd_are_those_of_the_pair_law(separation):
+    rate, d = 0.02, 7
+    law, modes = theory.lloyd_pair_law(separation, rate=rate, d=d), theory.pair_modes(separation)
+    along = rate / 4 * (modes.parallel.noise / modes.parallel.relaxation + modes.shift.noise / modes.shift.relaxation)
+    across = rate / 4 * (1 / modes.across.relaxation + 1) * (d - 1)
+    pulled = modes.shift.pull * modes.shift.noise / modes.shift.relaxation
+    pulled += (d - 1) * modes.across.pull / modes.across.relaxation
+    assert_allclose(modes.bias, law.bias, rtol=1e-12)
+    assert_allclose([along, across], [law.variance_parallel, law.variance_transverse], rtol=1e-12)
+    assert_allclose(rate / 4 * pulled, law.shift, rtol=1e-9)
+
+
+def test_the_modes_of_em_are_its_information_and_those_of_a_large_beta_lloyds():
+    for separation in (1.0, 2.0, 6.0):
+        modes, information = theory.pair_modes(separation, beta=1), theory.em_information(separation)
+        assert_allclose([m.noise for m in modes[1:]], [m.relaxation for m in modes[1:]], rtol=1e-9)
+        shift = 1 - (separation / 2) ** 2 * (1 - information.perpendicular)
+        assert_allclose([m.relaxation for m in modes[1:]], [*information, shift], rtol=1e-7)
+        sharp, hard = theory.pair_modes(separation, beta=2000), theory.pair_modes(separation)
+        assert_allclose(np.hstack(sharp), np.hstack(hard), atol=2e-3)
+
+
+@pytest.mark.parametrize(("separation", "beta"), [(2.0, 1.0), (3.0, 0.6), (1.5, 3.0)])
+def test_modes_are_the_derivatives_of_the_mean_move(separation, beta):
+    """By quadrature in two dimensions and differences; noise by the second moment of the moves."""
+    s, modes = separation / 2, theory.pair_modes(separation, beta=beta)
+    nodes = np.arange(-8, 8.05, 0.1)  # trapezes, exact for what is smooth on this scale
+    weights = 0.1 * stats.norm.pdf(nodes)
+    x = np.concatenate([nodes + s, nodes - s])[:, None]
+    y = nodes[None]
+    mass = np.concatenate([weights, weights])[:, None] / 2 * weights[None]
+
+    def moves(u, v):
+        side = np.tanh(beta * ((x - v[0]) * u[0] + (y - v[1]) * u[1]))
+        both = [side * (x - v[0]) - u[0], side * (y - v[1]) - u[1], x - v[0] - side * u[0], y - v[1] - side * u[1]]
+        return np.stack([np.broadcast_to(one, mass.shape) for one in both])
+
+    def mean(du=(0, 0), dv=(0, 0)):
+        rest = np.array([s + modes.bias, 0.0])
+        return np.sum(mass * moves(rest + du, np.array(dv)), axis=(1, 2))
+
+    h = 0.01
+    steps = {"parallel": {"du": (h, 0)}, "across": {"du": (0, h)}, "shift": {"dv": (h, 0)}}
+    assert_allclose(mean(), 0, atol=1e-6)
+    for which, (name, step) in enumerate(steps.items()):
+        back = {key: (-value[0], -value[1]) for key, value in step.items()}
+        forth, behind = mean(**step), mean(**back)
+        mode = getattr(modes, name)
+        assert_allclose((behind - forth)[which] / (2 * h), mode.relaxation, atol=1e-3)
+        assert_allclose((forth + behind)[0] / (2 * h * h), mode.pull, atol=2e-3)
+        moved = moves(np.array([s + modes.bias, 0.0]), np.zeros(2))[which]
+        assert_allclose(np.sum(mass * moved**2), mode.noise, atol=1e-4)
 
 
 def test_the_pair_law_by_hand():
@@ -230,16 +290,6 @@ def test_inverse_counts_by_hand():
     assert_allclose(theory._mean_inverse_count(2, np.array([0.3, 1.0])), [expected, 0.5], rtol=1e-12)
 
 
-def test_em_error_halfway_by_hand():
-    found = theory.em_error_sq(
-        samples=300, rate=0.01, separation=2.0, sigma=2.0, d=4, start_sq_parallel=3.0, start_sq_perpendicular=5.0
-    )
-    along, across = (1 - 0.00733912) ** 600, (1 - 0.00550400) ** 600
-    expected = 3 * along + 5 * across + 0.02 * (1 - along + 3 * (1 - across))
-    assert_allclose(found, expected, rtol=1e-4)  # I to six digits, to the power 600
-    assert_allclose(theory.em_stationary_sq(rate=0.01, sigma=2.0, d=4), 0.08, rtol=1e-12)
-
-
 def test_em_settles_at_half_the_rate():
     """A NumPy streaming EM at C = 4, 4000 runs; c = 4 standard errors."""
     rng = np.random.default_rng(3)
@@ -257,19 +307,6 @@ def test_em_settles_at_half_the_rate():
 
 def test_em_settles_at_half_the_rate_by_hand():
     assert_allclose(theory.em_stationary_sq(rate=0.02, sigma=2.0, d=5), 0.01 * 4 * 5)
-
-
-def test_em_error_runs_from_its_start_to_half_the_rate():
-    call = {
-        "rate": 1e-3,
-        "separation": 2.0,
-        "sigma": 2.0,
-        "d": 4,
-        "start_sq_parallel": 3.0,
-        "start_sq_perpendicular": 5.0,
-    }
-    assert_allclose(theory.em_error_sq(samples=0, **call), 8.0)
-    assert_allclose(theory.em_error_sq(samples=10**6, **call), theory.em_stationary_sq(rate=1e-3, sigma=2.0, d=4))
 
 
 def test_theorem_1s_floor_is_tabulated():
@@ -347,7 +384,12 @@ def test_subspace_errors_are_tabulated():
         (lambda: theory.lloyd_bias(-1.0), "separation is -1.0"),
         (lambda: theory.lloyd_bias(1.0, sigma=-2.0), "sigma is -2.0"),
         (lambda: theory.lloyd_pair_law(0.0, rate=0.1, d=2), "separation is 0.0, expected a positive"),
-        (lambda: theory.em_fixed_point_bias(2.0, beta=0.5), "beta is 0.5, expected at least 1"),
+        (lambda: theory.em_fixed_point_bias(2.0, beta=0.0), "beta is 0.0, expected a positive number"),
+        (lambda: theory.em_fixed_point_bias(2.0, beta=1e5), "beta is 100000.0, expected at most"),
+        (lambda: theory.pair_modes(0.0), "separation is 0.0, expected a positive number"),
+        (lambda: theory.pair_modes(1e20), "separation is 1e\\+20, expected a positive number below"),
+        (lambda: theory.pair_modes(2.0, beta=0.0), "beta is 0.0"),
+        (lambda: theory.pair_modes(2.0, beta=0.4), "beta is 0.4 at separation 2, expected above"),
         (lambda: theory.oracle_sq(n=10, weight=0, sigma=1, d=1), "weight is 0"),
         (lambda: theory.power_iteration_tan_sq(8.0, block=9, sigma=3.0, d=5, k=2), r"expected above sigma\^2 = 9"),
         (lambda: theory.power_iteration_tan_sq(0.5, block=9, sigma=1.0, d=5, k=2), "eigenvalue is 0.5"),
@@ -379,11 +421,9 @@ GOOD = {
     "simplex_displacement": {"k": 2, "separation": 4.0, "sigma": 1.0},
     "simplex_floor": {"k": 2, "separation": 4.0, "sigma": 1.0},
     "first_order_displacement": {"means": [[0.0], [4.0]], "weights": [0.5, 0.5], "sigma": 1.0},
-    "lloyd_pair_relaxation": {"separation": 4.0},
     "lloyd_pair_law": {"separation": 4.0, "rate": 0.1, "d": 3, "sigma": 1.0},
     "em_information": {"separation": 4.0},
     "em_stationary_sq": {"rate": 0.1, "sigma": 1.0, "d": 3},
-    "em_mean_shift": {"separation": 4.0, "rate": 0.1, "d": 3, "sigma": 1.0},
     "em_fixed_point_bias": {"separation": 4.0, "beta": 1, "sigma": 1.0},
     "seeding_error_sq": {"means": [[4.0, 0]], "weights": [1.0], "sigma": 1.0, "block": 9, "graph_points": 9},
     "lost_component_probability": {"k": 2, "block": 9},
@@ -406,4 +446,4 @@ def test_every_function_checks_what_enters_it(function, name):
 @pytest.mark.parametrize(("name", "edge"), [("rate", 0), ("rate", 1), ("sigma", 0), ("separation", -1e-9)])
 def test_the_edges_of_what_is_allowed(name, edge):
     with pytest.raises(ValueError, match=f"{name} is {edge}"):
-        theory.em_mean_shift(**GOOD["em_mean_shift"] | {name: edge})
+        theory.lloyd_pair_law(**GOOD["lloyd_pair_law"] | {name: edge})
