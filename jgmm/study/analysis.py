@@ -32,14 +32,18 @@ def _row(item: CellData, index: int) -> dict[str, Any]:
         "theorem": str(cell.theorem),
         "start": str(cell.start),
         "weights": " ".join(f"{weight:.6g}" for weight in cell.weights),
+        "side": cell.side if cell.layout.endswith("box") else None,
+        "scales": " ".join(f"{scale:.6g}" for scale in cell.scales),  # in the units of the data
         "block": cell.seeding.block if cell.seeding else None,
         "graph_points": cell.seeding.graph_points if cell.seeding else None,
         "seeding_n": cell.seeding.n if cell.seeding else None,
+        "neighbors": cell.seeding.neighbors if cell.seeding else None,
         "method": cell.seeding.method if cell.seeding else None,
         "samples": samples,
         "runs": len(item.ok),
         "runs_ok": int(item.ok.sum()),
         "few": bool(item.ok.sum() < FEW),
+        "kept": float(item.ok.mean()),  # the share of runs that the _ok columns are over
         "runs_not_finite": int((~np.isfinite(item.values["error_sq"])).any(axis=1).sum()),
         "runs_graph_failed": 0 if item.components is None else int((item.components != cell.k).sum()),
         "runs_lost": int((item.values["lost"][:, index] > 0).sum()),

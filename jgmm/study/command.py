@@ -11,19 +11,19 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.text import Text
 
 from jgmm import machine
 from jgmm.process import Stopped, Stopper, fault
-from jgmm.study import inference, ownership, plan, report, runner, spec
+from jgmm.study import inference, ownership, plan, report, runner, spec, terminal
 from jgmm.study.lock import Lock
 from jgmm.study.spec import Cell, Study
 
 PLAIN_SECONDS = 60  # between lines of progress where there is no terminal
 PILOT_SECONDS = 4.0  # of a dry run's pilot, about
 COMPILE_SECONDS = 3.0  # of a program, its start and its errors: measured 2 to 4
+SHOWN_WIDTH = 14  # of a column of `jgmm show`
 BYTES_PER_ROW = 40  # of a cell's file, compressed: the presets have 21 to 62, displacements apart
 
 
@@ -42,11 +42,8 @@ def _run(study: Study, out: Path, spec_folder: Path, fresh: bool, kernel: str, s
     console = Console(stderr=True, soft_wrap=True)
     started = time.perf_counter()
     devices = jax.devices()
-    console.print(
-        f"[bold]{study.name}[/]: {_runs(study)} on {len(devices)} x {devices[0].device_kind},"
-        f" seed {study.seed} -> {out}",
-        highlight=False,
-    )
+    device = f"{len(devices)} x {devices[0].device_kind}"
+    _say(console, f": {_runs(study)} on {device}, seed {study.seed} -> {out}", lead=study.name)
     stopper.last_words = lambda: _say_left(console, study, out, spec_folder)
     try:
         with _Meter(console) as progress:
@@ -60,7 +57,7 @@ def _run(study: Study, out: Path, spec_folder: Path, fresh: bool, kernel: str, s
         console.print(f"jgmm: {fault(error)}; finished tiles are stored, the same command goes on", markup=False)
         return 3
     for note in (*done.ignored, *done.failures):
-        console.print(f"[yellow]{escape(note)}[/]", highlight=False)
+        _say(console, note, style="yellow")
     seconds = f"{done.samples:.3g} samples in {done.seconds:.1f} s"
     console.print(f"runs of cells: {done.computed} computed, {done.reused} reused, {done.left} left; {seconds}")
     if done.left:
@@ -76,11 +73,9 @@ def _run(study: Study, out: Path, spec_folder: Path, fresh: bool, kernel: str, s
         console.print(f"jgmm: {fault(error)}; {kept}", markup=False)
         return 3
     for line in written.kernels:
-        console.print(f"kernel {line}", highlight=False, markup=False)
+        _say(console, f"kernel {line}")
     _print(written, quiet_cells=stored.report != "seed")
-    console.print(
-        f"{out / 'report.html'}  ({time.perf_counter() - started:.1f} s in all)", highlight=False, soft_wrap=True
-    )
+    _say(console, f"{out / 'report.html'}  ({time.perf_counter() - started:.1f} s in all)")
     return written.status
 
 
@@ -122,16 +117,17 @@ def dry_run(study: Study, out: Path, *, spec_folder: Path, kernel: str = "auto")
     for line in dict.fromkeys(f"{p.driven.kernel}" for p in pilots.values() if p.driven.kernel):
         console.print(f"kernel     {line}", markup=False)
     target = study.precision or 0.01
-    table = Table(title=f"runs for a relative standard error of {target:g}, from a pilot of each part's least k d")
-    for name in ("part", "cells", "pilot runs", "of samples", "relative sd of a run", "runs"):
-        table.add_column(name, justify="left" if name == "part" else "right")
+    console.print(f"runs for a relative standard error of {target:g}, from a pilot of each part's least k d:")
+    rows = []
     for part, found in pilots.items():
         count = sum(cell.part == part for cell in cells)
         needed = "?" if found.spread is None else f"{math.ceil((found.spread.value / target) ** 2)}"
         spread = f"{found.spread.value:.3g} ± {found.spread.standard_error:.2g}" if found.spread else "no finite errors"
         length = f"{found.n}" + (f" in place of {found.whole_n}" if found.n < found.whole_n else "")
-        table.add_row(part, str(count), str(found.runs), length, spread, needed)
-    console.print(table)
+        rows.append((part, count, found.runs, length, spread, needed))
+    names = ("part", "cells", "pilot runs", "of samples", "relative sd of a run", "runs")
+    dropped = ("pilot runs", "of samples", "cells", "relative sd of a run")
+    terminal.table(console, names, rows, dropped=dropped, wrapped=("of samples", "relative sd of a run"))
     console.print("nothing was written")
     return 0
 
@@ -182,9 +178,12 @@ def show(study: Study, cell: Cell, run_id: int, folder: Path, *, kernel: str = "
     columns = [np.asarray(table[name]) for name in names]
     rate = cell.rate_name if cell.rate is None else f"{cell.rate:g}"
     print(f"# part {cell.part}, run {run_id}: {cell.algorithm} k={cell.k} d={cell.d} n={cell.n} rate={rate}")
-    print("".join(f"{name:>14}" for name in names))
-    for row in zip(*columns, strict=True):
-        print("".join(f"{value:14.7g}" for value in row))
+    texts = [[f"{value}" if isinstance(value, int) else f"{value:.7g}" for value in c.tolist()] for c in columns]
+    room = shutil.get_terminal_size().columns // SHOWN_WIDTH if sys.stdout.isatty() else len(names)
+    if room < len(names):
+        print(f"# left out, the terminal being too narrow: {', '.join(names[max(room, 1) :])}")
+    for row in zip(*([name, *column] for name, column in zip(names, texts, strict=True)), strict=True):
+        print("".join(f"{value:>{SHOWN_WIDTH}}" for value in row[: max(room, 1)]))
 
 
 def environment() -> dict:
@@ -199,27 +198,29 @@ def _print(written: report.Written, *, quiet_cells: bool) -> None:
     """The verdicts, and the seed's table or that of the cells."""
     width = None if sys.stdout.isatty() else 150
     console = Console(width=width, highlight=False)
-    for note in written.ignored:
-        console.print(f"[yellow]{escape(note)}[/]")
+    for note in (*written.ignored, *written.left_out):
+        _say(console, note, style="yellow")
     if written.twins and not written.twins.right:
-        console.print(f"[bold red]wrong[/] - {escape(written.twins.sentence)}")
+        _say(console, f" - {written.twins.sentence}", lead="wrong")
     if written.conditioning:
-        console.print(f"[bold]runs kept[/] - {escape(written.conditioning)}")
-    rows = written.headline.rows
-    if not quiet_cells or len(rows) <= 40:
-        table = Table(title=written.headline.title, title_justify="left")
-        table.caption, table.caption_justify = written.headline.caption, "left"
-        for index, name in enumerate(written.headline.columns):
-            table.add_column(name, justify="left" if index == 0 else "right", overflow="fold")
-        for row in rows:
-            table.add_row(*row)
-        console.print(table)
+        _say(console, f" - {written.conditioning}", lead="runs kept")
+    headline = written.headline
+    if not quiet_cells or len(headline.rows) <= 40:
+        _say(console, headline.title, style="italic")
+        how = {"dropped": headline.dropped, "wrapped": headline.wrapped, "elsewhere": "the report has them"}
+        terminal.table(console, headline.columns, headline.rows, **how)
+        _say(console, headline.caption, style="italic")
     else:
-        console.print(f"{len(rows)} cells: see the report")
+        console.print(f"{len(headline.rows)} cells: see the report")
     for verdict in written.verdicts:
-        console.print(f"[bold]{verdict.verdict}[/] - {escape(verdict.sentence)}")
+        _say(console, f" - {verdict.sentence}", lead=verdict.verdict)
     if written.laws:
-        console.print(f"[bold]exact laws[/] - {escape(written.laws.sentence)}")
+        _say(console, f" - {written.laws.sentence}", lead="exact laws")
+
+
+def _say(console: Console, text: str, *, lead: str = "", style: str = "") -> None:
+    """Print text that may be anybody's, of which neither rich nor the terminal obeys anything; `lead` in bold."""
+    console.print(Text.assemble((terminal.clean(lead), "bold"), (terminal.clean(text), style)))
 
 
 def _runs(study: Study) -> str:
@@ -240,10 +241,8 @@ def _say_left(console: Console, study: Study, out: Path, spec_folder: Path) -> N
     stored = runner.stored(out, named).cells
     wanted = runner.wanted_runs(study, named, stored)
     left, total = runner.num_runs(runner.to_do(named, stored, wanted)), sum(wanted.values())
-    console.print(
-        f"stopped: {total - left} of {total} runs of cells are stored in {out}; the same command goes on from them",
-        highlight=False,
-    )
+    stored_now = f"stopped: {total - left} of {total} runs of cells are stored in {out}"
+    _say(console, f"{stored_now}; the same command goes on from them")
 
 
 class _Meter:

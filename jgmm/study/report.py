@@ -24,6 +24,7 @@ from jgmm.study import (
     plots,
     records,
     seed_document,
+    settings,
     spec,
     store,
     verdict,
@@ -33,16 +34,19 @@ from jgmm.study.lock import Lock, holding
 from jgmm.study.plots import Row
 from jgmm.study.spec import Cell, Study
 
-CURVE_COLUMNS = ("cell", "part", "algorithm", "k", "d", "C", "N", "error_sq", "law", "bound", "failed")
+ALWAYS = ("k", "d", "separation", "n")  # axes that the closing table has, whether they vary or not
+OBEYED = ("=", "+", "-", "@", "\t", "\r", "\n")  # what begins a text that a spreadsheet would take for a formula
 
 
 class Headline(NamedTuple):
-    """The closing table, as text."""
+    """The closing table, as text; and on a narrow terminal which columns go, in this order, and which may break."""
 
     title: str
     columns: tuple[str, ...]
     rows: list[tuple[str, ...]]
     caption: str
+    dropped: tuple[str, ...] = ()
+    wrapped: tuple[str, ...] = ()
 
 
 class Written(NamedTuple):
@@ -56,6 +60,7 @@ class Written(NamedTuple):
     laws: verdict.LawVerdict | None
     look: int
     ignored: list[str]
+    left_out: list[str]  # figures, fits and means that cannot be made, each with its reason
     kernels: list[str]
     data: list[CellData]
     twins: checks.Twins | None
@@ -103,15 +108,15 @@ def _write(folder: Path, study: Study, spec_folder: Path | None, timing: dict | 
     if study.report == "seed":
         figures = seed_document.write_figures(folder / "figures", data, summary)
         rows = seed_document.headline(data, summary)
-        headline = Headline(
-            seed_document.TITLE.format(runs=study.runs), seed_document.COLUMNS, rows, seed_document.CAPTION
-        )
+        title = seed_document.TITLE.format(runs=study.runs)
+        told = seed_document.DROPPED, seed_document.WRAPPED
+        headline = Headline(title, seed_document.COLUMNS, rows, seed_document.CAPTION, *told)
     else:
         figures = plots.write_all(folder / "figures", found, data, summary)
-        headline = Headline(study.name, CURVE_COLUMNS, [_curve_row(row) for row in plots.final(summary)], "")
+        headline = closing_table(study.name, data, summary)
     table = columns.summary(summary)
     store.write_table(folder / "summary.parquet", table, durable=False)
-    files.write(folder / "summary.csv", lambda file: pc.write_csv(table, file), durable=False)
+    files.write(folder / "summary.csv", lambda file: pc.write_csv(_for_csv(table), file), durable=False)
     floors = verdict.floor_fits(study, data)
     _write_csv(folder / "fits.csv", curves.Fit._fields, [*fits, *map(_floor_row, floors)])
     _write_csv(folder / "paired.csv", analysis.Paired._fields, pairs)
@@ -124,7 +129,7 @@ def _write(folder: Path, study: Study, spec_folder: Path | None, timing: dict | 
     kernels, lost = kernel_lines(folder, set(named))
     done.ignored.extend(lost)
     known = (checks.twins(summary), checks.conditioning(plots.final(summary)))
-    written = Written(headline, summary, fits, figures, verdicts, law, look, done.ignored, kernels, data, *known)
+    written = Written(headline, summary, fits, figures, verdicts, law, look, done.ignored, [], kernels, data, *known)
     files.write_text(folder / "report.html", _page(folder, study, data, written, pairs, floors), durable=False)
     return written
 
@@ -156,8 +161,27 @@ def _look(folder: Path, study: Study, data: list[CellData]) -> int:
 def _write_csv(path: Path, fields: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerows([fields, *rows])
+    writer.writerows([fields, *([harmless(value) for value in row] for row in rows)])
     files.write_text(path, text.getvalue(), durable=False)
+
+
+def harmless(value: Any) -> Any:
+    """A value for a csv file: text that a spreadsheet would run as a formula gets an apostrophe before it."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(OBEYED) else value
+
+
+def _for_csv(table: pa.Table) -> pa.Table:
+    """The table with its texts `harmless`, and nothing in place of a number that there is not."""
+    for index, field in enumerate(table.schema):
+        column = table.column(index)
+        if pa.types.is_string(field.type):
+            made = pa.array([harmless(value) for value in column.to_pylist()], pa.string())
+        elif pa.types.is_floating(field.type):
+            made = pc.if_else(pc.is_nan(column), pa.scalar(None, field.type), column)
+        else:
+            continue
+        table = table.set_column(index, field.name, made)
+    return table
 
 
 def _floor_row(fall: verdict.FloorFit) -> tuple:
@@ -178,18 +202,44 @@ def _floor_row(fall: verdict.FloorFit) -> tuple:
     return tuple(row.values())
 
 
-def _curve_row(row: Row) -> tuple[str, ...]:
-    law, bound = (row[name] for name in ("law_error_sq", "bound_error_sq"))
-    numbers = f"{row['error_sq_ok_mean']:.4g} ± {row['error_sq_ok_se']:.2g}"
-    known = tuple("" if value is None else f"{value:.4g}" for value in (law, bound))
-    fixed = (row["cell"], row["part"], row["algorithm"], str(row["k"]), str(row["d"]), f"{row['separation']:g}")
-    return (*fixed, str(row["n"]), numbers, *known, str(row["runs"] - row["runs_ok"]))
+def closing_table(title: str, data: list[CellData], summary: list[Row]) -> Headline:
+    """A row for each cell: every axis that varies, its last mean, law and bound, and the runs that the mean is over."""
+    shown = settings.varying(item.cell for item in data)
+    axes = [name for name in settings.HEADINGS if name in shown or name in ALWAYS]
+    headings = [settings.HEADINGS[name] for name in axes]
+    last = {row["cell"]: row for row in plots.final(summary)}
+    rows = []
+    for item in data:
+        row, here = last[item.id], settings.place(item.cell)
+        mean = plus_minus(row["error_sq_ok_mean"], row["error_sq_ok_se"])
+        known = (number(row[name]) for name in ("law_error_sq", "bound_error_sq"))
+        kept = f"{row['runs_ok']} of {row['runs']}"
+        places = (settings.text(here.get(name)) for name in axes)
+        rows.append((item.id, row["part"], row["algorithm"], *places, mean, *known, kept))
+    columns = ("cell", "part", "algorithm", *headings, "error_sq", "law", "bound", "kept")
+    fixed = [settings.HEADINGS[name] for name in axes if name not in shown]
+    moving = [settings.HEADINGS[name] for name in reversed(axes) if name in shown]
+    few = sum(row["runs_ok"] < plots.LEAST_RUNS for row in last.values())
+    caption = "kept: the runs behind a mean; the others failed to seed, or are not finite."
+    if few:
+        caption += f" {few} of {len(last)} means are over fewer than {plots.LEAST_RUNS} runs."
+    dropped = ("cell", *fixed, "bound", "law", "algorithm", "part", *moving)
+    return Headline(title, columns, rows, caption, dropped)
+
+
+def plus_minus(mean: float, error: float, digits: int = 4) -> str:
+    """A mean and its standard error; the mean alone of one run, and a word where there is none."""
+    if not math.isfinite(mean):
+        return "no good run" if math.isnan(mean) else "not finite"
+    return f"{mean:.{digits}g} ± {error:.2g}" if math.isfinite(error) else f"{mean:.{digits}g}"
 
 
 def number(value: Any, digits: int = 4) -> str:
     """A number for a table; nothing where there is none."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
+    if isinstance(value, float) and math.isinf(value):
+        return "not finite"
     return f"{value:.{digits}g}" if isinstance(value, float) else str(value)
 
 

@@ -277,6 +277,8 @@ def _per_centre(row: Row) -> Row:
 
 TITLE = "The seed document, beside {runs} runs"
 COLUMNS = ("quantity", "seed's figure", "measured", "law", "bound", "remark")
+DROPPED = ("bound", "law", "remark", "seed's figure")  # on a narrow terminal, in this order
+WRAPPED = ("quantity", "remark")
 CAPTION = (
     "measured: mean and standard error over runs whose seeding gave k components; the remark counts the others."
     " Laws are exact for streaming, to first order in 1/B and 1/k0 for starts."

@@ -1,0 +1,218 @@
+"""What a study's report shows and says, from cells made by hand: no stream is run here."""
+
+import io
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from jgmm.study import analysis, command, report, settings, spec, terminal
+from jgmm.study.cells import CellData
+
+
+@pytest.fixture(autouse=True)
+def strict():
+    """The study layer promotes as NumPy does; the kernels are held to it elsewhere."""
+
+
+def study(text, **changes):
+    return spec.parse(text, source="odd", folder=Path(), default_name="odd").model_copy(update=changes)
+
+
+def made(cell, runs=16, *, error=None, ok=None, seed=0):
+    """A stored cell: chi-square errors about `error` at every checkpoint (its mean), runs that are not `ok` failed."""
+    draws = np.random.default_rng(seed)
+    samples = np.array([0, *cell.checkpoints]) if cell.checkpoints else np.array([cell.n])
+    shape = (runs, len(samples))
+    error = (1.0 / np.maximum(samples, 10)) if error is None else error
+    sq = (error * draws.chisquare(4, shape) / 4).astype(np.float32)
+    good = np.isfinite(sq).all(axis=1) & (np.ones(runs, bool) if ok is None else np.asarray(ok))
+    with np.errstate(over="ignore", invalid="ignore"):
+        values = {"error_sq": sq, "error_sum": np.sqrt(sq * cell.k), "error_max": np.sqrt(sq)}
+    lost = np.zeros(shape, np.float32)
+    lost[~good] = 1
+    seeded = cell.seeding is not None
+    width = cell.k * min(cell.k - 1, cell.d)
+    return CellData(
+        cell=cell,
+        id=cell.identifier(0, False),
+        samples=samples,
+        values={**values, "lost": lost},
+        twin=None,
+        ok=good,
+        realised_separation=np.full(runs, cell.separation if cell.k > 1 else np.inf),
+        largest_mean=np.full(runs, cell.separation),
+        components=np.where(good, cell.k, 1).astype(np.float32) if seeded else None,
+        displacement=draws.normal(0.1, 0.1, (runs, width)) if cell.displacement else None,
+        twin_displacement=None,
+        example=None,
+    )
+
+
+def cells_of(text, **how):
+    return [made(cell, seed=index, **how) for index, cell in enumerate(spec.cells(study(text)))]
+
+
+# --- the terminal ---
+
+WIDE = """
+[mixture]
+k = [2, 3]
+d = 10
+scales = ["equal"]
+layout = "simplex"
+separation = 12.0
+[stream]
+n = [1000000, 16777216]
+rate = [0.0123456, 0.0123457]
+start = 0.5
+checkpoints = 1
+"""
+
+
+def headline(text, **how):
+    data = cells_of(text, **how)
+    return report.closing_table("odd", data, [row for item in data for row in analysis.summarize(item)])
+
+
+def printed(width, table):
+    console = Console(width=width, file=io.StringIO(), highlight=False)
+    how = {"dropped": table.dropped, "wrapped": table.wrapped}
+    terminal.table(console, table.columns, table.rows, **how)
+    return console.file.getvalue()
+
+
+@pytest.mark.parametrize("width", [20, 40, 60, 80, 120, 200])
+def test_a_table_fits_any_terminal_with_its_numbers_whole_or_its_columns_said(width):
+    table = headline(WIDE, error=np.array([0.1, 123.456]))
+    said = printed(width, table)
+    lines = said.splitlines()
+    assert all(cell_len(line) <= width for line in lines if "│" in line or "┃" in line)
+    gone = said[said.index("left out") :] if "left out" in said else ""
+    if width == 20:
+        assert "no table" in said
+        return
+    body = [[text.strip() for text in line.split("│")[1:-1]] for line in lines if line.startswith("│")]
+    assert len(body) == len(table.rows)  # no row is folded into two
+    named = [text.strip() for text in next(line for line in lines if "┃" in line).split("┃")[1:-1]]
+    told = re.split("; |: |, ", " ".join(gone.split()))
+    for index, name in enumerate(table.columns):
+        assert (name in named) != (name in told), name
+        if name in named:
+            assert [row[named.index(name)] for row in body] == [row[index] for row in table.rows]
+    assert "error_sq" in named
+    assert "kept" in named
+
+
+def test_columns_that_do_not_vary_go_first():
+    said = printed(80, headline(WIDE))
+    assert "1000000" in said
+    assert "16777216" in said
+    assert "cell, " in said[said.index("left out") :]
+    assert "0.0123456" in said
+
+
+def test_words_break_between_words_and_only_there():
+    rows = [("a quantity with a long name", "1234567", "its remark has 12345678 and more words than there is room for")]
+    console = Console(width=50, file=io.StringIO())
+    terminal.table(console, ("quantity", "value", "remark"), rows, dropped=(), wrapped=("quantity", "remark"))
+    said = console.file.getvalue()
+    assert all(cell_len(line) <= 50 for line in said.splitlines())
+    assert "1234567" in said
+    assert "12345678" in said
+
+
+@pytest.mark.parametrize("text", ["[/]", "[bold]x", "\x1b[31mred", "two\nlines", "\u202egnp.exe", "\udcff", ":smile:\\"])
+def test_nothing_that_a_path_or_a_reason_holds_is_obeyed(text):
+    console = Console(width=80, file=io.StringIO(), force_terminal=True, color_system=None)
+    command._say(console, text)
+    said = console.file.getvalue()
+    assert said == terminal.clean(text) + "\n"
+    said.encode()
+    assert not set(said[:-1]) & set("\x1b\n\r\u202e")
+    terminal.table(console, ("name",), [(text,)], dropped=())
+    assert terminal.clean(text) in console.file.getvalue()
+
+
+# --- every axis in every name ---
+
+
+AXES = {
+    "k": [2, 3],
+    "d": [3, 4],
+    "sigma": [1.0, 2.0],
+    "weights": [[0.5, 0.5], [0.6, 0.4]],
+    "scales": [[1.0, 1.0], [1.0, 0.5]],
+    "separation": [4.0, 5.0],
+    "start": [0.1, 0.2],
+    "n": [1000, 2000],
+    "rate": ["paper", 0.01],
+    "average": [0.0, 0.5],
+    "beta": [1.0, 2.0],
+    "seeding.n": [300, 400],
+    "seeding.block": [10, 20],
+    "seeding.graph_points": [20, 30],
+    "seeding.neighbors": [3, 4],
+    "seeding.method": ["block", "oja"],
+}
+COLUMNS = {"seeding.n": "seeding_n"}  # of summary.csv, where they are not the axis's last word
+
+
+def along(axis):
+    """Two cells that differ along an axis."""
+    seeded = axis.startswith("seeding")
+    tables = {
+        "mixture": {"layout": "simplex", "d": 3},
+        "stream": {"n": 1000, "checkpoints": 1, "start": "seeding" if seeded else 0.1},
+        "seeding": {"n": 300, "block": 10, "graph_points": 20},
+        "em": {},
+    }
+    table = "seeding" if seeded else "em" if axis == "beta" else "mixture" if axis in MIXTURE else "stream"
+    tables[table][axis.rpartition(".")[2]] = AXES[axis]
+    algorithm = "soft" if axis == "beta" else "lloyd"
+    found = spec.cells(spec.Study(name="odd", part=[{"algorithm": algorithm, **tables}]))
+    return [made(cell, seed=index) for index, cell in enumerate(found)]
+
+
+MIXTURE = set(spec.MixtureSpec.model_fields)
+
+
+def test_every_axis_of_a_spec_has_a_heading_and_an_example_here():
+    assert set(spec._axes(spec.Part())) == set(AXES) <= set(settings.HEADINGS)
+
+
+@pytest.mark.parametrize("axis", AXES)
+def test_an_axis_that_varies_is_a_column_and_in_every_name(axis):
+    data = along(axis)
+    assert len(data) == 2
+    assert axis in settings.varying(item.cell for item in data)
+    rows = [row for item in data for row in analysis.summarize(item)]
+    table = report.closing_table("odd", data, rows)
+    heading = settings.HEADINGS[axis]
+    column = [row[table.columns.index(heading)] for row in table.rows]
+    assert len(set(column)) == 2
+    assert table.dropped.index(heading) > table.dropped.index("law")
+    names = {settings.words(item.cell, settings.varying(i.cell for i in data)) for item in data}
+    assert len(names) == 2
+    assert all(f"{heading}=" in name for name in names)
+    summary = COLUMNS.get(axis, axis.rpartition(".")[2])
+    told = {(row[summary], row["rate_name"]) if axis == "rate" else row[summary] for row in rows}
+    assert len(told) == 2
+
+
+def test_equal_weights_and_scales_are_one_place_whatever_k_and_sigma_are():
+    data = cells_of("[mixture]\nk = [2, 3]\nsigma = [1.0, 2.0]\nlayout = 'simplex'\n[stream]\nn = 1000\nstart = 0.1")
+    assert settings.varying(item.cell for item in data) == ["k", "sigma"]
+
+
+# --- csv ---
+
+
+@pytest.mark.parametrize("text", ["=HYPERLINK(1).npy", "+1", "-1+1", "@SUM(1)", "\t=1"])
+def test_a_text_that_a_spreadsheet_would_run_gets_an_apostrophe_and_numbers_stay(text, tmp_path):
+    assert report.harmless(text) == f"'{text}"
+    assert report.harmless(-1.5) == -1.5
+    assert report.harmless("plain = text") == "plain = text"
