@@ -9,7 +9,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from jgmm.study import analysis, command, report, settings, spec, terminal
+from jgmm.study import analysis, command, grid, report, settings, spec, terminal
 from jgmm.study.cells import CellData
 
 
@@ -125,7 +125,9 @@ def test_words_break_between_words_and_only_there():
     assert "12345678" in said
 
 
-@pytest.mark.parametrize("text", ["[/]", "[bold]x", "\x1b[31mred", "two\nlines", "\u202egnp.exe", "\udcff", ":smile:\\"])
+@pytest.mark.parametrize(
+    "text", ["[/]", "[bold]x", "\x1b[31mred", "two\nlines", "\u202egnp.exe", "\udcff", ":smile:\\"]
+)
 def test_nothing_that_a_path_or_a_reason_holds_is_obeyed(text):
     console = Console(width=80, file=io.StringIO(), force_terminal=True, color_system=None)
     command._say(console, text)
@@ -181,7 +183,7 @@ MIXTURE = set(spec.MixtureSpec.model_fields)
 
 
 def test_every_axis_of_a_spec_has_a_heading_and_an_example_here():
-    assert set(spec._axes(spec.Part())) == set(AXES) <= set(settings.HEADINGS)
+    assert set(grid._axes(spec.Part())) == set(AXES) <= set(settings.HEADINGS)
 
 
 @pytest.mark.parametrize("axis", AXES)

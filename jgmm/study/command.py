@@ -207,8 +207,14 @@ def _print(written: report.Written, *, quiet_cells: bool) -> None:
     headline = written.headline
     if not quiet_cells or len(headline.rows) <= 40:
         _say(console, headline.title, style="italic")
-        how = {"dropped": headline.dropped, "wrapped": headline.wrapped, "elsewhere": "the report has them"}
-        terminal.table(console, headline.columns, headline.rows, **how)
+        terminal.table(
+            console,
+            headline.columns,
+            headline.rows,
+            dropped=headline.dropped,
+            wrapped=headline.wrapped,
+            elsewhere="the report has them",
+        )
         _say(console, headline.caption, style="italic")
     else:
         console.print(f"{len(headline.rows)} cells: see the report")

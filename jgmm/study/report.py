@@ -166,22 +166,17 @@ def _write_csv(path: Path, fields: Sequence[str], rows: Sequence[Sequence[Any]])
 
 
 def harmless(value: Any) -> Any:
-    """A value for a csv file: text that a spreadsheet would run as a formula gets an apostrophe before it."""
+    """A value for a csv file: text that a spreadsheet would run as a formula gets an apostrophe before it, and where
+    there is no number there is nothing."""
+    if isinstance(value, float) and math.isnan(value):
+        return None
     return f"'{value}" if isinstance(value, str) and value.startswith(OBEYED) else value
 
 
 def _for_csv(table: pa.Table) -> pa.Table:
-    """The table with its texts `harmless`, and nothing in place of a number that there is not."""
-    for index, field in enumerate(table.schema):
-        column = table.column(index)
-        if pa.types.is_string(field.type):
-            made = pa.array([harmless(value) for value in column.to_pylist()], pa.string())
-        elif pa.types.is_floating(field.type):
-            made = pc.if_else(pc.is_nan(column), pa.scalar(None, field.type), column)
-        else:
-            continue
-        table = table.set_column(index, field.name, made)
-    return table
+    """The table, its values `harmless`."""
+    rows = [{name: harmless(value) for name, value in row.items()} for row in table.to_pylist()]
+    return pa.Table.from_pylist(rows, schema=table.schema)
 
 
 def _floor_row(fall: verdict.FloorFit) -> tuple:

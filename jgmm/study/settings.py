@@ -48,12 +48,12 @@ def place(cell: Cell) -> dict[str, Any]:
 
 
 def weights(cell: Cell) -> str:
-    """"equal", or the weights."""
+    """ "equal", or the weights."""
     return "equal" if len(set(cell.weights)) == 1 else " ".join(f"{weight:.6g}" for weight in cell.weights)
 
 
 def scales(cell: Cell) -> str:
-    """"equal", or the components' standard deviations in units of sigma."""
+    """ "equal", or the components' standard deviations in units of sigma."""
     return "equal" if len(set(cell.scales)) == 1 else " ".join(f"{scale / cell.sigma:.6g}" for scale in cell.scales)
 
 

@@ -2,6 +2,7 @@
 
 import unicodedata
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -64,7 +65,7 @@ def table(
         width[widest] -= 1
     made = Table()
     for i, name in enumerate(kept):
-        side = "left" if i == 0 or name in left else "right"
+        side: Literal["left", "right"] = "left" if i == 0 or name in left else "right"
         made.add_column(Text(name), justify=side, width=width[name], no_wrap=name not in wrapped)
     for row in texts:
         made.add_row(*(Text(row[columns.index(name)]) for name in kept))
