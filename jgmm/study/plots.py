@@ -32,7 +32,6 @@ STYLE: dict[Any, Any] = {
 }
 Row = dict[str, Any]
 SHOWN = len(COLOURS)  # settings in one figure
-LEAST_RUNS = 8  # good ones: a mean over fewer is marked
 PANELS = 4  # mixtures in one comparison
 AXES = {"n": "horizon N", "separation": "separation C", "sigma": "sigma", "start": "start offset / sigma"}
 AXES |= {"seeding.block": "block B", "seeding.graph_points": "graph points k0", "seeding.n": "seeding samples N0"}

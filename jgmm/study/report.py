@@ -206,7 +206,7 @@ def closing_table(title: str, data: list[CellData], summary: list[Row]) -> Headl
     rows = []
     for item in data:
         row, here = last[item.id], settings.place(item.cell)
-        mean = plus_minus(row["error_sq_ok_mean"], row["error_sq_ok_se"])
+        mean = plus_minus(row["error_sq_ok_mean"], row["error_sq_ok_se"]) + (" (few)" if row["few"] else "")
         known = (number(row[name]) for name in ("law_error_sq", "bound_error_sq"))
         kept = f"{row['runs_ok']} of {row['runs']}"
         places = (settings.text(here.get(name)) for name in axes)
@@ -214,10 +214,7 @@ def closing_table(title: str, data: list[CellData], summary: list[Row]) -> Headl
     columns = ("cell", "part", "algorithm", *headings, "error_sq", "law", "bound", "kept")
     fixed = [settings.HEADINGS[name] for name in axes if name not in shown]
     moving = [settings.HEADINGS[name] for name in reversed(axes) if name in shown]
-    few = sum(row["runs_ok"] < plots.LEAST_RUNS for row in last.values())
-    caption = "kept: the runs behind a mean; the others failed to seed, or are not finite."
-    if few:
-        caption += f" {few} of {len(last)} means are over fewer than {plots.LEAST_RUNS} runs."
+    caption = f"kept: the runs that a mean is over; (few): fewer than {analysis.FEW}."
     dropped = ("cell", *fixed, "bound", "law", "algorithm", "part", *moving)
     return Headline(title, columns, rows, caption, dropped)
 
