@@ -73,6 +73,7 @@ SUMMARY: dict[str, pa.DataType] = {
     "runs_not_finite": COUNT,
     "runs_graph_failed": COUNT,
     "runs_lost": COUNT,
+    "few": pa.bool_(),
     "carried_by_few": pa.bool_(),
 }
 
