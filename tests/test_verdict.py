@@ -183,6 +183,7 @@ def test_k_squared_against_k_cubed_is_consistent_and_loose_by_k():
 def test_a_bound_of_the_true_shape_is_consistent_and_tight():
     found = only(grid(k=[2, 3, 5], d=4), lambda c: 7 * c.k**3 * variance(c), runs=4000)
     assert found.verdict == "consistent, tight"
+    assert "tight in k and N up to its constants" in found.sentence
     (constant,) = found.constants
     assert constant.low < 7 * math.log(3 * 4096) / math.log(4096) < constant.high  # the log of 3N, largest at least N
     assert constant.cells == 15
@@ -233,6 +234,7 @@ def test_sizes_on_their_floor_are_left_out_of_exponents_in_n():
     assert "In 2 cells more than 5% of the error is its floor: no exponents there." in found.sentence
     assert found.verdict == "consistent, tight"
     assert {constant.term: constant.cells for constant in found.constants} == {"variance": 3}
+    assert "In 2 cells 5% to 50% of the error is its floor: they count for neither constant." in found.sentence
     on_it = only(study, lambda c: 0.12)  # 83 % of it is the floor
     (constant,) = on_it.constants
     assert (constant.term, constant.cells) == ("floor", 5)

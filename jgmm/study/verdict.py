@@ -1,7 +1,7 @@
 """One sentence per theorem: what a study says about it, at a level that stays valid however often one looks.
 
-    consistent, tight      the bound's shape is the error's along every axis tried, to within the margin
-    consistent, loose      the bound grows faster, or falls more slowly, along an axis
+    consistent, tight      the terms' shapes are the error's along every axis tried, to within the margin
+    consistent, loose      a term grows faster, or falls more slowly, along an axis
     consistent             the error is below the bound's floor term, which hides the other
     contradicted           no constants could make the bound hold on over the range tried
     inconclusive           too few runs, sizes or samples to tell
@@ -35,6 +35,7 @@ LEAST_CONVERGING = 100  # runs for a word on the basin: of 73 that all converge 
 LEAST_RUNS = 8  # good ones, to hold a mean against its law
 AXES = ("n", "k", "d", "sigma")  # that variance terms are about
 AT_FLOOR = 0.05  # of an error: with more of it in its floor it bends by more than the margin within a decade of N
+HALF = 0.5  # of an error: with more of it in its floor the floor term is the right one
 SUCCESS = 0.95  # of starts, where 1 - 1/k asks for less: at k = 2 it asks for one half, which says nothing
 OUT = "out of the theorem's regime"
 STATEMENTS = {
@@ -242,7 +243,7 @@ def _conclude(findings: list[Finding]) -> tuple[str, str]:
         return "inconclusive", f": inconclusive: too few runs to tell in {of('inconclusive')}"
     if "floor term" in kinds:
         return "consistent", " is consistent with what was tried: its floor term covers the error"
-    return "consistent, tight", " is consistent with what was tried, tight up to its constants"
+    return "consistent, tight", f" is consistent with what was tried, tight in {of('tight')} up to its constants"
 
 
 def _widest(findings: list[Finding]) -> list[Finding]:
@@ -327,6 +328,12 @@ def _silent(
     hidden = sum(len(a.items) - len(b.items) for a, b in zip(lines, above, strict=True))
     if hidden:
         words.append(f"In {_cells(hidden)} more than {AT_FLOOR:.0%} of the error is its floor: no exponents there.")
+    between = sum(AT_FLOOR < _floor_share(item) <= HALF for item in inside)
+    if between:
+        words.append(
+            f"In {_cells(between)} {AT_FLOOR:.0%} to {HALF:.0%} of the error is its floor: they count for neither"
+            " constant."
+        )
     carried = [i for i in inside if i.ok.sum() >= analysis.FEW and inference.carried_by_few(i.error_sq)]
     if carried:
         words.append(
@@ -415,7 +422,7 @@ def _ratios(inside: list[CellData], settled: list[CellData]) -> dict[str, list[_
         share, variance = _floor_share(item), claims.variance(item)
         if variance and not share > AT_FLOOR:
             found.setdefault("variance", []).append(_Ratio(item.error_sq, float(np.log(variance)), item))
-        elif share > 0.5 and _measured_floor(item) is None:
+        elif share > HALF and _measured_floor(item) is None:
             found.setdefault("floor", []).append(_Ratio(item.error_sq, claims.log_floor(item), item))
     for item in settled:
         vectors = analysis.floor_vectors(item)
