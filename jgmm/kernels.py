@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from jgmm import doors
+
 NAMES = ("auto", "fused", "scan")
 INTERPRETED = "interpreted"  # fused, as a test of it on a CPU
 OLDEST_JAX = (0, 11)  # Mosaic has no square root before
@@ -58,10 +60,10 @@ def choose(wanted: str, *, device: Any, held: Held, runs: int, dtype: Any, obsta
     Raises ValueError for another name, and where fused is wanted and impossible.
     """
     threads = threads_of(held)
+    if not isinstance(wanted, str) or wanted not in (*NAMES, INTERPRETED):
+        raise doors.bad("kernel", wanted, f"one of {', '.join(NAMES)}")
     if wanted == INTERPRETED:
         return Choice(wanted, "as a test", threads)
-    if wanted not in NAMES:
-        raise ValueError(f"kernel is {wanted!r}, expected one of {', '.join(NAMES)}")
     if wanted == "scan":
         return Choice("scan", "asked for")
     why_not = _impossible(device, dtype) or obstacle

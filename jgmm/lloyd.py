@@ -138,7 +138,7 @@ def scheduled(rate: Callable[[Int[Array, ""]], Array]) -> optax.GradientTransfor
 
     def update(updates, count, params=None):
         del params
-        return -rate(count) * updates, count + 1
+        return -jnp.asarray(rate(count)).astype(updates.dtype) * updates, count + 1
 
     return optax.GradientTransformation(init, update)
 

@@ -13,6 +13,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Key
 
+from jgmm import doors, reach
 from jgmm.loops import add_up, repeat
 
 DRAWN = 2**20  # coordinates of a box's means that are drawn together, over all their runs
@@ -30,14 +31,13 @@ def given(means, *, weights=None, scales=1.0) -> Mixture:
     """The mixture with these means, shape (k, d); equal weights unless given, one scale or one for each component.
 
     Raises ValueError for means that are not a finite (k, d) array, weights that are not k non-negative numbers with
-    sum 1, or scales that are not positive.
+    sum 1, scales that are not positive, or means and scales that floating point cannot hold (`reach`).
     """
-    means = np.asarray(means, float)
-    if means.ndim != 2 or 0 in means.shape:
+    means = doors.numbers("means", means, ("k", "d"))
+    if 0 in means.shape:
         raise ValueError(f"means has shape {means.shape}, expected (k, d) with k >= 1 and d >= 1")
-    if not np.isfinite(means).all():
-        raise ValueError("means holds a number that is not finite")
     weights, scales = check(len(means), weights, scales)
+    reach.check("means", means, norms=_norms(means), scales=scales, d=means.shape[1], dtype=_dtype())
     return Mixture(jnp.asarray(means), jnp.asarray(weights), jnp.asarray(scales))
 
 
@@ -46,13 +46,13 @@ def simplex(k: int, d: int, *, separation: float, weights=None, scales=1.0) -> M
 
     Its coordinates are Helmert's contrasts (Lancaster 1965, "The Helmert matrices", American Mathematical Monthly
     72(1)): a closed form, so that every machine has the same means, which rotations of equal singular values have not.
-    Raises ValueError if d < k - 1, where no such simplex exists.
+    Raises ValueError if d < k - 1, where no such simplex exists, and as `given` does.
     """
-    if d < max(k - 1, 1):
+    k, d = doors.whole("k", k), doors.whole("d", d)
+    if d < k - 1:
         raise ValueError(f"d is {d}, expected at least k - 1 = {k - 1} for a simplex")
     _, checked = check(k, weights, scales)
-    check_positive("separation", separation)
-    side = separation * float(checked.max())
+    side = _distance(separation, checked, d)
     means = np.zeros((k, d))
     for j in range(k - 1):  # orthogonal axes, each of which sets one vertex against those before it
         means[: j + 1, j] = side / math.sqrt(2 * (j + 1) * (j + 2))
@@ -61,12 +61,13 @@ def simplex(k: int, d: int, *, separation: float, weights=None, scales=1.0) -> M
 
 
 def symmetric(d: int, *, separation: float, weights=None, scales=1.0) -> Mixture:
-    """Two means at +m and -m, |m| = separation max(scales) / 2, along (1, ..., 1)."""
+    """Two means at +m and -m, |m| = separation max(scales) / 2, along (1, ..., 1).
+
+    Raises ValueError as `given` does.
+    """
     _, checked = check(2, weights, scales)
-    check_positive("separation", separation)
-    if d < 1:
-        raise ValueError(f"d is {d}, expected at least 1")
-    mean = np.full(d, separation * float(checked.max()) / 2 / math.sqrt(d))
+    d = doors.whole("d", d)
+    mean = np.full(d, _distance(separation, checked, d) / 2 / math.sqrt(d))
     return given(np.stack([mean, -mean]), weights=weights, scales=scales)
 
 
@@ -83,7 +84,8 @@ def box(
 ) -> Mixture:
     """Means uniform in [0, side]^d, given that every two are at least separation * max(scales) apart; a draw a key.
 
-    Raises ValueError if a draw is still too close after max_tries: the box cannot hold such means, or hardly ever.
+    Raises ValueError if a draw is still too close after max_tries (the box cannot hold such means, or hardly ever), and
+    as `given` does, for a box whose far corner is too far as for a mean there.
     """
 
     return _rejection(keys, _free, k, d, side, separation, weights, scales, max_tries)
@@ -109,6 +111,7 @@ def symmetric_box(
 
 def separation(mixture: Mixture) -> Float[Array, "*runs"]:
     """min_{i != j} |mu_i - mu_j| / max_i sigma_i; infinite for one component."""
+    check_whole(mixture)
     return closest(mixture.means) / jnp.max(mixture.scales, axis=0)
 
 
@@ -117,6 +120,7 @@ def closest(means: Float[Array, "k d *runs"]) -> Float[Array, "*runs"]:
 
     One mean after the other, coordinate by coordinate: beside the means it takes k numbers a run.
     """
+    means = jnp.asarray(doors.floats("means", means, ("k", "d", ...)))
     index = jnp.arange(len(means)).reshape(-1, *[1] * (means.ndim - 2))
 
     def nearer(i, least):
@@ -128,7 +132,11 @@ def closest(means: Float[Array, "k d *runs"]) -> Float[Array, "*runs"]:
 
 
 def replicate(mixture: Mixture, num_runs: int) -> Mixture:
-    """The same mixture for every run."""
+    """The same mixture for every run. Raises ValueError for one that has runs already."""
+    check_whole(mixture)
+    num_runs = doors.whole("num_runs", num_runs)
+    if mixture.means.ndim != 2:
+        raise ValueError(f"mixture.means has shape {mixture.means.shape}, expected (k, d)")
     return jax.tree.map(lambda x: jnp.broadcast_to(x[..., None], (*x.shape, num_runs)), mixture)
 
 
@@ -137,25 +145,51 @@ def check(k: int, weights, scales) -> tuple[np.ndarray, np.ndarray]:
 
     Raises ValueError for k < 1, weights that are not k non-negative numbers with sum 1, or scales not positive.
     """
-    if k < 1:
-        raise ValueError(f"k is {k}, expected at least 1")
-    weights = np.full(k, 1 / k) if weights is None else np.asarray(weights, float)
-    if weights.shape != (k,):
-        raise ValueError(f"weights has shape {weights.shape}, expected ({k},)")
+    k = doors.whole("k", k)
+    weights = np.full(k, 1 / k) if weights is None else doors.numbers("weights", weights, (k,))
     if not (weights >= 0).all() or not np.isclose(weights.sum(), 1, rtol=0, atol=1e-6):
         raise ValueError(f"weights {weights.tolist()} (sum {weights.sum():g}), expected non-negative numbers of sum 1")
-    scales = np.asarray(scales, float)
-    if scales.shape not in ((), (k,)):
-        raise ValueError(f"scales has shape {scales.shape}, expected () or ({k},)")
-    if not (np.isfinite(scales) & (scales > 0)).all():
-        raise ValueError(f"scales {scales.tolist()}, expected positive finite numbers")
+    scales = doors.numbers("scales", scales, (), (k,), low=0)
     return weights, np.broadcast_to(scales, (k,))
 
 
-def check_positive(name: str, value: float) -> None:
-    """Raises ValueError unless 0 < value < infinity."""
-    if not (np.isfinite(value) and value > 0):
-        raise ValueError(f"{name} is {value}, expected a positive finite number")
+def check_whole(mixture: Mixture) -> None:
+    """Raises ValueError unless this is a mixture that could have been built here: for those made by hand."""
+    doors.kind("mixture", mixture, Mixture, "of mixture.given, simplex, symmetric, box or symmetric_box")
+    arrays = {name: np.asarray(x) for name, x in mixture._asdict().items()}
+    means, weights, scales = arrays.values()
+    for name, x in arrays.items():
+        if x.dtype.kind != "f":
+            raise doors.bad(f"mixture.{name}", x, "floating-point numbers")
+    if means.ndim not in (2, 3) or 0 in means.shape:
+        raise ValueError(f"mixture.means has shape {means.shape}, expected (k, d), or (k, d, runs)")
+    for name, x in (("weights", weights), ("scales", scales)):
+        if x.shape != means[:, 0].shape:
+            raise ValueError(f"mixture.{name} has shape {x.shape}, expected {means[:, 0].shape} beside the means")
+    for name, x, fine in (("means", means, True), ("weights", weights, weights >= 0), ("scales", scales, scales > 0)):
+        if not (np.isfinite(x) & fine).all():
+            raise ValueError(f"mixture.{name} holds {x[~(np.isfinite(x) & fine)][0]:g}, expected what `given` takes")
+    if not np.allclose(weights.sum(axis=0), 1, rtol=0, atol=1e-5):
+        raise ValueError(f"mixture.weights have the sum {np.ravel(weights.sum(axis=0))[0]:g}, expected 1")
+    reach.check("mixture.means", means, norms=_norms(means), scales=scales, d=means.shape[1], dtype=means.dtype)
+
+
+def _norms(means: np.ndarray) -> np.ndarray:
+    """|mu_i|, in float64: (k, *runs) from (k, d, *runs), a coordinate at a time."""
+    return np.sqrt(sum(np.square(means[:, j], dtype=float) for j in range(means.shape[1])))
+
+
+def _dtype() -> np.dtype:
+    """Of numbers that JAX makes of Python's: float64 where x64 is on."""
+    return jnp.zeros(0).dtype
+
+
+def _distance(separation, scales: np.ndarray, d: int, *, closed: bool = False) -> float:
+    """separation * max(scales), checked. Raises ValueError if means so far apart are beyond floating point."""
+    separation = doors.number("separation", separation, 0, closed=closed)
+    distance = separation * float(scales.max())
+    reach.check("separation", f"{separation:g}", norms=distance / 2, scales=scales, d=d, dtype=_dtype())
+    return distance
 
 
 def _free(key, side, k, d):
@@ -170,6 +204,7 @@ def _mirrored(key, side, k, d):
 
 def drawn_together(k: int, d: int) -> int:
     """How many runs of a box's means are drawn together: a power of two, 32 to 1,024."""
+    k, d = doors.whole("k", k), doors.whole("d", d)
     return min(max(2 ** (DRAWN // (k * d)).bit_length() // 2, 32), 1024)
 
 
@@ -191,11 +226,12 @@ def _draw(keys, side, distance, *, propose, k, d, max_tries):
 
 
 def _rejection(keys, propose, k, d, side, separation, weights, scales, max_tries) -> Mixture:
+    doors.keys("keys", keys, 1)
+    k, d, max_tries = (doors.whole(name, x) for name, x in (("k", k), ("d", d), ("max_tries", max_tries)))
     weights, scales = check(k, weights, scales)
-    check_positive("side", side)
-    if not (np.isfinite(separation) and separation >= 0):
-        raise ValueError(f"separation is {separation}, expected a non-negative finite number")
-    distance = separation * scales.max()
+    side = doors.number("side", side, 0)
+    reach.check("side", f"{side:g}", norms=side * math.sqrt(d), scales=scales, d=d, dtype=_dtype())
+    distance = _distance(separation, scales, d, closed=True)
     shape = {"propose": propose, "k": k, "d": d, "max_tries": max_tries}
     drawn, reached = [], np.inf
     # So many runs at a time, always: one program, and a draw takes several times the memory of what it keeps.

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -29,6 +29,8 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float, Integer, Key
 
 from jgmm import (
+    apart,
+    doors,
     em,
     kernels,
     lanes,
@@ -37,6 +39,7 @@ from jgmm import (
     metrics,
     pca,
     rates,
+    reach,
     seeding,
     soft,
     stream,
@@ -46,7 +49,7 @@ from jgmm.kernels import Choice, NotOnVectors
 from jgmm.lanes import LaneState
 from jgmm.loops import add_up
 from jgmm.metrics import CentreError
-from jgmm.mixture import Mixture, replicate
+from jgmm.mixture import Mixture, check_whole, replicate
 from jgmm.seeding import Seeding
 from jgmm.stream import Sample
 
@@ -56,6 +59,9 @@ WORTH_CUTTING = 1e11  # coordinates (runs x samples x k x d) that must be saved 
 GRAPHS = 256  # runs of a GPU whose graphs are made together
 CALL_SECONDS = 0.5  # a device call's length on the host's clock
 
+# A step size: one number, one for each run, a schedule of samples seen, or what turns gradients into steps.
+Numbers: TypeAlias = float | int | np.number | np.ndarray | Array | Sequence[float] | Sequence[int]
+Rate: TypeAlias = Numbers | rates.Polynomial | optax.GradientTransformation | optax.MultiSteps | Callable
 Progress = Callable[[int], None]  # told how many samples (of all runs together) have been consumed since the last call
 
 
@@ -126,8 +132,9 @@ class Segment(NamedTuple):
 
 
 def run_keys(key: Key[Array, ""], run_ids: Sequence[int] | np.ndarray) -> Key[Array, "runs"]:
-    """A key for each run: `fold_in(key, run_id)`."""
-    return jax.vmap(partial(jax.random.fold_in, key))(jnp.asarray(np.asarray(run_ids), jnp.uint32))
+    """A key for each run: `fold_in(key, run_id)`. Raises ValueError as `batch` does for either."""
+    doors.keys("key", key)
+    return jax.vmap(partial(jax.random.fold_in, key))(jnp.asarray(doors.run_ids("run_ids", run_ids)))
 
 
 def batch(
@@ -140,20 +147,22 @@ def batch(
 ) -> Batch:
     """The runs with these ids, each with its own mixture (a run axis) or all with the same (none).
 
-    devices: those that stream; by default all. width: how many runs to pad to (a multiple of 32 on every device); by
-    default as few as that allows.
-    Raises ValueError if the mixture's run axis does not have one entry a run, or if the width does not hold the runs.
+    key: of threefry. run_ids: whole numbers of 32 bits; one that comes again is the same run again, so that its draws
+    can be streamed side by side under different mixtures and rates. devices: those that stream; by default all. width:
+    how many runs to pad to (a multiple of 32 on every device); by default as few as that allows.
+    Raises ValueError for another key or ids, for a mixture that none of its builders would give or whose run axis does
+    not have one entry a run, or if the width does not hold the runs.
     """
-    ids = np.asarray(run_ids, np.uint32)
-    if ids.ndim != 1 or not len(ids):
-        raise ValueError(f"run_ids has shape {ids.shape}, expected at least one run")
+    doors.keys("key", key)
+    ids = doors.run_ids("run_ids", run_ids)
+    check_whole(mixture)
     if mixture.means.ndim == 2:
         mixture = replicate(mixture, len(ids))
     if mixture.means.shape[-1] != len(ids):
         raise ValueError(f"the mixture has {mixture.means.shape[-1]} runs, expected {len(ids)}")
-    devices = list(devices or jax.devices())
+    devices = _devices(devices)
     step = tiling.PAD * shards(devices)
-    width = -(-len(ids) // step) * step if width is None else width
+    width = -(-len(ids) // step) * step if width is None else doors.whole("width", width)
     if width < len(ids) or width % step:
         raise ValueError(f"width is {width}, expected a multiple of {step} that holds {len(ids)} runs")
     with machine.on_host():
@@ -177,8 +186,16 @@ def _directions(key, run_ids, *, k, d):
 def lay_out(
     run_ids: np.ndarray, mixture: Mixture, words: LaneState, *, devices: Sequence | None = None, width: int
 ) -> Batch:
-    """A batch from what its runs hold: arrays with a run axis (of the runs or of the width), padded to the width."""
-    devices = list(devices or jax.devices())
+    """A batch from what its runs hold: arrays with a run axis (of the runs or of the width), padded to the width.
+
+    Raises ValueError for arrays of other shapes.
+    """
+    run_ids, devices, width = doors.run_ids("run_ids", run_ids), _devices(devices), doors.whole("width", width)
+    check_whole(mixture)
+    doors.kind("words", words, LaneState, "of a batch's lanes")
+    sizes = {x.shape[-1] for x in jax.tree.leaves((mixture, words))}
+    if not sizes <= {len(run_ids), width} or mixture.means.ndim != 3 or len(run_ids) > width:
+        raise ValueError(f"mixture and words have {sorted(sizes)} runs, expected {len(run_ids)}, or the width, {width}")
     mesh, streams = (Mesh(np.array(mine), ("runs",)) for mine in (machine.beside(devices), devices))
     padded = jax.tree.map(lambda x: _pad(np.asarray(x), width - x.shape[-1]), (run_ids, mixture, words))
     laid_ids, laid_mixture, laid_words = _lay(padded, mesh)
@@ -187,20 +204,35 @@ def lay_out(
 
 def shards(devices: Sequence | None = None) -> int:
     """The padded width of a batch on these devices (all by default) is a multiple of 32 times this."""
-    devices = list(devices or jax.devices())
+    devices = _devices(devices)
     return math.lcm(len(devices), len(machine.beside(devices)))
 
 
-def offset_start(key: Key[Array, ""], batch: Batch, offset: float | np.ndarray) -> Float[Array, "k d runs"]:
+def _devices(devices: Sequence | None) -> list:
+    """These, or all there are."""
+    if devices is None:
+        return jax.devices()
+    if not isinstance(devices, (list, tuple)) or not devices or not all(isinstance(x, jax.Device) for x in devices):
+        raise doors.bad("devices", devices, "a list of some of jax.devices(), or None for all")
+    return list(devices)
+
+
+def offset_start(key: Key[Array, ""], batch: Batch, offset: Numbers) -> Float[Array, "k d runs"]:
     """The true means, each moved by offset * max(scales) in a uniformly random direction of the run's own.
 
-    offset: a number, or one for each run.
+    key: of threefry. offset: a number, at least 0, or one for each run.
+    Raises ValueError for others, and for an offset that is lost in the rounding of the means (`reach.check_start`).
     """
+    doors.keys("key", key)
+    _kind(batch)
+    offset = doors.numbers("offset", offset, (), (batch.num_runs,), low=0, closed=True)
+    means, scales = (np.asarray(x)[..., : batch.num_runs] for x in (batch.mixture.means, batch.mixture.scales))
+    reach.check_start("offset", offset, means=means, scales=scales)
     k, d = batch.mixture.means.shape[:2]
     with machine.on_host():
         directions = _directions(key, jnp.asarray(np.asarray(batch.run_ids)), k=k, d=d)
     scale = jnp.max(batch.mixture.scales, axis=0)
-    distance = _per_run_number(offset, batch) * scale
+    distance = _spread(offset, batch) * scale
     return batch.mixture.means + distance[None, None] * _lay(directions.astype(scale.dtype), batch.mesh)
 
 
@@ -222,13 +254,18 @@ def seed_centres(
     drawn and not used), the last `graph_points` through the neighbour graph. The result keeps the padded runs; the
     example is the first run's graph. method: "block" (the paper's), or "oja" for Oja's rule in its place, at the rate
     of `oja_rate`, orthonormalised after each block. kernel: as in `run_lloyd`.
-    Raises ValueError if k > d, if the sizes leave no block or no graph, for an unknown method, or for a kernel that
-    cannot be.
+    Raises ValueError if k > d, if the sizes leave no block or no graph, if squares of a block's sums leave floating
+    point (`reach.check_power`), for an unknown method, or for a kernel that cannot be.
     """
+    doors.keys("key", key)
+    _kind(batch)
     k, d = batch.mixture.means.shape[:2]
+    named = {"n": n, "block": block, "graph_points": graph_points, "neighbors": neighbors}
+    n, block, graph_points, neighbors = (doors.whole(name, value) for name, value in named.items())
     check_seeding(k=k, d=d, n=n, block=block, graph_points=graph_points, neighbors=neighbors)
-    if method not in ("block", "oja"):
-        raise ValueError(f"method is {method!r}, expected 'block' or 'oja'")
+    doors.choice("method", method, ("block", "oja"))
+    doors.called("progress", progress)
+    check_power(batch.mixture, block=block)
     draw_frame = jax.vmap(lambda run: seeding.random_basis(jax.random.fold_in(key, run), d=d, r=k), out_axes=-1)
     with machine.on_host():
         frames = draw_frame(jnp.asarray(np.asarray(batch.run_ids))).astype(batch.mixture.means.dtype)
@@ -237,7 +274,7 @@ def seed_centres(
     blocks, rest = divmod(n - graph_points, block)
 
     if method == "oja":
-        gap, shift = (_per_run_number(x, batch) for x in oja_rate(batch.mixture))
+        gap, shift = (_spread(x, batch) for x in oja_rate(batch.mixture))
         start = (*start, (gap, shift, np.int32(0)))
 
     chosen = choose_seeding_kernel(batch, kernel, method=method)
@@ -268,7 +305,10 @@ def oja_rate(mixture: Mixture) -> tuple[np.ndarray, np.ndarray]:
     gap is the smallest positive eigenvalue of sum_j w_j mu_j mu_j^T (what stands out of the noise); t0 makes the first
     step at most 1 / E|x|^2. Both are known to the simulator, not to an algorithm: a baseline at its best.
     """
+    check_whole(mixture)
     means, weights, scales = (np.asarray(x, np.float64) for x in mixture)
+    if means.ndim != 3:
+        raise ValueError(f"mixture.means has shape {means.shape}, expected (k, d, runs)")
     d = means.shape[1]
     eigenvalues = np.linalg.svd(np.moveaxis(means * np.sqrt(weights)[:, None], -1, 0), compute_uv=False) ** 2
     largest = eigenvalues[:, :1]
@@ -279,6 +319,8 @@ def oja_rate(mixture: Mixture) -> tuple[np.ndarray, np.ndarray]:
 
 def check_seeding(*, k: int, d: int, n: int, block: int, graph_points: int, neighbors: int) -> None:
     """Raises ValueError if Algorithm 2 cannot run with these sizes."""
+    named = {"k": k, "d": d, "n": n, "block": block, "graph_points": graph_points, "neighbors": neighbors}
+    k, d, n, block, graph_points, neighbors = (doors.whole(name, value) for name, value in named.items())
     if k > d:
         raise ValueError(f"k is {k}, expected at most d = {d}: seeding needs k directions")
     if block < k:
@@ -294,11 +336,19 @@ def check_seeding(*, k: int, d: int, n: int, block: int, graph_points: int, neig
         )
 
 
+def check_power(mixture: Mixture, *, block: int) -> None:
+    """Raises ValueError if the power iteration over such blocks leaves floating point (`reach.check_power`)."""
+    means, scales = np.asarray(mixture.means), np.asarray(mixture.scales)
+    norm, d = float(np.sqrt((means.astype(float) ** 2).sum(axis=1).max())), means.shape[1]
+    for scale in (float(scales.min()), float(scales.max())):
+        reach.check_power(block=block, norm=norm, scale=scale, d=d, dtype=means.dtype)
+
+
 def run_lloyd(
     batch: Batch,
-    start: Float[Array, "k d runs"],
+    start: Float[Array | np.ndarray, "k d runs"],
     *,
-    rate: float | np.ndarray | rates.Polynomial | optax.GradientTransformation,
+    rate: Rate,
     checkpoints: Sequence[int],
     twin: bool = False,
     block: int = tiling.BLOCK,
@@ -308,25 +358,29 @@ def run_lloyd(
 ) -> Record:
     """Streaming Lloyd from `start`, its errors recorded at the start and after each of `checkpoints` samples.
 
-    rate: a constant in (0, 1), one for each run, a polynomial schedule, or any optax transformation of gradients of
-    shape (k, d, runs) that treats runs alike and apart. block: samples drawn together; tile: runs of a device that
+    start: finite numbers, for the batch's runs or for its padded width. rate: a constant in (0, 1), one for each run, a
+    polynomial schedule, any other schedule (a function of the count of samples seen that JAX can trace, its first step
+    in [0, 1]), or any optax transformation of gradients of shape (k, d, runs) that treats runs apart: what would add
+    up, move or draw along the runs is refused (`apart`). block: samples drawn together; tile: runs of a device that
     stream together (by default what `tiling.tile_width` says on a CPU made ready by `machine.prepare`, 128 on another,
     all of them on a GPU); neither changes a result. kernel: "scan", a step at a time; "fused", many samples in one
     launch (an NVIDIA GPU; see `kernels`); "auto", fused where it can be and pays. The bits are the same; floats differ
     by roundings.
-    Raises ValueError if the transformation mixes runs, if a rate is outside (0, 1), or if the kernel cannot be.
+    Raises ValueError if the transformation mixes runs, if a rate is outside (0, 1) or lost beside the start
+    (`reach.check_rate`), if an argument is of another kind or shape, or if the kernel cannot be.
     """
+    start = _finite_start(start, batch, em=False)
     algorithm = lloyd_algorithm(batch, start, rate=rate, twin=twin)
-    segments = [Segment(batch.num_runs, tuple(checkpoints))]
+    segments = [Segment(batch.num_runs, doors.wholes("checkpoints", checkpoints))]
     return simulate(algorithm, batch, segments, block=block, tile=tile, kernel=kernel, progress=progress)[0]
 
 
 def run_em(
     batch: Batch,
-    start: Float[Array, "d runs"],
+    start: Float[Array | np.ndarray, "d runs"],
     *,
-    rate: float | np.ndarray,
-    beta: float = 1.0,
+    rate: Numbers,
+    beta: Numbers = 1.0,
     checkpoints: Sequence[int],
     twin: bool = False,
     block: int = tiling.BLOCK,
@@ -339,18 +393,19 @@ def run_em(
     Errors are those of the one estimate, up to sign. Raises ValueError if a mixture is not a balanced pair at +m and
     -m, if beta is not positive, if a rate is outside (0, 1), or if the kernel cannot be.
     """
+    start = _finite_start(start, batch, em=True)
     algorithm = em_algorithm(batch, start, rate=rate, beta=beta, twin=twin)
-    segments = [Segment(batch.num_runs, tuple(checkpoints))]
+    segments = [Segment(batch.num_runs, doors.wholes("checkpoints", checkpoints))]
     return simulate(algorithm, batch, segments, block=block, tile=tile, kernel=kernel, progress=progress)[0]
 
 
 def lloyd_algorithm(
     batch: Batch,
-    start: Float[Array, "k d runs"],
+    start: Float[Array | np.ndarray, "k d runs"],
     *,
-    rate: float | np.ndarray | rates.Polynomial | optax.GradientTransformation,
+    rate: Rate,
     gate: str = "nearest",
-    beta: float | np.ndarray = 1.0,
+    beta: Numbers = 1.0,
     burn: np.ndarray | None = None,
     twin: bool = False,
 ) -> Algorithm:
@@ -361,26 +416,23 @@ def lloyd_algorithm(
     burn: for each run, how many first iterates its average leaves out; None takes the last iterate as the estimate.
     Raises ValueError as `run_lloyd` does, and for an unknown gate.
     """
-    if gate not in GATES:
-        raise ValueError(f"gate is {gate!r}, expected one of {', '.join(GATES)}")
-    origin, offset, component = _lloyd_start(start, batch.mixture, mesh=batch.mesh)
-    parameters = {"component": component}
-    if isinstance(rate, optax.GradientTransformation):
-        check_optimizer(rate, *batch.mixture.means.shape[:2])
-        rule = _given_rule(rate)
-    elif isinstance(rate, rates.Polynomial):
-        rule = _polynomial_rule
-        parameters |= {name: _per_run_number(value, batch) for name, value in rate._asdict().items()}
-    else:
-        rule = _constant_rule
-        parameters["rate"] = _per_run(rate, batch)
+    _kind(batch)
+    doors.choice("gate", gate, tuple(GATES))
+    doors.flag("twin", twin)
+    rule, given = _rule(rate, batch)
+    sharpness = _per_run("beta", beta, batch, low=0)
+    laid = _start(start, batch, batch.mixture.means.shape[:2])
+    origin, offset, component = _lloyd_start(laid, batch.mixture, mesh=batch.mesh)
+    _check_moves(rate, offset, batch)
+    parameters = {"component": component, **given}
     if gate == "soft":
         known = (jnp.take_along_axis(x, component, axis=0) for x in (batch.mixture.weights, batch.mixture.scales))
-        parameters |= dict(zip(("weights", "scales"), known, strict=True), beta=_per_run_number(beta, batch))
+        parameters |= dict(zip(("weights", "scales"), known, strict=True), beta=sharpness)
     centres = lloyd.LloydState(origin, offset, _lay(lloyd.optimizer_state(rule(parameters), offset), batch.mesh))
     averaged = None
     if burn is not None:
-        parameters["burn"] = _per_run_number(burn, batch).astype(jnp.int32)
+        burn = doors.numbers("burn", burn, (), (batch.num_runs,), low=0, high=2**31 - 1, closed=True)
+        parameters["burn"] = _spread(burn, batch).astype(jnp.int32)
         averaged = lloyd.AverageState(offset, _lay(jnp.zeros(batch.run_ids.shape, jnp.int32), batch.mesh))
     state = State(centres, centres if twin else None, averaged)
     return Algorithm(_centres_step(gate, rule), state, parameters, metrics.centre_errors)
@@ -388,53 +440,85 @@ def lloyd_algorithm(
 
 def em_algorithm(
     batch: Batch,
-    start: Float[Array, "d runs"],
+    start: Float[Array | np.ndarray, "d runs"],
     *,
-    rate: float | np.ndarray,
-    beta: float | np.ndarray = 1.0,
+    rate: Numbers,
+    beta: Numbers = 1.0,
     twin: bool = False,
 ) -> Algorithm:
     """Streaming EM for a symmetric pair. Raises ValueError as `run_em` does."""
+    _kind(batch)
+    doors.flag("twin", twin)
     means, weights, scales = batch.mixture
     balanced = len(means) == 2 and bool(jnp.all(means[0] == -means[1]) & jnp.all(weights[0] == weights[1]))
     if not (balanced and bool(jnp.all(scales[0] == scales[1]))):
         raise ValueError(
             f"the mixture has k = {len(means)}, expected two balanced components of one scale at +m and -m"
         )
-    if not np.all(np.isfinite(beta) & (np.asarray(beta) > 0)):
-        raise ValueError(f"beta is {beta}, expected a positive finite number")
+    start = _start(start, batch, means.shape[1:2])
+    checked = {"rate": _per_run("rate", rate, batch, low=0, high=1), "beta": _per_run("beta", beta, batch, low=0)}
     near = jnp.sum(start * means[0], axis=0) >= 0
     origin = jnp.where(near[None], means[0], means[1])
     component = jnp.where(near, 0, 1).astype(jnp.int32)
     centres, component = _lay((em.init(start, origin), component), batch.mesh)
-    parameters = {
-        "rate": _per_run(rate, batch),
-        "beta": _per_run_number(beta, batch),
-        "scale": scales[0],
-        "component": component,
-    }
+    _check_moves(rate, centres.offset[None], batch)
+    parameters = {**checked, "scale": scales[0], "component": component}
     return Algorithm(_em_step, State(centres, centres if twin else None), parameters, metrics.pair_errors)
 
 
-def check_optimizer(optimizer: optax.GradientTransformation, k: int, d: int) -> None:
-    """Raises ValueError if the transformation mixes runs: three steps of 3 runs must equal each run's own."""
-    gradients = jax.random.normal(jax.random.key(0), (3, k, d, 3)) * jnp.array([1.0, 10.0, 100.0])[None, None, None]
+def _rule(rate: Rate, batch: Batch) -> tuple[Callable, dict[str, Array]]:
+    """What makes the step size out of a step's parameters, and these. Raises ValueError for what is none."""
+    shape, dtype = batch.mixture.means.shape, batch.mixture.means.dtype
+    optimizer = rate.gradient_transformation() if isinstance(rate, optax.MultiSteps) else rate
+    if isinstance(optimizer, optax.GradientTransformation):
+        apart.check(optimizer, shape, dtype)
+        return _given_rule(optimizer), {}
+    if isinstance(rate, rates.Polynomial):
+        held = {name: doors.numbers(name, x, (), (batch.num_runs,), low=0) for name, x in rate._asdict().items()}
+        first = np.ravel(held["scale"] / held["shift"] ** held["power"])
+        if (held["power"] > 1).any() or (first > 1).any():
+            raise ValueError(
+                f"rate starts at {first.max():g}, power at most {held['power'].max():g}: expected 1 at most"
+            )
+        return _polynomial_rule, {name: _spread(value, batch) for name, value in held.items()}
+    if callable(rate):
+        _check_schedule(rate)
+        apart.check(lloyd.scheduled(rate), shape, dtype)
+        return _scheduled_rule(rate), {}
+    return _constant_rule, {"rate": _per_run("rate", rate, batch, low=0, high=1)}
 
-    def walk(gradients):
-        params = jnp.zeros_like(gradients[0])
-        state = optimizer.init(params)
-        for gradient in gradients:
-            updates, state = optimizer.update(gradient, state, params)
-            params = optax.apply_updates(params, updates)
-        return np.asarray(params)
 
-    alone = np.concatenate([walk(gradients[..., i : i + 1]) for i in range(3)], axis=-1)
-    if not np.allclose(walk(gradients), alone, rtol=1e-4, atol=1e-6):
-        raise ValueError("the optax transformation mixes runs (a norm over all elements?): expected one that does not")
+def _check_schedule(rate: Callable) -> None:
+    """Raises ValueError unless the function gives a step size at any count of samples, 0 at first to 1."""
+    expected = "a number in (0, 1), one for each run, a schedule (count -> number) or an optax.GradientTransformation"
+    try:
+        hash(rate)
+        found = jax.eval_shape(rate, jax.ShapeDtypeStruct((), jnp.int32))
+        first = np.asarray(rate(jnp.int32(0)), float) if isinstance(found, jax.ShapeDtypeStruct) else None
+    except Exception as error:  # whatever somebody's function raises
+        raise ValueError(
+            f"rate is {doors.told(rate)}, which fails on a count ({error!r:.80}), expected {expected}"
+        ) from None
+    if first is None or first.shape or not 0 <= first <= 1:
+        gives = doors.told(found if first is None or first.shape else float(first))
+        raise ValueError(f"rate is {doors.told(rate)}, which gives {gives} at 0, expected {expected}")
+
+
+def _check_moves(rate: Rate, offset: Float[Array, "e d runs"], batch: Batch) -> None:
+    """Raises ValueError if a constant rate's moves are lost beside the start (`reach.check_rate`)."""
+    if callable(rate) or isinstance(rate, (rates.Polynomial, optax.GradientTransformation, optax.MultiSteps)):
+        return
+    if np.min(rate) < np.finfo(offset.dtype).eps:
+        largest = np.abs(np.asarray(offset)).max(axis=(0, 1)) / np.asarray(batch.mixture.scales).min(axis=0)
+        reach.check_rate(rate, offset=largest[: batch.num_runs], dtype=offset.dtype)
 
 
 def log_checkpoints(n: int, count: int) -> list[int]:
-    """About `count` sample counts, log-spaced, the last n (fewer where they would coincide)."""
+    """About `count` sample counts, log-spaced, the last n (fewer where they would coincide).
+
+    Raises ValueError unless both are whole numbers of at least 1.
+    """
+    n, count = doors.whole("n", n), doors.whole("count", count)
     return sorted({round(n ** (i / count)) for i in range(1, count + 1)} | {n})
 
 
@@ -478,20 +562,42 @@ def _sharded(function: Callable, mesh: Mesh, *args: Any, like: Any = None) -> An
     return jax.shard_map(function, mesh=mesh, in_specs=_specs(args), out_specs=out, check_vma=False)(*args)
 
 
-def _per_run(rate: float | np.ndarray, batch: Batch) -> Float[Array, "runs"]:
-    """A rate for each run, checked, padded and laid out."""
-    values = np.asarray(rate, float)
-    if not ((values > 0) & (values < 1)).all():
-        raise ValueError(f"rate is {rate}, expected numbers in (0, 1)")
-    return _per_run_number(values, batch)
+def _kind(batch: Batch) -> None:
+    doors.kind("batch", batch, Batch, "of trials.batch")
 
 
-def _per_run_number(number: float | np.ndarray, batch: Batch) -> Float[Array, "runs"]:
+def _per_run(name: str, number: Numbers, batch: Batch, *, low: int, high: Any = np.inf) -> Float[Array, "runs"]:
+    """A number for each run between low and high, padded and laid out. Raises ValueError for another."""
+    values = doors.numbers(name, number, (), (batch.num_runs,), low=low, high=high)
+    reach.check_held(name, values, dtype=batch.mixture.means.dtype)
+    return _spread(values, batch)
+
+
+def _spread(values: np.ndarray, batch: Batch) -> Float[Array, "runs"]:
     """A number for each run, padded and laid out."""
-    values = np.asarray(number, float)
     if values.ndim:
         values = np.concatenate([values, np.repeat(values[-1:], len(batch.run_ids) - len(values))])
     return _lay(np.broadcast_to(values.astype(batch.mixture.means.dtype), batch.run_ids.shape), batch.mesh)
+
+
+def _start(start: Any, batch: Batch, shape: tuple[int, ...]) -> Array:
+    """Starting centres of this shape for each run, padded and laid out if they are not."""
+    wanted = [(*shape, batch.num_runs), (*shape, _width(batch))]
+    dtype = batch.mixture.means.dtype
+    if getattr(start, "shape", None) not in wanted or getattr(start, "dtype", None) not in (dtype, np.float64):
+        what = f"of shape {start.shape} and {start.dtype}" if hasattr(start, "dtype") else doors.told(start)
+        raise ValueError(f"start is {what}, expected {dtype} of shape {wanted[0]}, or {wanted[1]} with the padding")
+    if isinstance(start, jax.Array) and start.shape == wanted[1] and start.dtype == dtype:
+        return start
+    return lay_like(np.asarray(start, dtype), batch)
+
+
+def _finite_start(start: Any, batch: Batch, *, em: bool) -> Array:
+    """Starting centres, laid out. Raises ValueError if they hold numbers that are not finite."""
+    _kind(batch)
+    laid = _start(start, batch, batch.mixture.means.shape[1:2] if em else batch.mixture.means.shape[:2])
+    doors.numbers("start", np.asarray(laid), tuple("abc")[: laid.ndim])
+    return laid
 
 
 # How a sample gates the centres, and what step size they take: names of a spec become functions here.
@@ -530,6 +636,12 @@ def _given(parameters, *, optimizer):
 def _given_rule(optimizer: optax.GradientTransformation) -> Callable:
     """One function object for one optimizer, so that jit knows it again."""
     return partial(_given, optimizer=optimizer)
+
+
+@lru_cache(maxsize=64)
+def _scheduled_rule(rate: Callable) -> Callable:
+    """One function object for one schedule, as above."""
+    return _given_rule(lloyd.scheduled(rate))
 
 
 @lru_cache(maxsize=64)
@@ -668,6 +780,8 @@ def load_fused() -> Any:
 
 def choose_kernel(algorithm: Algorithm, batch: Batch, kernel: str) -> Choice:
     """What drives this stream, and why; `kernel` is auto, fused or scan. Raises ValueError if it cannot be."""
+    doors.kind("algorithm", algorithm, Algorithm, "of lloyd_algorithm or em_algorithm")
+    _kind(batch)
     state, (means, _, scales) = algorithm.state, batch.mixture
     centres = [x._replace(origin=None) for x in (state.centres, state.twin) if x is not None]
     moving = jax.tree.leaves((centres, state.average))
@@ -682,6 +796,8 @@ def choose_kernel(algorithm: Algorithm, batch: Batch, kernel: str) -> Choice:
 
 def choose_seeding_kernel(batch: Batch, kernel: str, *, method: str = "block") -> Choice:
     """`choose_kernel` of the power iteration."""
+    _kind(batch)
+    doors.choice("method", method, ("block", "oja"))
     means, _, scales = batch.mixture
     return _choose(batch, kernel, [means] * (3 if method == "block" else 2), [scales], lambda threads: None)
 
@@ -776,8 +892,10 @@ def _measure(origin, offset, means, *, measure, mesh):
     return _sharded(measure, mesh, origin, offset, means)
 
 
-def measure_starts(start: Float[Array, "k d runs"], batch: Batch) -> CentreError:
-    """Errors of starting centres, as NumPy arrays of shape (runs,)."""
+def measure_starts(start: Float[Array | np.ndarray, "k d runs"], batch: Batch) -> CentreError:
+    """Errors of starting centres, as NumPy arrays of shape (runs,). Raises ValueError for another shape."""
+    _kind(batch)
+    start = _start(start, batch, batch.mixture.means.shape[:2])
     origin, offset, _ = _lloyd_start(start, batch.mixture, mesh=batch.mesh)
     error = _measure(origin, offset, batch.mixture.means, measure=metrics.centre_errors, mesh=batch.mesh)
     return jax.tree.map(lambda x: np.asarray(x)[: batch.num_runs], error)
@@ -785,18 +903,31 @@ def measure_starts(start: Float[Array, "k d runs"], batch: Batch) -> CentreError
 
 def start_record(samples: int, error: CentreError, runs: slice) -> Record:
     """The record of some runs that go no further than their start, which took `samples` samples."""
+    samples = doors.whole("samples", samples, 0)
+    doors.kind("error", error, CentreError, "of measure_starts")
+    doors.kind("runs", runs, slice, "of the runs' places")
     empty = np.zeros((0, 0))
     alone = jax.tree.map(lambda x: x[None, runs], error)
     return Record(np.array([samples]), alone, empty, empty, empty, empty, empty, None, None)
 
 
 def lay_like(values: np.ndarray, batch: Batch) -> Array:
-    """An array with a run axis, padded and laid out as the batch is."""
+    """An array with a run axis, padded and laid out as the batch is. Raises ValueError for one with more runs."""
+    _kind(batch)
+    if not isinstance(values, (np.ndarray, jax.Array)) or str(values.dtype)[0] not in "fiu" or not values.ndim:
+        raise doors.bad("values", values, "an array of numbers, its last axis the runs")
+    if not 0 < values.shape[-1] <= _width(batch):
+        raise ValueError(
+            f"values have shape {np.shape(values)}, expected at most {_width(batch)} runs as the last axis"
+        )
     return _lay(_pad(values, _width(batch) - values.shape[-1]), batch.mesh)
 
 
 def measure_subspace(basis: Float[Array, "d r runs"], batch: Batch) -> np.ndarray:
-    """`metrics.subspace_distance` of every run."""
+    """`metrics.subspace_distance` of every run. Raises ValueError for a basis of another shape."""
+    _kind(batch)
+    d, runs = batch.mixture.means.shape[1:]
+    doors.floats("basis", basis, (d, "r", runs))
     return np.asarray(_subspace_distances(np.asarray(basis), np.asarray(batch.mixture.means)))[: batch.num_runs]
 
 
@@ -829,6 +960,7 @@ def ladder(num_runs: int, devices: int) -> int:
 
     On CPU 64 runs a device take the time of 32 (a step's fixed cost).
     """
+    num_runs, devices = doors.whole("num_runs", num_runs), doors.whole("devices", devices)
     strips = -(-num_runs // (LEAST_WIDTH * devices))
     return LEAST_WIDTH * devices * 2 ** (strips - 1).bit_length()
 
@@ -855,6 +987,11 @@ def simulate(
     segments are not the batch, if checkpoints do not increase, if a longer segment follows a shorter one, or if the
     kernel cannot be.
     """
+    doors.kind("algorithm", algorithm, Algorithm, "of lloyd_algorithm or em_algorithm")
+    _kind(batch)
+    block, tile = doors.whole("block", block), None if tile is None else doors.whole("tile", tile)
+    doors.called("progress", progress)
+    segments = _segments(segments)
     sizes = [segment.num_runs for segment in segments]
     lengths = [segment.checkpoints[-1] if segment.checkpoints else 0 for segment in segments]
     if sum(sizes) != batch.num_runs:
@@ -901,6 +1038,15 @@ def simulate(
     return [
         _record(segment, records, end, {name: value[..., place] for name, value in first.items()}, chosen)
         for segment, records, end, place in zip(segments, found, ends, places, strict=True)
+    ]
+
+
+def _segments(segments: Any) -> list[Segment]:
+    if not isinstance(segments, (list, tuple)) or not all(isinstance(segment, Segment) for segment in segments):
+        raise doors.bad("segments", segments, "a list of trials.Segment")
+    return [
+        Segment(doors.whole("num_runs", runs), doors.wholes("checkpoints", checkpoints))
+        for runs, checkpoints in segments
     ]
 
 

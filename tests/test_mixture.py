@@ -57,11 +57,14 @@ def test_boxes_keep_their_distance_and_depend_on_their_own_key():
     ("call", "message"),
     [
         (lambda: mixture.given(np.zeros((0, 2))), r"shape \(0, 2\)"),
-        (lambda: mixture.given([[np.nan]]), "not finite"),
-        (lambda: mixture.given([[0.0]], scales=0.0), "scales 0.0"),
+        (lambda: mixture.given([[np.nan]]), r"means\[0, 0\] is nan, expected finite"),
+        (lambda: mixture.given([[0.0]], scales=0.0), "scales is 0, expected positive"),
         (lambda: mixture.given([[0.0], [1.0]], weights=[0.5, 0.6]), r"sum 1\.1"),
         (lambda: mixture.given([[0.0], [1.0]], weights=[1.5, -0.5]), "non-negative"),
-        (lambda: mixture.given([[0.0], [1.0]], weights=[1.0]), r"shape \(1,\), expected \(2,\)"),
+        (
+            lambda: mixture.given([[0.0], [1.0]], weights=[1.0]),
+            r"weights is \[1.0\] of shape \(1,\), expected finite numbers of shape \(2,\)",
+        ),
         (lambda: mixture.simplex(4, 2, separation=1.0), "at least k - 1 = 3"),
         (lambda: mixture.simplex(0, 2, separation=1.0), "k is 0"),
         (lambda: mixture.symmetric(0, separation=1.0), "d is 0"),

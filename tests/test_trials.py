@@ -210,7 +210,7 @@ def test_optimizers_that_mix_runs_are_refused():
         (lambda r, s: trials.run_lloyd(r, s, rate=float("nan"), checkpoints=[10]), "rate is nan"),
         (lambda r, s: trials.run_lloyd(r, s, rate=0.1, checkpoints=[10, 10]), "increasing"),
         (lambda r, s: trials.run_em(r, s[0], rate=0.1, checkpoints=[10]), "two balanced components"),
-        (lambda r, s: trials.batch(KEY, [], mixture.symmetric(2, separation=1.0)), "at least one run"),
+        (lambda r, s: trials.batch(KEY, [], mixture.symmetric(2, separation=1.0)), "of at least one run"),
         (lambda r, s: trials.seed_centres(KEY, r, n=100, block=2, graph_points=20, neighbors=3), "block is 2"),
         (lambda r, s: trials.seed_centres(KEY, r, n=30, block=20, graph_points=20, neighbors=3), "n is 30"),
         (lambda r, s: trials.seed_centres(KEY, r, n=100, block=20, graph_points=3, neighbors=3), "neighbors 3"),

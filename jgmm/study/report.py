@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.csv as pc
 from jinja2 import Environment, PackageLoader
 
+from jgmm import doors
 from jgmm.study import (
     analysis,
     cells,
@@ -74,9 +75,9 @@ class Written(NamedTuple):
 
 
 def write(
-    folder: Path,
+    folder: Path | str,
     study: Study,
-    spec_folder: Path | None = None,
+    spec_folder: Path | str | None = None,
     *,
     timing: dict | None = None,
     lock: Lock | None = None,
@@ -84,8 +85,14 @@ def write(
     """Write summary.parquet, .csv, fits.csv, verdicts.csv, paired.csv, looks.json, figures/ and report.html.
 
     timing: what the simulation took (seconds, samples), kept with the look. lock: the folder's, if it is held.
-    Raises ValueError if a run is missing, a file damaged, or somebody else writes in the folder.
+    Raises ValueError if a run is missing, a file damaged, somebody else writes in the folder, or for an argument of
+    another kind.
     """
+    folder = Path(doors.path("folder", folder))
+    doors.kind("study", study, Study, "of jgmm.Study(...), or of jgmm.study.spec.load")
+    spec_folder = folder if spec_folder is None else Path(doors.path("spec_folder", spec_folder))
+    if timing is not None:
+        doors.kind("timing", timing, dict, "of numbers")
     ownership.check_study(folder)
     with holding(lock, folder) as held:
         held.take()
@@ -93,8 +100,8 @@ def write(
         return written._replace(ignored=[held.warning, *written.ignored]) if held.warning else written
 
 
-def _write(folder: Path, study: Study, spec_folder: Path | None, timing: dict | None) -> Written:
-    named = spec.named_cells(study, spec_folder or folder)
+def _write(folder: Path, study: Study, spec_folder: Path, timing: dict | None) -> Written:
+    named = spec.named_cells(study, spec_folder)
     done = store.scan(folder, {name: cell.rows for name, cell in named.items()})
     records.looks(folder)  # which decide the level of what follows
     data = [cells.read(folder, cell, study, done) for cell in named.values()]

@@ -14,8 +14,8 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from jgmm import kernels, machine, trials
-from jgmm.mixture import drawn_together
+from jgmm import doors, kernels, machine, reach, trials
+from jgmm.mixture import Mixture, drawn_together
 from jgmm.process import Stopped
 from jgmm.study import files, inference, ownership, plan, records, spec, store
 from jgmm.study.lock import Lock, holding
@@ -54,11 +54,11 @@ class Report(NamedTuple):
 
 def run_study(
     study: Study,
-    out: Path,
+    out: Path | str,
     environment: dict | None = None,
     *,
     executor: Executor | None = None,
-    spec_folder: Path = Path(),
+    spec_folder: Path | str = Path(),
     fresh: bool = False,
     kernel: str = "auto",
     progress: Progress = lambda name, done, total: None,
@@ -74,10 +74,18 @@ def run_study(
     A study with a precision goes through its rounds until every cell has it or is at the cap. kernel: auto, fused or
     scan (see `kernels`); what was taken, and why, is told in kernels.csv.
     lock: the folder's, if it is to be held when this ends; otherwise it is taken and let go.
-    Raises ValueError for a cell or kernel that cannot run, a pool that forks, a folder that cannot be used, or that
-    somebody else writes in, Stopped when `stop()` turns true.
+    Raises ValueError for an argument of another kind, a cell or kernel that cannot run, a pool that forks, a folder that
+    cannot be used, or that somebody else writes in, Stopped when `stop()` turns true.
     """
     started = time.perf_counter()
+    doors.kind("study", study, Study, "of jgmm.Study(...)")
+    out, spec_folder, fresh = doors.path("out", out), doors.path("spec_folder", spec_folder), doors.flag("fresh", fresh)
+    doors.choice("kernel", kernel, (*kernels.NAMES, kernels.INTERPRETED))
+    if environment is not None:
+        doors.kind("environment", environment, dict, "of names and what JSON can hold")
+    for name, function in (("progress", progress), ("stop", stop)):
+        if not callable(function):
+            raise doors.bad(name, function, "a function")
     check_executor(executor)
     named = spec.named_cells(study, spec_folder)
     check_mixtures(study, named.values(), spec_folder)
@@ -138,17 +146,42 @@ def num_runs(pieces: Iterable[Piece]) -> int:
 
 
 def check_mixtures(study: Study, cells: Iterable[Cell], spec_folder: Path = Path()) -> None:
-    """Raises ValueError if a mixture cannot be drawn for the first runs."""
-    with machine.on_host():
+    """Raises ValueError if the first runs' mixtures cannot be drawn, or a cell is beyond floating point (`reach`)."""
+    alike: dict[tuple, dict[tuple, Cell]] = {}
+    for cell in cells:
+        alike.setdefault(cell.mixture_fields(), {})[cell.start, cell.seeding, cell.rate] = cell
+    with jax.enable_x64(study.x64), machine.on_host():
         keys = study_keys(study.seed)
-        for cell in {cell.mixture_fields(): cell for cell in cells}.values():
+        for same in alike.values():
+            cell = next(iter(same.values()))
             runs, together = min(study.runs, CHECKED_RUNS), drawn_together(cell.k, cell.d)
-            for low in range(0, runs, together):
-                build_mixture(cell, keys.mixture, range(low, min(low + together, runs)), spec_folder)
+            try:
+                for low in range(0, runs, together):
+                    mixed = build_mixture(cell, keys.mixture, range(low, min(low + together, runs)), spec_folder)
+                    for cell in same.values():
+                        _check_reach(cell, mixed)
+            except ValueError as error:
+                raise ValueError(f"part {cell.part!r}: {error}") from None
+
+
+def _check_reach(cell: Cell, mixed: Mixture) -> None:
+    """Raises ValueError if floating point cannot hold the cell's start, steps or seeding."""
+    means, scales = np.asarray(mixed.means), np.asarray(mixed.scales)
+    offset = cell.start if isinstance(cell.start, float) else 0.0
+    reach.check_start("start", offset, means=means, scales=scales)
+    if cell.seeding is not None:
+        trials.check_power(mixed, block=cell.seeding.block)
+    if cell.rate is not None:
+        reach.check_rate(cell.rate, offset=1.0 if cell.seeding else offset, dtype=means.dtype)
 
 
 def check_executor(executor: Executor | None) -> None:
-    """Raises ValueError for a process pool that forks: JAX runs threads here, whose locks a copy would wait for."""
+    """Raises ValueError for what takes no work, and a process pool that forks.
+
+    JAX runs threads here, whose locks a copy would wait for.
+    """
+    if executor is not None and not callable(getattr(executor, "submit", None)):
+        raise doors.bad("executor", executor, "a concurrent.futures.Executor, or None")
     context = getattr(executor, "_mp_context", None)  # of a ProcessPoolExecutor; there is no public name
     if context is not None and context.get_start_method() == "fork":
         raise ValueError(
