@@ -395,6 +395,26 @@ def test_errors_of_exactly_0_have_no_exponent_and_that_is_said():
     assert not [f for f in map(curves.fit, curves.curves(study, data)) if f]
 
 
+def test_rounding_is_no_finding_about_a_law_and_no_error_is_a_power_of_c():
+    """Runs that share their bits over sigma leave the slope an interval of rounding alone."""
+    mixture = {"k": 2, "d": 2, "layout": "simplex", "separation": 12.0, "sigma": [0.1, 1.0, 10.0]}
+    study = spec.Study(algorithm="oracle", mixture=mixture, stream={"n": 1000, "start": "truth"})
+    law = 4 / 498.998  # about, at sigma = 1
+    for power, said in ((2 + 1e-8, "agrees with the law"), (2.001, "off the law")):
+        data = synthetic(study, lambda c: law, cv=0.2)
+        shared = data[0].values["error_sq"][:, -1].copy()
+        for item in data:
+            item.values["error_sq"][:, -1] = shared * item.cell.sigma**power
+        (fit,) = (f for f in map(curves.fit, curves.curves(study, data)) if f)
+        assert fit.high - fit.low < 1e-6
+        assert fit.verdict == said
+    table = {"k": 2, "d": 2, "layout": "simplex", "separation": [3.0, 4.0, 5.0]}
+    study = spec.Study(mixture=table, stream={"n": 1000, "start": "truth"})
+    (curve,) = curves.curves(study, synthetic(study, lambda c: 1.0))
+    assert curves.usable(curve)
+    assert curves.fit(curve) is None
+
+
 # floors
 
 

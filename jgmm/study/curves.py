@@ -15,6 +15,7 @@ from jgmm.study.cells import CellData
 from jgmm.study.spec import Study
 
 MARGIN = 0.03  # exponents that differ by less are called equal
+NO_POWERS = ("separation", "start", "average", "beta")  # axes along which no error is a power: exp(-C^2/4)/C^4, say
 WORDS = {"n": "N", "separation": "C"}
 
 
@@ -155,8 +156,12 @@ def slope_weights(x: np.ndarray) -> np.ndarray:
 
 
 def fit(curve: Curve) -> Fit | None:
-    """The fitted exponent of a curve, law and bound beside it; None where it has none (`usable`)."""
-    if not usable(curve):
+    """The fitted exponent of a curve, law and bound beside it; None where it has none (`usable`, `NO_POWERS`).
+
+    The slope agrees with the law's if its interval reaches it, within what the law itself may be off by: the sigmas of
+    a curve share their bits, and what is left of an interval then is rounding.
+    """
+    if curve.axis in NO_POWERS or not usable(curve):
         return None
     errors = values(curve)
     found = inference.fit(curve.x, errors)
@@ -165,7 +170,11 @@ def fit(curve: Curve) -> Fit | None:
     law_slope = float(weights @ np.log(law)) if law is not None else np.nan
     bound_slope = float(weights @ np.log(bound)) if bound is not None else np.nan
     slope, low, high = _contrast(errors, weights, 0.05)
-    said = "no law" if law is None else "agrees with the law" if low <= law_slope <= high else "off the law"
+    said = "no law"
+    if law is not None:
+        known_to = [laws.law(item, len(item.samples) - 1).accuracy or 0.0 for item in curve.items]
+        within = float(np.abs(weights) @ (np.array(known_to) / law))
+        said = "agrees with the law" if low - within <= law_slope <= high + within else "off the law"
     return Fit(
         part=curve.part,
         setting=curve.setting,
