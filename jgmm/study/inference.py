@@ -110,14 +110,14 @@ def mean_interval(values: ArrayLike, level: float = 0.95) -> Interval | None:
     skewness.
 
     None: fewer than LEAST_RUNS, which leave a squared error open upwards by orders of magnitude; a mean that is carried
-    by a few runs (`carried_by_few`; of both signs: `few_events`); runs of 0 among positive ones, which no gamma law
+    by a few runs (`carried_by_few`; of both signs: `effective_runs` below EVENTS, or n/4); runs of 0 among positive ones, which no gamma law
     has; runs that are all 0. Raises ValueError without runs, for values that are not finite, or a level outside (0, 1).
     """
     v = _finite(_sample(values, 1))
     _inside("level", level)
     tail = (1 - level) / 2
     if v.min() < 0:
-        if len(v) < LEAST_RUNS or few_events(v):
+        if _few(v):
             return None
         reach = float(student_reach(v, tail))
         return Interval(float(v.mean()), float(v.mean() - reach), float(v.mean() + reach))
@@ -127,17 +127,47 @@ def mean_interval(values: ArrayLike, level: float = 0.95) -> Interval | None:
     return Interval(float(v.mean()), low, high) if np.isfinite(high) else None
 
 
-def few_events(values: ArrayLike) -> bool:
-    """Whether so few runs carry the variance that it may not be believed: (sum e^2)^2 / sum e^4 < min(EVENTS, n / 4).
+def effective_runs(values: ArrayLike) -> float:
+    """(sum e^2)^2 / sum e^4 with e = v - m: how many runs carry the variance, 0 if there is none.
 
-    With e = v - m the left side is the number of runs, if m of them had equal e and the others none. Of normal runs it
-    is n/3. None or one of a rare event's runs in the sample make a standard error of nearly nothing: 256 runs of
-    which each has one with chance 1/256 would cover in 60 %. Raises ValueError without runs.
+    It is j if j of many runs have one e and the others none, and n/3 for normal runs. A rare event that no run or one
+    has seen leaves a standard error of nearly nothing: of 256 runs that each have it with chance 1/256 the t interval
+    covers in 60 %. Raises ValueError without runs.
     """
-    v = _sample(values, 1)
-    squares = (v - v.mean()) ** 2
+    squares = (_sample(values, 1) - np.mean(values)) ** 2
     fourth = float(squares @ squares)
-    return fourth == 0 or bool(squares.sum() ** 2 / fourth < min(EVENTS, len(v) / 4))
+    return float(squares.sum() ** 2 / fourth) if fourth > 0 else 0.0
+
+
+def _few(v: np.ndarray) -> bool:
+    return len(v) < LEAST_RUNS or effective_runs(v) < min(EVENTS, len(v) / 4)
+
+
+class Tails(NamedTuple):
+    """How likely a sample as low is, if the truth is a given value or more, and one as high, if it is that or less."""
+
+    low: float
+    high: float
+
+
+def mean_tails(values: ArrayLike, low: float, high: float, tail: float) -> Tails | None:
+    """Is the mean between low and high (it may be one number)? Outside if one of the two is below `tail`.
+
+    As `mean_interval`, and None as there; but errors are not taken for gamma runs where they may be lognormal
+    (`skewed.shape`): tails of 1e-4 are held by that, 95 % need it not. Raises ValueError as it does.
+    """
+    v = _finite(_sample(values, 1))
+    _inside("tail", tail)
+    if v.min() < 0:
+        if _few(v):
+            return None
+        scale = float(student_reach(v, tail)) / stats.t.isf(tail, len(v) - 1)
+        gaps = np.array([low - v.mean(), v.mean() - high]) / scale
+        return Tails(*(float(p) for p in stats.t.sf(gaps, len(v) - 1)))
+    if len(v) < LEAST_RUNS or v.min() == 0 or carried_by_few(v):
+        return None
+    below, above = skewed.tails(skewed.shape(v, cautious=True), np.maximum(low, 1e-300), np.maximum(high, 1e-300), tail)
+    return Tails(float(below), float(above))
 
 
 def contrast_interval(values: ArrayLike, contrast: ArrayLike, level: float = 0.95) -> Interval | None:
@@ -315,6 +345,51 @@ def squared_length(vectors: ArrayLike) -> Mean:
     the root mean square. The value may be negative. Raises ValueError unless vectors have
     shape (runs, p) with at least three runs.
     """
+    found = _length(vectors)
+    n = found.runs
+    variance = 4 * max(found.along - found.square / n, 0.0) / n + 2 * found.square / (n * (n - 1))
+    return Mean(found.value, float(np.sqrt(variance)), n)
+
+
+def length_tails(vectors: ArrayLike, low: float, high: float, tail: float) -> Tails | None:
+    """Is |E v|^2 between low and high? As `mean_tails`, with the standard error that the value in question has.
+
+    The error of `squared_length` is small where the length came out short: its t test would exclude lengths above the
+    truth 100 times too often. With L in question, r the variance along m and S that of v, the variance is
+
+        4 L r / n + 2 tr(S^2) / n^2,      the third cumulant 24 L r^2 / n^2 + 8 tr(S^3) / n^3,
+
+    with tr(S^2)^2 / tr(S) in the place of tr(S^3), and the upper tail is widened by the skewness g of these (Cornish
+    and Fisher 1937): 1 + g (z^2 - 1) / (6 z). None below LEAST_RUNS or where few runs carry sum |v|^2. Raises
+    ValueError as `squared_length` does.
+    """
+    found = _length(vectors)
+    _inside("tail", tail)
+    n, z = found.runs, float(stats.norm.isf(tail))
+    if n < LEAST_RUNS or found.effective < min(EVENTS, n / 4):
+        return None
+    spread = max(found.along / max(found.length, 1e-300), found.square / found.trace)
+
+    def chance(sign: int, length: float) -> float:
+        error = np.sqrt(4 * max(length, 0.0) * spread / n + 2 * found.square / n**2)
+        third = 24 * max(length, 0.0) * spread**2 / n**2 + 8 * found.square**2 / found.trace / n**3
+        wider = 1 + third / error**3 * (z**2 - 1) / (6 * z) if sign > 0 and z > 1 else 1.0
+        return float(stats.t.sf(sign * (found.value - length) / (error * wider), n - 1))
+
+    return Tails(chance(-1, low), chance(1, high))
+
+
+class _Length(NamedTuple):
+    value: float
+    length: float  # |m|^2 of the sample mean m
+    along: float  # m'Sm
+    trace: float  # of S
+    square: float  # tr(S^2), without bias
+    effective: float
+    runs: int
+
+
+def _length(vectors: ArrayLike) -> _Length:
     v = np.asarray(vectors, float)
     if v.ndim != 2 or len(v) < 3:
         raise ValueError(f"vectors have shape (runs, p) with at least 3 runs, got {v.shape}")
@@ -325,10 +400,12 @@ def squared_length(vectors: ArrayLike) -> Mean:
     gram = centred.T @ centred if v.shape[1] <= n else centred @ centred.T  # the same trace and trace of the square
     trace = np.trace(gram) / (n - 1)
     square = (n - 1) ** 2 / ((n - 2) * (n + 1)) * ((gram**2).sum() / (n - 1) ** 2 - trace**2 / (n - 1))
-    square = max(square, 0.0)
     along = np.var(centred @ (total / n), ddof=1)
-    variance = 4 * max(along - square / n, 0.0) / n + 2 * square / (n * (n - 1))
-    return Mean(float(value), float(np.sqrt(variance)), n)
+    squares = (centred**2).sum(axis=1)
+    fourth = float(squares @ squares)
+    effective = squares.sum() ** 2 / fourth if fourth > 0 else 0.0
+    length = float(total @ total) / n**2
+    return _Length(float(value), length, float(along), float(trace), max(float(square), 0.0), float(effective), n)
 
 
 def look_level(look: int, alpha: float = 0.05) -> float:
