@@ -16,6 +16,8 @@ from jgmm.study.spec import Cell
 
 FEW = 8  # good runs: a mean over fewer is marked and never concluded from
 
+TEST_EVENTS = 30  # runs that carry the variance of controlled errors, for a test: its tails are further out than 95 %
+
 
 def summarize(item: CellData) -> list[dict[str, Any]]:
     """A row for each checkpoint of a cell."""
@@ -94,6 +96,21 @@ def _controlled(item: CellData, index: int) -> dict[str, float | None]:
     error = math.hypot(away.standard_error, 1e-6 * abs(expected.mean()))  # float32 rounds the twin
     gap = away.value / error if error else 0.0
     return dict(zip(names, (found.value, found.standard_error, found.variance_factor, gap), strict=True))
+
+
+def law_sample(item: CellData) -> np.ndarray:
+    """Squared errors of every run at the last checkpoint, nan where it is not good, to hold against a law.
+
+    Less c (twin - its exact mean), if enough runs carry what is left of the variance and that is less than half.
+    """
+    found = np.where(item.ok, item.values["error_sq"][:, -1].astype(float), np.nan)
+    if item.twin is None or item.ok.sum() < 3:
+        return found
+    twin, expected = (item.twin[name][item.ok, -1].astype(float) for name in TWINS)
+    controlled = inference.controlled_values(found[item.ok], twin, expected)
+    if inference.effective_runs(controlled) >= TEST_EVENTS and controlled.var() < found[item.ok].var() / 2:
+        found[item.ok] = controlled
+    return found
 
 
 def floor_vectors(item: CellData) -> np.ndarray | None:

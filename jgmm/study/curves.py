@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from jgmm.study import analysis, claims, inference, laws
 from jgmm.study.cells import CellData
@@ -250,6 +249,7 @@ class LawCheck(NamedTuple):
     worst: int | None  # which
     untested: int
     short: list[int]  # so far below their law that runs too rare for this sample may carry it
+    enough: int  # runs that would not have missed those
     together: inference.Mean | None  # measured / law, the mean over cells
 
 
@@ -263,8 +263,9 @@ def against_law(samples: list[np.ndarray], law: ArrayLike, accuracy: ArrayLike, 
     little off show there first.
 
     No sample can tell that a rarer run, with a lost centre say, does not carry the mean. What is assumed is that runs
-    which lift the mean to HEAVY RARE + 1 = 2 times that of the others, or more, happen at a rate of RARE at least: then
-    ln(1/tail)/RARE runs miss them with chance `tail` only. With fewer, a mean below half of its law is `short`, not off.
+    which lift the mean to 1 + RARE HEAVY = 2 times that of the others, or more, happen at a rate of RARE at least. Then
+    ln(tail)/ln(1 - RARE) runs miss them with chance `tail` only; with fewer, a mean below half of its law is `short`,
+    not off.
     """
     law, accuracy = np.asarray(law, float), np.asarray(accuracy, float)
     tail = level * (1 - (TOGETHER if len(samples) > 1 else 0)) / (2 * max(len(samples), 1))
@@ -302,6 +303,7 @@ def against_law(samples: list[np.ndarray], law: ArrayLike, accuracy: ArrayLike, 
         worst=min(tested, key=lambda i: (chances[i], -gaps[i]), default=None),
         untested=len(samples) - len(tested),
         short=short,
+        enough=runs_for_rare(tail),
         together=None if together is None else inference.mean(together),
     )
 

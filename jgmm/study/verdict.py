@@ -32,7 +32,6 @@ from jgmm.study.spec import Study
 
 GROUPS = 24  # of runs, for the jackknife of a floor's logarithm
 LEAST_CONVERGING = 100  # runs for a word on the basin: of 73 that all converge the Wilson interval begins below 95 %
-LEAST_RUNS = 8  # good ones, to hold a mean against its law
 AXES = ("n", "k", "d", "sigma")  # that variance terms are about
 AT_FLOOR = 0.05  # of an error: with more of it in its floor it bends by more than the margin within a decade of N
 HALF = 0.5  # of an error: with more of it in its floor the floor term is the right one
@@ -782,45 +781,46 @@ def _success(item: CellData, level: float) -> Finding:
 
 def law_verdict(data: list[CellData], look: int) -> LawVerdict | None:
     """Do all cells agree with their exact laws at the last checkpoint (floors included)? None where no law is known."""
-    names, measured, errors, expected, accuracy, freedom = [], [], [], [], [], []
-    left_out = 0
-
-    def take(item: CellData, found: inference.Mean, law: float, off: float, what: str) -> None:
-        names.append((item, what))
-        measured.append(found.value)
-        errors.append(found.standard_error)
-        expected.append(law)
-        accuracy.append(off)
-        freedom.append(found.runs - 1)
-
+    names, samples, expected, accuracy = [], [], [], []
     for item in data:
         law = laws.law(item, len(item.samples) - 1)
-        trusted = item.ok.sum() >= LEAST_RUNS and not inference.carried_by_few(item.error_sq)
         if law.error_sq is not None and law.accuracy is not None and np.isfinite(law.accuracy):
-            left_out += not trusted
-            if trusted:
-                take(item, inference.mean(item.error_sq), law.error_sq, law.accuracy, "")
+            names.append((item, ""))
+            samples.append(analysis.law_sample(item))
+            expected.append(law.error_sq)
+            accuracy.append(law.accuracy)
         exact, vectors = laws.floor(item), analysis.floor_vectors(item)
         if exact is not None and vectors is not None:
-            left_out += not trusted
-            if trusted:
-                take(item, inference.squared_length(vectors), exact, laws.floor_accuracy(item), "floor, ")
-    untold = f"have fewer than {LEAST_RUNS} good runs, or are carried by a few."
+            names.append((item, "floor, "))
+            samples.append(vectors)
+            expected.append(exact)
+            accuracy.append(laws.floor_accuracy(item))
     if not names:
-        return LawVerdict(None, f"Not tested: all {left_out} means with a known law {untold}") if left_out else None
-    check = curves.against_law(measured, errors, expected, accuracy, freedom, inference.look_level(look))
-    worst, what = names[check.worst][0].cell, names[check.worst][1]
-    where = f"{what}{worst.part}, k={worst.k} d={worst.d} C={worst.separation:g} N={worst.n}"
-    if check.agrees:
+        return None
+    check = curves.against_law(samples, expected, accuracy, inference.look_level(look))
+    untold = f"have fewer than {inference.LEAST_RUNS} good runs, runs without any error, or are carried by a few."
+    if check.worst is None:
+        return LawVerdict(None, f"Not tested: all {check.untested} means with a known law {untold}")
+
+    def where(index: int) -> str:
+        item, what = names[index]
+        cell = item.cell
+        return f"{what}{cell.part}, k={cell.k} d={cell.d} C={cell.separation:g} N={cell.n}"
+
+    largest = f"{check.largest:.2g} standard errors ({where(check.worst)})"
+    if check.agrees is False:
+        said = f"{check.cells} means have a known law, the worst is off by {largest}: simulation or law is wrong there."
+    elif check.short:
         said = (
-            f"All {check.cells} means with a known law agree with it: the largest gap is {check.largest:.2g} standard"
-            f" errors ({where})."
+            f"{check.cells - len(check.short)} of {check.cells} means with a known law agree with it."
+            f" {len(check.short)} are below half of theirs ({where(check.short[0])}): the law is wrong, or runs as rare"
+            f" as 1 in {1 / curves.RARE:g} carry the mean, which {check.enough} runs would show."
         )
     else:
-        said = (
-            f"{check.cells} means have a known law and the worst is {check.largest:.2g} standard errors off ({where}):"
-            " simulation or law is wrong there."
-        )
-    if left_out:
-        said += f" {left_out} more {untold}"
+        said = f"All {check.cells} means with a known law agree with it: the largest gap is {largest}."
+    if check.together is not None:
+        ratio = check.together
+        said += f" Over all of them measured / law is {ratio.value:.4g} ± {ratio.standard_error:.1g}."
+    if check.untested:
+        said += f" {check.untested} more {untold}"
     return LawVerdict(check.agrees, said)
