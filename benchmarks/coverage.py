@@ -8,7 +8,7 @@ Everything is drawn from known laws, thousands of studies at once, in NumPy alon
     coverage   of every interval that is printed, and the share of samples that get one
 
 Errors: chi^2_1, chi^2_4, lognormal (sigma = 1), chi^2_50 (5 centres in 10 dimensions), and chi^2_4 of which 1, 2 or 3 %
-of runs (a lost centre) are 300 times as large: once the law knows of these ("lost"), once it does not ("lost, unknown").
+of runs (a lost centre) are 300 times as large: once the law knows of these ("lost"), once it does not ("unknown").
 
     python benchmarks/coverage.py [--studies 1000] [--json PATH]
 
@@ -82,22 +82,21 @@ def after(values, law, level=LEVEL):
     cells, n = values.shape[1:]
     tail = level * (1 - (curves.TOGETHER if cells > 1 else 0)) / (2 * cells)
     tested = ~carried_by_few(values)
-    off = (_off(values, law, tail) & tested).any(axis=-1)
-    if cells == 1:
-        return off
-    ratios = np.where(tested[..., None], values / law[:, None], 0).sum(axis=1)
-    together = ratios / np.maximum(tested.sum(axis=1), 1)[:, None]
-    enough = (tested.sum(axis=1) > 1) & ~carried_by_few(np.maximum(together, 1e-300))
-    pooled = _off(np.maximum(together, 1e-300), 1.0, level * curves.TOGETHER / 2)
-    return off | (enough & pooled)
+    missed = (law > (1 + curves.RARE * curves.HEAVY) * values.mean(axis=-1)) & (n < curves.runs_for_rare(tail))
+    low, high = _tails(values, law, tail)
+    off = (tested & (((low < tail) & ~missed) | (high < tail))).any(axis=-1)
+    for side, some in ((0, tested & ~missed), (1, tested)):
+        count = some.sum(axis=1)
+        together = np.where(some[..., None], values / law[:, None], 0).sum(axis=1) / np.maximum(count, 1)[:, None]
+        together[count < 2] = 1.0
+        chances = _tails(together, np.ones(1), level * curves.TOGETHER / 2)[side]
+        off |= (count > 1) & ~carried_by_few(together) & (chances < level * curves.TOGETHER / 2)
+    return off
 
 
-def _off(values, law, tail):
+def _tails(values, law, tail):
     law = np.broadcast_to(law, values.shape[:-1])
-    low, high = skewed.tails(skewed.shape(values, cautious=True), law, law, tail)
-    mean, n = values.mean(axis=-1), values.shape[-1]
-    missed = (law > (1 + curves.RARE * curves.HEAVY) * mean) & (n < curves.runs_for_rare(tail))
-    return ((low < tail) & ~missed) | (high < tail)
+    return skewed.tails(skewed.shape(values, cautious=True), law, law, tail)
 
 
 def false_alarms(family, runs, studies, seed=0, parts=10):
@@ -135,7 +134,10 @@ def contrast_covers(family, runs, studies, rng):
     values = FAMILIES[family](rng, (studies, 5, runs))
     found, parts = inference.contrast_parts(values, np.arange(-2.0, 3.0) / 10)
     printed = ~carried_by_few(values).any(axis=1)
-    return {"covered": _share(np.abs(found) <= inference.student_reach(parts, 0.025), printed), "printed": printed.mean()}
+    return {
+        "covered": _share(np.abs(found) <= inference.student_reach(parts, 0.025), printed),
+        "printed": printed.mean(),
+    }
 
 
 def quantile_covers(family, runs, studies, rng, probability=0.5):
@@ -184,7 +186,12 @@ def controlled_covers(rate, runs, studies, rng):
         shown = found or inference.mean_interval(v)
         covered.append(shown is None or shown.low <= truth <= shown.high)
     printed, covered = np.array(printed), np.array(covered)
-    return {"covered": covered.mean(), "controlled": printed.mean(), "of these": _share(covered, printed), "t": np.mean(t)}
+    return {
+        "covered": covered.mean(),
+        "controlled": printed.mean(),
+        "of these": _share(covered, printed),
+        "t": np.mean(t),
+    }
 
 
 def _share(hits, among):

@@ -85,17 +85,22 @@ def converged(item: CellData, index: int) -> inference.Interval:
 
 
 def _controlled(item: CellData, index: int) -> dict[str, float | None]:
-    """The mean with the twin as control variate, by how much its variance is less, and the twin against its own law."""
+    """The mean with the twin as control variate, by how much its variance is less, and the twin against its own law.
+
+    No controlled mean where so few runs differ from their twins that its error is not known: see `controlled_interval`.
+    """
     names = ("error_sq_controlled", "error_sq_controlled_se", "variance_factor", "twin_gap")
     if item.twin is None or item.ok.sum() < 3:
         return dict.fromkeys(names)
     values = item.values["error_sq"][item.ok, index].astype(float)
     twin, expected = (item.twin[name][item.ok, index].astype(float) for name in TWINS)
-    found = inference.controlled(values, twin, expected)
+    found: inference.Controlled | tuple = (None,) * 4
+    if inference.controls(values, twin, expected):
+        found = inference.controlled(values, twin, expected)
     away = inference.mean(twin - expected)
     error = math.hypot(away.standard_error, 1e-6 * abs(expected.mean()))  # float32 rounds the twin
     gap = away.value / error if error else 0.0
-    return dict(zip(names, (found.value, found.standard_error, found.variance_factor, gap), strict=True))
+    return dict(zip(names, (*found[:2], found[3], gap), strict=True))
 
 
 def law_sample(item: CellData) -> np.ndarray:
@@ -108,7 +113,8 @@ def law_sample(item: CellData) -> np.ndarray:
         return found
     twin, expected = (item.twin[name][item.ok, -1].astype(float) for name in TWINS)
     controlled = inference.controlled_values(found[item.ok], twin, expected)
-    if inference.effective_runs(controlled) >= TEST_EVENTS and controlled.var() < found[item.ok].var() / 2:
+    enough = inference.controls(found[item.ok], twin, expected, TEST_EVENTS)
+    if enough and controlled.var() < found[item.ok].var() / 2:
         found[item.ok] = controlled
     return found
 

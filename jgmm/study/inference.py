@@ -25,6 +25,7 @@ SEED = 20240607  # of the bootstrap: the same data give the same interval
 UNITS = 3.0  # log log(k x) is as good as log log x for 1/UNITS <= k <= UNITS
 ROUNDING = 1e-10  # the least relative standard error: runs that agree exactly still carry rounding
 LEAST_RUNS = 5  # for an interval of the mean of squared errors
+FLOAT32 = 1e-6  # what rounding may leave of the difference of two equal errors, relatively
 EVENTS = 10  # runs that carry a variance, for an interval made of it: 10 equal ones know it to a third
 
 
@@ -135,7 +136,8 @@ def effective_runs(values: ArrayLike) -> float:
     has seen leaves a standard error of nearly nothing: of 256 runs that each have it with chance 1/256 the t interval
     covers in 60 %. Raises ValueError without runs.
     """
-    squares = (_sample(values, 1) - np.mean(values)) ** 2
+    v = _sample(values, 1)
+    squares = (v - v.mean()) ** 2
     fourth = float(squares @ squares)
     return float(squares.sum() ** 2 / fourth) if fourth > 0 else 0.0
 
@@ -279,19 +281,26 @@ def controlled_interval(
 
     Where a twin differs in rare runs only (a misassigned sample), few or none of them are in the sample, and the error
     of `controlled` is that of the runs without: at C = 8 it covers 3, 9, 25, 56 % at 5, 16, 64, 256 runs. None unless
-    EVENTS runs, or a quarter of few, carry what is left of the variance (`effective_runs`): the plain mean's interval
-    is right there. (A rule of three for the unseen runs would need their size, which none of them tells.) Covered in
-    benchmarks/coverage.py: 93 to 97 % with the plain one in its place. Raises ValueError as `controlled` does.
+    EVENTS runs carry what is left of the variance (`effective_runs`), and it is more than rounding: the plain mean's
+    interval is right there. (A rule of three for the unseen runs would need their size, which none of them tells.)
+    Covered in benchmarks/coverage.py: 93 to 97 % with the plain one in its place. Raises ValueError as `controlled`
+    does.
     """
     found = controlled(values, twin, twin_mean)
     _inside("level", level)
     rest = controlled_values(values, twin, twin_mean)
     n, tail = len(rest), (1 - level) / 2
-    if _few(rest):
+    if not controls(values, twin, twin_mean):
         return None
     wider = float(student_reach(rest, tail)) / (float(stats.t.isf(tail, n - 1)) * rest.std(ddof=1) / np.sqrt(n))
     reach = float(stats.t.isf(tail, n - 2)) * wider * found.standard_error
     return Interval(found.value, found.value - reach, found.value + reach)
+
+
+def controls(values: ArrayLike, twin: ArrayLike, twin_mean: ArrayLike, events: int = EVENTS) -> bool:
+    """Whether `events` runs or more carry what the twin leaves of the variance, and it is more than rounding."""
+    rest = controlled_values(values, twin, twin_mean)
+    return effective_runs(rest) >= events and bool(rest.std() > FLOAT32 * np.abs(values).max())
 
 
 def controlled_values(values: ArrayLike, twin: ArrayLike, twin_mean: ArrayLike) -> np.ndarray:
