@@ -1,30 +1,28 @@
 r"""How far estimated centres are from the true means, and means over runs with their standard errors.
 
 Errors are taken under the best matching pi of estimates to components, argmin_pi sum_i |mu_i - mu*_pi(i)|^2, found by
-the Hungarian algorithm. Functions are for one run (`vmap` them with `in_axes=-1`) but `centre_errors` and
-`pair_errors`, which take many.
+the Hungarian algorithm (SciPy's). NumPy on the host, sums in a written order (`ordered`): no number depends on the runs
+beside it. Trailing axes are runs; a single run has none, or one of length 1.
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-import optax
-from jax import lax
 from jaxtyping import Array, Float, Int
+from scipy.optimize import linear_sum_assignment
 
-from jgmm.loops import add_up
+from jgmm import ordered
+
+CACHE_BYTES = 2**18  # of the k x k distances of the runs that are computed together
 
 
 class CentreError(NamedTuple):
     """Distances between estimates and means under the best matching, in the units of the data."""
 
-    error_sq: Float[Array | np.ndarray, "*runs"]  # sum over centres of the squared distance
-    error_sum: Float[Array | np.ndarray, "*runs"]  # sum over centres of the distance
-    error_max: Float[Array | np.ndarray, "*runs"]  # the largest distance
-    lost: Int[Array | np.ndarray, "*runs"]  # components that are nearest to no estimate
+    error_sq: Float[np.ndarray, "*runs"]  # sum over centres of the squared distance
+    error_sum: Float[np.ndarray, "*runs"]  # sum over centres of the distance
+    error_max: Float[np.ndarray, "*runs"]  # the largest distance
+    lost: Int[np.ndarray, "*runs"]  # components that are nearest to no estimate
 
 
 class Estimate(NamedTuple):
@@ -35,86 +33,96 @@ class Estimate(NamedTuple):
     runs: int
 
 
+class Matching(NamedTuple):
+    """Which component each estimate stands for, and how many components are nearest to no estimate."""
+
+    component: Int[np.ndarray, "k *runs"]
+    lost: Int[np.ndarray, "*runs"]
+
+
 def squared_distances(
-    origin: Float[Array, "k d"], offset: Float[Array, "k d"], means: Float[Array, "k d"]
-) -> Float[Array, "k k"]:
+    origin: Float[Array | np.ndarray, "k d *runs"],
+    offset: Float[Array | np.ndarray, "k d *runs"],
+    means: Float[Array | np.ndarray, "k d *runs"],
+) -> Float[np.ndarray, "k k *runs"]:
     """|origin_i + offset_i - mean_j|^2. Where an origin is a mean, nothing is lost to rounding."""
-    return jnp.sum(((origin[:, None] - means[None]) + offset[:, None]) ** 2, axis=-1)
+    origin, offset, means = (np.asarray(x) for x in (origin, offset, means))
+    k, d, *runs = means.shape
+    flat = [x.reshape(k, d, -1) for x in (origin, offset, means)]
+    count = flat[0].shape[-1]
+    found = np.empty((k, k, count), means.dtype)
+    together = max(1, CACHE_BYTES // (k * k * means.itemsize))
+    for low in range(0, count, together):
+        mine, moved, theirs = (x[..., low : low + together] for x in flat)
+        gaps = ((mine[:, None, j] - theirs[None, :, j]) + moved[:, None, j] for j in range(d))
+        found[..., low : low + together] = ordered.add_up(gap * gap for gap in gaps)
+    return found.reshape(k, k, *runs)
 
 
-def best_match(distances_sq: Float[Array, "k k"]) -> Int[Array, "k"]:
-    """Component of each estimate: the permutation with the least sum."""
-    largest = jnp.finfo(distances_sq.dtype).max / len(distances_sq) ** 2
-    cost = jnp.nan_to_num(distances_sq, nan=largest, posinf=largest)
-    rows, columns = optax.assignment.hungarian_algorithm(cost)
-    return jnp.zeros_like(columns).at[rows].set(columns)
+def match(distances_sq: Float[np.ndarray, "k k *runs"]) -> Matching:
+    """The permutation with the least sum; the Hungarian algorithm where two estimates share a nearest mean.
 
-
-def centre_error(origin: Float[Array, "k d"], offset: Float[Array, "k d"], means: Float[Array, "k d"]) -> CentreError:
-    """The error of the centres origin + offset."""
-    return _of_one_run(centre_errors, origin, offset, means)
+    If every estimate has its own nearest mean, that is the best matching: no term of the sum can be smaller. One that
+    is not finite is nearest to none.
+    """
+    k, _, *runs = distances_sq.shape
+    flat = distances_sq.reshape(k, k, -1)
+    nearest = flat.argmin(axis=1).astype(np.int32)
+    finite = np.isfinite(flat).all(axis=1)
+    hit = ((nearest[:, None] == np.arange(k)[None, :, None]) & finite[:, None]).any(axis=0)
+    lost = (k - hit.sum(axis=0)).astype(np.int32)
+    largest = np.finfo(flat.dtype).max / k**2
+    for run in np.flatnonzero(lost):
+        cost = np.nan_to_num(flat[..., run], nan=largest, posinf=largest)
+        nearest[:, run] = linear_sum_assignment(cost)[1]
+    return Matching(nearest.reshape(k, *runs), lost.reshape(runs))
 
 
 def centre_errors(
-    origin: Float[Array, "k d runs"], offset: Float[Array, "k d runs"], means: Float[Array, "k d runs"]
+    origin: Float[Array | np.ndarray, "k d *runs"],
+    offset: Float[Array | np.ndarray, "k d *runs"],
+    means: Float[Array | np.ndarray, "k d *runs"],
 ) -> CentreError:
-    """The errors of many runs; the Hungarian algorithm runs only where two estimates share a nearest mean.
-
-    Sums are loops: XLA's reductions add in an order that depends on how many runs there are.
-    """
-    k, d = means.shape[:2]
-    distances_sq = add_up(
-        d,
-        lambda j: ((origin[:, None, j] - means[None, :, j]) + offset[:, None, j]) ** 2,
-        jnp.zeros((k, k, means.shape[2]), means.dtype),
-    )
-    component = jnp.arange(k, dtype=jnp.int32)
-    # argmin by hand: XLA's (JAX 0.12, CPU) fails on the layout of this one.
-    least = distances_sq == jnp.min(distances_sq, axis=1, keepdims=True)
-    nearest = jnp.min(jnp.where(least, component[None, :, None], k - 1), axis=1)
-    hit = jnp.any(nearest[:, None] == component[None, :, None], axis=0)
-    lost = k - jnp.sum(hit, axis=0, dtype=jnp.int32)
-    # If every estimate has its own nearest mean, that is the best matching: no term of the sum can be smaller.
-    match = lax.cond(
-        jnp.any(lost > 0),
-        lambda: jax.vmap(best_match, in_axes=-1, out_axes=-1)(distances_sq).astype(jnp.int32),
-        lambda: nearest,
-    )
-    matched = jnp.take_along_axis(distances_sq, match[:, None], axis=1)[:, 0]
-    distances = jnp.sqrt(matched)
-    total, total_distance = (add_up(k, lambda i, x=x: x[i], jnp.zeros_like(x[0])) for x in (matched, distances))
-    return CentreError(total, total_distance, jnp.max(distances, axis=0), lost)
+    """The errors of the centres origin + offset."""
+    distances_sq = squared_distances(origin, offset, means)
+    component, lost = match(distances_sq)
+    matched = np.take_along_axis(distances_sq, component[:, None], axis=1)[:, 0]
+    distances = np.sqrt(matched)
+    error_sq, error_sum = (np.asarray(ordered.add_up(x)) for x in (matched, distances))
+    return CentreError(error_sq, error_sum, np.asarray(distances.max(axis=0)), lost)
 
 
 def pair_errors(
-    origin: Float[Array, "d runs"], offset: Float[Array, "d runs"], means: Float[Array, "2 d runs"]
+    origin: Float[Array | np.ndarray, "d *runs"],
+    offset: Float[Array | np.ndarray, "d *runs"],
+    means: Float[Array | np.ndarray, "2 d *runs"],
 ) -> CentreError:
-    """Errors of the one estimate mu of a symmetric pair, up to sign: min(|mu - mu*|, |mu + mu*|), of many runs."""
-
-    def distance_sq(mean):
-        return add_up(len(offset), lambda j: ((origin[j] - mean[j]) + offset[j]) ** 2, jnp.zeros_like(offset[0]))
-
-    error_sq = jnp.minimum(distance_sq(means[0]), distance_sq(means[1]))
-    distance = jnp.sqrt(error_sq)
-    return CentreError(error_sq, distance, distance, jnp.zeros(distance.shape, jnp.int32))
-
-
-def pair_error(origin: Float[Array, "d"], offset: Float[Array, "d"], means: Float[Array, "2 d"]) -> CentreError:
-    """`pair_errors` of one run."""
-    return _of_one_run(pair_errors, origin, offset, means)
+    """Errors of the one estimate mu of a symmetric pair, up to sign: min(|mu - mu*|, |mu + mu*|)."""
+    origin, offset, means = (np.asarray(x) for x in (origin, offset, means))
+    along = [[(origin[j], mean[j], offset[j]) for j in range(len(origin))] for mean in means]
+    gaps = [((a - b) + c for a, b, c in terms) for terms in along]
+    error_sq = np.asarray(np.minimum(*(ordered.add_up(gap * gap for gap in each) for each in gaps)))
+    distance = np.sqrt(error_sq)
+    return CentreError(error_sq, distance, distance, np.zeros(error_sq.shape, np.int32))
 
 
-def _of_one_run(errors: Callable, *arrays: Array) -> CentreError:
-    return jax.tree.map(lambda x: x[0], errors(*(x[..., None] for x in arrays)))
+def subspace_distance(
+    basis: Float[Array | np.ndarray, "d r *runs"], means: Float[Array | np.ndarray, "k d *runs"]
+) -> Float[np.ndarray, "*runs"]:
+    """sin of the largest angle between a direction in the span of the means and the span of the orthonormal basis.
 
-
-def subspace_distance(basis: Float[Array, "d r"], means: Float[Array, "k d"]) -> Float[Array, ""]:
-    """sin of the largest angle between a direction in the span of the means and the span of the orthonormal basis."""
-    _, sizes, directions = jnp.linalg.svd(means, full_matrices=False)
-    tolerance = 10 * jnp.finfo(means.dtype).eps * max(means.shape) * sizes[0]
-    span = jnp.where((sizes > tolerance)[:, None], directions, 0).T
-    inside = jnp.matmul(basis, jnp.matmul(basis.T, span, precision="highest"), precision="highest")
-    return jnp.linalg.norm(span - inside, ord=2)
+    It is the root of the largest eigenvalue of R^T R, R = (I - U U^T) Q, Q an orthonormal basis of the means' span. In
+    the precision of the basis; computed in float64.
+    """
+    held, means = (np.asarray(x) for x in (basis, means))
+    frame = held.astype(np.float64)
+    directions = ordered.span(means, tolerance=10 * float(np.finfo(means.dtype).eps) * max(means.shape[:2]))
+    outside = []
+    for direction in directions:
+        inside = ordered.add_up(frame[:, c] * ordered.dot(frame[:, c], direction)[None] for c in range(frame.shape[1]))
+        outside.append(direction - inside)
+    gram = np.array([[ordered.dot(a, b) for b in outside] for a in outside])
+    return np.asarray(np.sqrt(ordered.eigenvalues(gram).max(axis=0).clip(0)), held.dtype)
 
 
 def estimate(values: Float[Array | np.ndarray, "*shape runs"]) -> Estimate:

@@ -6,7 +6,6 @@ beta = 1 is the posterior; beta -> infinity is streaming Lloyd, at the same rate
 kept at +mu and -mu, half the difference of the two moves is `em.step` at the rate eta / 2. States are those of `lloyd`.
 """
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -29,7 +28,9 @@ def posterior(
         len(x), lambda j: ((x[None, j] - origin[:, j]) - offset[:, j]) ** 2, jnp.zeros_like(offset[:, 0])
     )
     prior = jnp.log(weights) - dimensions(x) * jnp.log(scales)
-    return jax.nn.softmax(prior - beta[None] * distances / (2 * scales**2), axis=0)
+    exponent = prior - beta[None] * distances / (2 * scales**2)
+    share = jnp.exp(exponent - jnp.max(exponent, axis=0)[None])
+    return share / loops.add_up(len(share), lambda i: share[i], jnp.zeros_like(share[0]))[None]
 
 
 def step(

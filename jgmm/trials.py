@@ -4,8 +4,7 @@ A run is addressed by (key, run id); what it does never depends on the runs besi
 stream is cut into calls. Inside a device program nothing is exchanged. The run axis is padded to a multiple of 32 on
 every device, so that a run alone takes the same vector instructions, and gives the same bits, as among others.
 
-A GPU streams; what comes before and after (starts, matchings, errors) is computed on the CPU beside it, which compiles
-such programs in a third of the time.
+What comes before and after a stream (starts, matchings, errors) is NumPy on the host, elementwise along the runs.
 
 A stream is driven from the host in calls of about half a second, so that it can be watched and stopped.
 """
@@ -37,6 +36,7 @@ from jgmm import (
     lloyd,
     machine,
     metrics,
+    ordered,
     pca,
     rates,
     reach,
@@ -47,7 +47,6 @@ from jgmm import (
 )
 from jgmm.kernels import Choice, NotOnVectors
 from jgmm.lanes import LaneState
-from jgmm.loops import add_up
 from jgmm.metrics import CentreError
 from jgmm.mixture import Mixture, check_whole, replicate
 from jgmm.seeding import Seeding
@@ -56,7 +55,7 @@ from jgmm.stream import Sample
 VECTORS = {"xla_cpu_prefer_vector_width": 512}  # a CPU's widest; XLA takes 256 bits unless told
 LEAST_WIDTH = 64  # of a pack, on each device
 WORTH_CUTTING = 1e11  # coordinates (runs x samples x k x d) that must be saved to pay for compiling a narrower program
-GRAPHS = 256  # runs of a GPU whose graphs are made together
+POINTS_BYTES = 2**26  # of the graph points of the runs that are drawn together
 CALL_SECONDS = 0.5  # a device call's length on the host's clock
 
 # A step size: one number, one for each run, a schedule of samples seen, or what turns gradients into steps.
@@ -174,13 +173,9 @@ _seed = jax.jit(lanes.seed, static_argnames="d")
 
 
 @partial(jax.jit, static_argnames=("k", "d"))
-def _directions(key, run_ids, *, k, d):
-    """k uniformly random unit vectors for each run."""
-    draw = jax.vmap(lambda run: jax.random.normal(jax.random.fold_in(key, run), (k, d)), out_axes=-1)
-    moves = draw(run_ids)
-    # Loops, as everywhere along the runs: a reduction's order depends on how many there are.
-    size = jnp.sqrt(add_up(d, lambda j: moves[:, j] ** 2, jnp.zeros_like(moves[:, 0])))
-    return moves / size[:, None]
+def _normals(key, run_ids, *, k, d):
+    """k x d standard normals for each run."""
+    return jax.vmap(lambda run: jax.random.normal(jax.random.fold_in(key, run), (k, d)), out_axes=-1)(run_ids)
 
 
 def lay_out(
@@ -226,14 +221,14 @@ def offset_start(key: Key[Array, ""], batch: Batch, offset: Numbers) -> Float[Ar
     doors.keys("key", key)
     _kind(batch)
     offset = doors.numbers("offset", offset, (), (batch.num_runs,), low=0, closed=True)
-    means, scales = (np.asarray(x)[..., : batch.num_runs] for x in (batch.mixture.means, batch.mixture.scales))
-    reach.check_start("offset", offset, means=means, scales=scales)
-    k, d = batch.mixture.means.shape[:2]
+    means, scales = (np.asarray(x) for x in (batch.mixture.means, batch.mixture.scales))
+    reach.check_start("offset", offset, means=means[..., : batch.num_runs], scales=scales[..., : batch.num_runs])
+    k, d = means.shape[:2]
     with machine.on_host():
-        directions = _directions(key, jnp.asarray(np.asarray(batch.run_ids)), k=k, d=d)
-    scale = jnp.max(batch.mixture.scales, axis=0)
-    distance = _spread(offset, batch) * scale
-    return batch.mixture.means + distance[None, None] * _lay(directions.astype(scale.dtype), batch.mesh)
+        moves = np.asarray(_normals(key, jnp.asarray(np.asarray(batch.run_ids)), k=k, d=d)).astype(means.dtype)
+    sizes = np.sqrt(np.stack([ordered.dot(move, move) for move in moves]))
+    distance = np.asarray(_spread(offset, batch)) * scales.max(axis=0)
+    return _lay(means + distance[None, None] * (moves / sizes[:, None]), batch.mesh)
 
 
 def seed_centres(
@@ -287,16 +282,49 @@ def seed_centres(
         static = {"draw": draw, "kernel": chosen.kernel, "threads": chosen.threads, "mesh": batch.streams}
         return _power_blocks(state, mixture, counts, np.int32(batch.num_runs), **static)
 
-    sizes = {"graph_points": graph_points, "neighbors": neighbors, "mesh": batch.streams}
-    with ThreadPoolExecutor(1) as pool:
-        if not _on_cpu(batch.streams):  # for a GPU it is compiled for 3 seconds
-            pool.submit(_graph.lower(*state[:2], mixture, np.int32(rest), **sizes).compile)
-        words, basis, *_ = _drive(power, state, blocks, block * batch.num_runs, progress)
-    seeded = _graph(words, basis, mixture, np.int32(rest), **sizes)
-    words, found, points, rank = _lay(seeded, batch.mesh)
-    points, frame = np.asarray(points[..., 0]), np.asarray(basis[..., 0])
-    example = GraphExample(points, points @ frame, np.asarray(rank[..., 0]))
-    return batch._replace(lanes=words), found, example
+    words, basis, *_ = _drive(power, state, blocks, block * batch.num_runs, progress)
+    words, found, example = _seed_by_graph(batch, words, np.asarray(basis), rest, graph_points, neighbors)
+    return batch._replace(lanes=_lay(words, batch.mesh)), found, example
+
+
+def _seed_by_graph(
+    batch: Batch, words: LaneState, basis: np.ndarray, rest: int, graph_points: int, neighbors: int
+) -> tuple[LaneState, Seeding, GraphExample]:
+    """The starts of all runs from their next `graph_points` samples, after `rest` that nobody looks at.
+
+    Drawn some runs at a time, as many as POINTS_BYTES allows; each run's graph is its own, so cores share them.
+    """
+    k, d = batch.mixture.means.shape[:2]
+    whole = jax.tree.map(np.asarray, (words, batch.mixture))
+    width, least = _width(batch), tiling.PAD * batch.mesh.size
+    fit = POINTS_BYTES // (graph_points * d * basis.itemsize * least)
+    together = min(width, least * max(1, fit))
+    starts: list[tuple[Seeding, np.ndarray]] = []
+    after: list[LaneState] = []
+    with ThreadPoolExecutor(machine.cores()) as pool:
+        while len(starts) < width:
+            low = min(len(starts), width - together)  # the last may overlap the one before: one program
+            mine = jax.tree.map(lambda x, at=low: x[..., at : at + together], whole)
+            ahead, points = _graph_points(
+                *_lay(mine, batch.mesh), np.int32(rest), graph_points=graph_points, mesh=batch.mesh
+            )
+            fresh = len(starts) - low
+            after.append(jax.tree.map(lambda x, at=fresh: np.asarray(x)[..., at:], ahead))
+            points = np.asarray(points)
+            # Padding repeats the last run, graph and all.
+            runs = range(len(starts), min(low + together, batch.num_runs))
+            graphs = [(basis[..., run], points[..., run - low].T) for run in runs]
+            starts += pool.map(lambda graph: seeding.centres(*graph, k=k, neighbors=neighbors), graphs)
+            if low == 0:
+                first = points[..., 0].T
+            starts += [starts[-1]] * (low + together - len(starts))
+    found = Seeding(
+        np.stack([start.means for start, _ in starts], axis=-1),
+        np.stack([start.num_components for start, _ in starts]),
+        basis,
+    )
+    example = GraphExample(first, seeding.project(basis[..., 0], first), starts[0][1])
+    return jax.tree.map(lambda *parts: np.concatenate(parts, axis=-1), *after), found, example
 
 
 def oja_rate(mixture: Mixture) -> tuple[np.ndarray, np.ndarray]:
@@ -310,11 +338,12 @@ def oja_rate(mixture: Mixture) -> tuple[np.ndarray, np.ndarray]:
     if means.ndim != 3:
         raise ValueError(f"mixture.means has shape {means.shape}, expected (k, d, runs)")
     d = means.shape[1]
-    eigenvalues = np.linalg.svd(np.moveaxis(means * np.sqrt(weights)[:, None], -1, 0), compute_uv=False) ** 2
-    largest = eigenvalues[:, :1]
-    gap = np.where(eigenvalues > 1e-9 * largest, eigenvalues, np.inf).min(axis=1)
-    power = eigenvalues.sum(axis=1) + d * (weights * scales**2).sum(axis=0)
-    return gap, np.log(max(d, 3)) * power / gap
+    rows = means * np.sqrt(weights)[:, None]
+    # Those of the moment that are not zero are those of the k x k matrix of inner products.
+    eigenvalues = ordered.eigenvalues(np.array([[ordered.dot(a, b) for b in rows] for a in rows]))
+    gap = np.where(eigenvalues > 1e-9 * eigenvalues.max(axis=0), eigenvalues, np.inf).min(axis=0)
+    power = ordered.add_up(ordered.dot(row, row) for row in rows) + d * ordered.dot(weights, scales * scales)
+    return gap, math.log(max(d, 3)) * power / gap
 
 
 def check_seeding(*, k: int, d: int, n: int, block: int, graph_points: int, neighbors: int) -> None:
@@ -421,12 +450,11 @@ def lloyd_algorithm(
     doors.flag("twin", twin)
     rule, given = _rule(rate, batch)
     sharpness = _per_run("beta", beta, batch, low=0)
-    laid = _start(start, batch, batch.mixture.means.shape[:2])
-    origin, offset, component = _lloyd_start(laid, batch.mixture, mesh=batch.mesh)
+    begin = np.asarray(_start(start, batch, batch.mixture.means.shape[:2]))
+    origin, offset, component, *known = _lay(_matched(begin, batch), batch.mesh)
     _check_moves(rate, offset, batch)
     parameters = {"component": component, **given}
     if gate == "soft":
-        known = (jnp.take_along_axis(x, component, axis=0) for x in (batch.mixture.weights, batch.mixture.scales))
         parameters |= dict(zip(("weights", "scales"), known, strict=True), beta=sharpness)
     centres = lloyd.LloydState(origin, offset, _lay(lloyd.optimizer_state(rule(parameters), offset), batch.mesh))
     averaged = None
@@ -449,20 +477,19 @@ def em_algorithm(
     """Streaming EM for a symmetric pair. Raises ValueError as `run_em` does."""
     _kind(batch)
     doors.flag("twin", twin)
-    means, weights, scales = batch.mixture
-    balanced = len(means) == 2 and bool(jnp.all(means[0] == -means[1]) & jnp.all(weights[0] == weights[1]))
-    if not (balanced and bool(jnp.all(scales[0] == scales[1]))):
+    means, weights, scales = (np.asarray(x) for x in batch.mixture)
+    balanced = len(means) == 2 and (means[0] == -means[1]).all() and (weights[0] == weights[1]).all()
+    if not (balanced and (scales[0] == scales[1]).all()):
         raise ValueError(
             f"the mixture has k = {len(means)}, expected two balanced components of one scale at +m and -m"
         )
-    start = _start(start, batch, means.shape[1:2])
+    begin = np.asarray(_start(start, batch, means.shape[1:2]))
     checked = {"rate": _per_run("rate", rate, batch, low=0, high=1), "beta": _per_run("beta", beta, batch, low=0)}
-    near = jnp.sum(start * means[0], axis=0) >= 0
-    origin = jnp.where(near[None], means[0], means[1])
-    component = jnp.where(near, 0, 1).astype(jnp.int32)
-    centres, component = _lay((em.init(start, origin), component), batch.mesh)
+    near = ordered.dot(begin, means[0]) >= 0
+    nearer = np.where(near[None], means[0], means[1])
+    centres, component = _lay((em.EMState(nearer, begin - nearer), np.where(near, 0, 1).astype(np.int32)), batch.mesh)
     _check_moves(rate, centres.offset[None], batch)
-    parameters = {**checked, "scale": scales[0], "component": component}
+    parameters = {**checked, "scale": batch.mixture.scales[0], "component": component}
     return Algorithm(_em_step, State(centres, centres if twin else None), parameters, metrics.pair_errors)
 
 
@@ -818,10 +845,9 @@ def _choose(batch: Batch, kernel: str, along: list, others: list, obstacle: Call
 
 def _no_origin(algorithm: Algorithm, batch: Batch) -> str | None:
     """Why the centres' origins are not the means of their components, if they are not."""
-    origin, component = algorithm.state.centres.origin, algorithm.parameters["component"]
-    if origin.ndim == 3 and not bool(
-        jnp.all(origin == jnp.take_along_axis(batch.mixture.means, component[:, None], 0))
-    ):
+    origin, component = (np.asarray(x) for x in (algorithm.state.centres.origin, algorithm.parameters["component"]))
+    means = np.asarray(batch.mixture.means)
+    if origin.ndim == 3 and not (origin == np.take_along_axis(means, component[:, None], 0)).all():
         return "the centres are not held relative to their components' means"
     return None
 
@@ -847,58 +873,42 @@ def _orthonormalize(basis, *, mesh):
     return _sharded(pca.orthonormalize, mesh, basis)
 
 
-@partial(jax.jit, static_argnames=("graph_points", "neighbors", "mesh"))
-def _graph(words, basis, mixture, rest, *, graph_points, neighbors, mesh):
-    k, on_cpu = len(mixture.means), _on_cpu(mesh)
-    together = tiling.PAD if on_cpu else GRAPHS
+@partial(jax.jit, static_argnames=("graph_points", "mesh"))
+def _graph_points(words, mixture, rest, *, graph_points, mesh):
+    """The lanes behind the next `graph_points` samples after `rest` others, and those samples (d, points, runs)."""
 
-    def draw(words, mixture):
-        if on_cpu:
-            return stream.draw(words, mixture, block=graph_points)
-        return stream.draw_together(words, mixture, lanes.thresholds(mixture.weights), block=graph_points)
+    def shard(words, mixture, rest):
+        words, samples = stream.draw(stream.skip(words, rest), mixture, block=graph_points)
+        return words, samples.x
 
-    def one(basis_and_points):
-        return seeding.centres(*basis_and_points, k=k, neighbors=neighbors)
-
-    def shard(words, basis, mixture, rest):
-        words = stream.skip(words, rest)
-        words, samples = draw(words, mixture)
-        points = jnp.moveaxis(samples.x, 0, 1)
-        # So many runs at a time, always: a graph takes graph_points^2 numbers, and sums may depend on what is beside.
-        whole = [(0, -len(mixture.weights[0]) % together), *[(0, 0)] * 2]
-        runs_first = jax.tree.map(lambda a: jnp.pad(jnp.moveaxis(a, -1, 0), whole, mode="edge"), (basis, points))
-        found, rank = jax.tree.map(
-            lambda a: jnp.moveaxis(a, 0, -1)[..., : points.shape[-1]],
-            lax.map(one, runs_first, batch_size=together),
-        )
-        return words, found, points, rank
-
-    return _sharded(shard, mesh, words, basis, mixture, rest)
+    return _sharded(shard, mesh, words, mixture, rest)
 
 
-@partial(jax.jit, static_argnames=("mesh",))
-def _lloyd_start(start, mixture, *, mesh):
-    """Origins at the means that the start is matched to, and the offsets from there."""
+class _Matched(NamedTuple):
+    """Origins at the means that a start is matched to, the offsets from there, whose means these are, and of what."""
 
-    def one(start, means):
-        match = metrics.best_match(metrics.squared_distances(start, jnp.zeros_like(start), means))
-        return means[match], start - means[match], match.astype(jnp.int32)
+    origin: np.ndarray
+    offset: np.ndarray
+    component: np.ndarray
+    weights: np.ndarray
+    scales: np.ndarray
 
-    return _sharded(jax.vmap(one, in_axes=-1, out_axes=-1), mesh, start, mixture.means)
 
-
-@partial(jax.jit, static_argnames=("measure", "mesh"))
-def _measure(origin, offset, means, *, measure, mesh):
-    return _sharded(measure, mesh, origin, offset, means)
+def _matched(start: np.ndarray, batch: Batch) -> _Matched:
+    means, weights, scales = (np.asarray(x) for x in batch.mixture)
+    component = metrics.match(metrics.squared_distances(start, np.zeros_like(start), means)).component
+    origin = np.take_along_axis(means, component[:, None], axis=0)
+    known = (np.take_along_axis(x, component, axis=0) for x in (weights, scales))
+    return _Matched(origin, start - origin, component, *known)
 
 
 def measure_starts(start: Float[Array | np.ndarray, "k d runs"], batch: Batch) -> CentreError:
     """Errors of starting centres, as NumPy arrays of shape (runs,). Raises ValueError for another shape."""
     _kind(batch)
-    start = _start(start, batch, batch.mixture.means.shape[:2])
-    origin, offset, _ = _lloyd_start(start, batch.mixture, mesh=batch.mesh)
-    error = _measure(origin, offset, batch.mixture.means, measure=metrics.centre_errors, mesh=batch.mesh)
-    return jax.tree.map(lambda x: np.asarray(x)[: batch.num_runs], error)
+    begin = np.asarray(_start(start, batch, batch.mixture.means.shape[:2]))
+    matched = _matched(begin, batch)
+    real = (x[..., : batch.num_runs] for x in (matched.origin, matched.offset, np.asarray(batch.mixture.means)))
+    return metrics.centre_errors(*real)
 
 
 def start_record(samples: int, error: CentreError, runs: slice) -> Record:
@@ -923,15 +933,13 @@ def lay_like(values: np.ndarray, batch: Batch) -> Array:
     return _lay(_pad(values, _width(batch) - values.shape[-1]), batch.mesh)
 
 
-def measure_subspace(basis: Float[Array, "d r runs"], batch: Batch) -> np.ndarray:
+def measure_subspace(basis: Float[Array | np.ndarray, "d r runs"], batch: Batch) -> np.ndarray:
     """`metrics.subspace_distance` of every run. Raises ValueError for a basis of another shape."""
     _kind(batch)
     d, runs = batch.mixture.means.shape[1:]
     doors.floats("basis", basis, (d, "r", runs))
-    return np.asarray(_subspace_distances(np.asarray(basis), np.asarray(batch.mixture.means)))[: batch.num_runs]
-
-
-_subspace_distances = jax.jit(jax.vmap(metrics.subspace_distance, in_axes=-1, out_axes=-1))
+    real = (np.asarray(x)[..., : batch.num_runs] for x in (basis, batch.mixture.means))
+    return metrics.subspace_distance(*real)
 
 
 def _drive(call: Callable, carry: Any, total: int, samples_each: int, progress: Progress | None) -> Any:
@@ -1007,17 +1015,16 @@ def simulate(
     first = _first_of(algorithm, batch)
     whole = (batch.lanes, algorithm.state), batch.mixture, algorithm.parameters
     carry, mixture, parameters = _lay(whole, batch.streams)
-    origin, means = algorithm.state.centres.origin, batch.mixture.means
+    origin, means = (np.asarray(x) for x in (algorithm.state.centres.origin, batch.mixture.means))
     found: list[list[tuple[CentreError, np.ndarray | None]]] = [[] for _ in segments]
     ends: list[dict[str, np.ndarray]] = [{} for _ in segments]
     here = 0
     for stop in sorted({0, *(t for segment in segments for t in segment.checkpoints)}):
         active = sum(size for size, length in zip(sizes, lengths, strict=True) if length >= stop)
-        width, now = ladder(active, math.lcm(batch.streams.size, batch.mesh.size)), means.shape[-1]
+        width, now = ladder(active, math.lcm(batch.streams.size, batch.mesh.size)), mixture.means.shape[-1]
         worth_cutting = chosen.kernel == "scan"  # fused, what has ended takes no time
         if worth_cutting and (now - width) * (lengths[0] - stop) * means[..., 0].size > WORTH_CUTTING:
             carry, mixture, parameters = _lay(_first((carry, mixture, parameters), width=width), batch.streams)
-            origin, means = _lay((carry[1].centres.origin, mixture.means), batch.mesh)
 
         def call(carry, count, mixture=mixture, parameters=parameters, active=active):
             static = {"step": algorithm.step, "block": block, "tile": tile, "mesh": batch.streams}
@@ -1027,7 +1034,7 @@ def simulate(
         carry = _drive(call, carry, stop - here, active, progress)
         here = stop
         due = [i for i, segment in enumerate(segments) if stop == 0 or stop in segment.checkpoints]
-        error, twin_sq = _errors(algorithm, carry[1], origin, means, batch.mesh)
+        error, twin_sq = _errors(algorithm, carry[1], origin[..., :active], means[..., :active])
         last = _ends(carry[1]) if any(lengths[i] == stop for i in due) else {}
         for i in due:
             place = places[i]
@@ -1053,32 +1060,24 @@ def _segments(segments: Any) -> list[Segment]:
 def _first_of(algorithm: Algorithm, batch: Batch) -> dict[str, np.ndarray]:
     offset = np.asarray(algorithm.state.centres.offset, np.float64)[..., : batch.num_runs]
     component = np.asarray(algorithm.parameters["component"])[..., : batch.num_runs]
-    return {"start_displacement": offset, "start_sq": (offset**2).sum(axis=-2), "component": component}
+    along = np.moveaxis(offset, -2, 0)  # the coordinates
+    return {"start_displacement": offset, "start_sq": ordered.dot(along, along), "component": component}
 
 
 def _errors(
-    algorithm: Algorithm, state: State, origin: Array, means: Array, mesh: Mesh
+    algorithm: Algorithm, state: State, origin: np.ndarray, means: np.ndarray
 ) -> tuple[CentreError, np.ndarray | None]:
-    offset = _lay(_estimate(state), mesh)
-    error = jax.tree.map(np.asarray, _measure(origin, offset, means, measure=algorithm.measure, mesh=mesh))
+    """The errors of the runs that origins and means are given of, the first; and their twins' squared errors."""
+    runs = means.shape[-1]
+    error = algorithm.measure(origin, np.asarray(_estimate(state))[..., :runs], means)
     if state.twin is None or state.average is not None:
         return error, None
-    return error, np.asarray(_squares(_lay(state.twin.offset, mesh), mesh=mesh))
+    moved = np.asarray(state.twin.offset)[..., :runs].reshape(-1, runs)  # a twin's origin is its component's mean
+    return error, ordered.dot(moved, moved)
 
 
 def _estimate(state: State) -> Array:
     return state.centres.offset if state.average is None else state.average.mean
-
-
-@partial(jax.jit, static_argnames=("mesh",))
-def _squares(offset, *, mesh):
-    """sum |offset|^2: a twin's error, whose origin is its component's mean."""
-
-    def shard(offset):
-        flat = offset.reshape(-1, offset.shape[-1])
-        return add_up(len(flat), lambda j: flat[j] ** 2, jnp.zeros_like(flat[0]))
-
-    return _sharded(shard, mesh, offset)
 
 
 def _ends(state: State) -> dict[str, np.ndarray]:

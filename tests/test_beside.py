@@ -62,25 +62,6 @@ def test_what_is_beside_a_stream_changes_nothing(apart, monkeypatch, cut):
     assert found == [real(tree) for tree in everything()]
 
 
-def test_the_graphs_of_a_gpu_are_those_of_a_cpu(apart, monkeypatch):
-    names = []
-    compiled = jax.stages.Lowered.compile
-    monkeypatch.setattr(jax.stages.Lowered, "compile", lambda self: names.append(self) or compiled(self))
-    sizes = {"n": 447, "block": 40, "graph_points": 61, "neighbors": 4}
-    batch = trials.batch(KEY, range(300), mixture.simplex(3, 4, separation=9.0))
-    after, seeds, example = trials.seed_centres(KEY, batch, **sizes)
-    assert not names
-    monkeypatch.setattr(trials, "GRAPHS", 64)  # of 320
-    monkeypatch.setattr(trials, "_on_cpu", lambda mesh: False)
-    found, ours, of_ours = trials.seed_centres(KEY, batch, **sizes)
-    assert len(names) == 1
-    for a, b in zip(found.lanes, after.lanes, strict=True):
-        assert (np.asarray(a) == np.asarray(b)).all()
-    assert (np.asarray(ours.num_components) == np.asarray(seeds.num_components)).all()
-    assert_allclose(ours.means, seeds.means, rtol=1e-4, atol=1e-4)
-    assert (of_ours.component == example.component).all()
-
-
 def test_a_study_as_a_gpu_runs_it_has_the_same_bytes(as_on_a_gpu, monkeypatch, tmp_path):
     threads = set()
     begin = runner._Meter.begin

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from jgmm import labelled, rates, trials
+from jgmm import labelled, ordered, rates, seeding, trials
 from jgmm.mixture import Mixture
 from jgmm.study import columns
 from jgmm.study.plan import Piece
@@ -29,7 +29,7 @@ def run_table(piece: Piece, mixed: Mixture, record: trials.Record, per_run: dict
     twins = _twin_columns(cell, record) if record.twin_sq is not None else {}
     found |= {name: values.T.reshape(-1).astype(float) for name, values in twins.items()}
     means = np.asarray(mixed.means, float)
-    largest = np.sqrt((means**2).sum(axis=1)).max(axis=0)
+    largest = np.sqrt([ordered.dot(mean, mean) for mean in means]).max(axis=0)
     separations = _closest(means) / np.asarray(mixed.scales).max(axis=0)
     per_run = {"realised_separation": separations, "largest_mean": largest, **per_run}
     found |= {name: np.repeat(values, checkpoints) for name, values in per_run.items()}
@@ -50,7 +50,7 @@ def example_table(truth: np.ndarray, start: np.ndarray, example: trials.GraphExa
         "kind": np.concatenate([np.full(len(values), kind) for kind, values, _ in blocks]),
         "component": np.concatenate([component for *_, component in blocks]),
         **{f"x{j}": points[:, j] for j in range(points.shape[1])},
-        **{f"u{j}": (points @ basis)[:, j] for j in range(basis.shape[1])},
+        **{f"u{j}": values for j, values in enumerate(seeding.project(basis, points).T)},
     }
     return pa.table(columns)
 
@@ -86,16 +86,17 @@ def _twin_columns(cell: Cell, record: trials.Record) -> dict[str, np.ndarray]:
     expected = np.zeros(record.twin_sq.shape)
     for component, (weight, scale) in enumerate(zip(cell.weights, cell.scales, strict=True)):
         law = twin_law(cell, weight)
-        start_sq = np.where(record.component == component, record.start_sq, 0).sum(axis=0)
+        start_sq = ordered.add_up(np.where(record.component == component, record.start_sq, 0))
         expected += law.kept[:, None] * start_sq[None] + law.noise[:, None] * scale**2 * cell.d
     return {"twin_error_sq": record.twin_sq, "twin_mean_sq": expected}
 
 
 def span(means: np.ndarray) -> np.ndarray:
     """An orthonormal basis (d, r) of the differences of the means (k, d): mean displacements lie in it."""
-    centred = means - means.mean(axis=0)
-    _, sizes, directions = np.linalg.svd(np.asarray(centred, float), full_matrices=False)
-    return directions[sizes > 1e-6 * max(sizes[0], 1e-300)].T
+    means = np.asarray(means, float)
+    centred = means - (ordered.add_up(means) / len(means))[None]
+    basis = ordered.span(centred, tolerance=1e-6)
+    return basis[basis.any(axis=1)].T
 
 
 def _displacements(cell: Cell, mixed: Mixture, record: trials.Record) -> dict[str, np.ndarray]:
@@ -104,8 +105,7 @@ def _displacements(cell: Cell, mixed: Mixture, record: trials.Record) -> dict[st
     order = np.argsort(record.component, axis=0)
 
     def coordinates(vectors: np.ndarray) -> np.ndarray:
-        # Added in a fixed order, whatever the number of runs.
-        projected = sum(vectors[:, j, None] * basis[j, None, :, None] for j in range(len(basis)))
+        projected = ordered.dot(np.moveaxis(vectors, 1, 0)[:, :, None], basis[:, None, :, None])
         return np.take_along_axis(projected, order[:, None], axis=0)
 
     found = {"displacement": coordinates(record.displacement)}
@@ -118,5 +118,6 @@ def _displacements(cell: Cell, mixed: Mixture, record: trials.Record) -> dict[st
 
 def _closest(means: np.ndarray) -> np.ndarray:
     """The smallest distance between two means of each run; infinite for one."""
-    pairs = [np.sum((means[i] - means[j]) ** 2, axis=0) for i in range(len(means)) for j in range(i)]
+    gaps = (means[i] - means[j] for i in range(len(means)) for j in range(i))
+    pairs = [ordered.dot(gap, gap) for gap in gaps]
     return np.sqrt(np.min(pairs, axis=0)) if pairs else np.full(means.shape[-1], np.inf)

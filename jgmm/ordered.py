@@ -1,0 +1,79 @@
+r"""Sums in a written order, and the little linear algebra that is made of them: NumPy, elementwise along the runs.
+
+What is kept of a run may depend neither on the runs beside it nor on the machine. The reductions of BLAS, LAPACK and
+XLA add in an order of the processor's, NumPy's own in one that depends on how many runs there are. Here arrays are
+added one after another, by + - * / and square roots, which IEEE 754 defines to the last bit.
+
+    span           Gram-Schmidt, the longest remainder first, twice (Giraud, Langou, Rozloznik 2005)
+    eigenvalues    Jacobi's rotations, row by row (Golub and Van Loan 2013, section 8.5)
+"""
+
+from collections.abc import Iterable
+from functools import reduce
+from itertools import combinations
+
+import numpy as np
+from jaxtyping import Float
+
+SWEEPS = 10  # of Jacobi's rotations, whatever they meet: convergence is quadratic, and 20 x 20 takes 6 to 7
+
+
+def add_up(terms: Iterable[np.ndarray]) -> np.ndarray:
+    """terms[0] + terms[1] + ..., in this order: the sum along an array's first axis, at least one term.
+
+    A run that has left the floats has a sum that is not finite, without a warning.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        return reduce(np.add, terms)
+
+
+def dot(a: Float[np.ndarray, "terms *shape"], b: Float[np.ndarray, "terms *shape"]) -> Float[np.ndarray, "*shape"]:
+    """a[0] b[0] + a[1] b[1] + ..., in this order."""
+    return add_up(x * y for x, y in zip(a, b, strict=True))
+
+
+def mean(rows: Float[np.ndarray, "n *shape"]) -> Float[np.ndarray, "*shape"]:
+    """(rows[0] + rows[1] + ...) / n, added in this order; for many short rows."""
+    return np.add.accumulate(rows)[-1] / len(rows)
+
+
+def span(vectors: Float[np.ndarray, "k d *runs"], *, tolerance: float) -> Float[np.ndarray, "r d *runs"]:
+    """An orthonormal basis of what the k vectors span, in float64; then zeros, r = min(k, d) in all.
+
+    A remainder shorter than `tolerance` times the longest vector is taken for rounding.
+    """
+    rest = np.array(vectors, np.float64)
+    k, d = rest.shape[:2]
+    basis = np.zeros((min(k, d), *rest.shape[1:]))
+    least = None
+    for c in range(len(basis)):
+        lengths_sq = np.stack([dot(vector, vector) for vector in rest])
+        longest = lengths_sq.argmax(axis=0)[None]
+        length_sq = np.take_along_axis(lengths_sq, longest, axis=0)[0]
+        least = tolerance**2 * length_sq if least is None else least
+        vector = np.take_along_axis(rest, longest[:, None], axis=0)[0]
+        for _ in range(2):
+            for earlier in basis[:c]:
+                vector = vector - earlier * dot(earlier, vector)[None]
+        size = np.sqrt(dot(vector, vector))
+        is_new = (length_sq > least) & (size > 0)
+        basis[c] = np.where(is_new[None], vector / np.where(is_new, size, 1)[None], 0)
+        rest = np.stack([vector - basis[c] * dot(basis[c], vector)[None] for vector in rest])
+    return basis
+
+
+def eigenvalues(matrix: Float[np.ndarray, "n n *runs"]) -> Float[np.ndarray, "n *runs"]:
+    """The eigenvalues of symmetric matrices, in float64 and in no order."""
+    a = np.array(matrix, np.float64)
+    n = len(a)
+    pairs = list(combinations(range(n), 2))
+    for p, q in pairs * SWEEPS:
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            theta = (a[q, q] - a[p, p]) / (2 * a[p, q])
+            tangent = np.copysign(1, theta) / (np.abs(theta) + np.sqrt(theta * theta + 1))
+        tangent = np.where(a[p, q] == 0, 0, tangent)
+        cosine = 1 / np.sqrt(tangent * tangent + 1)
+        sine = tangent * cosine
+        a[p], a[q] = cosine[None] * a[p] - sine[None] * a[q], sine[None] * a[p] + cosine[None] * a[q]
+        a[:, p], a[:, q] = cosine[None] * a[:, p] - sine[None] * a[:, q], sine[None] * a[:, p] + cosine[None] * a[:, q]
+    return np.stack([a[i, i] for i in range(n)])

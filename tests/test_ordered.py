@@ -1,0 +1,61 @@
+"""Sums in a written order, orthonormal bases and eigenvalues made of them."""
+
+import math
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from jgmm import ordered
+
+
+def test_terms_are_added_one_after_another():
+    terms = np.random.default_rng(3).normal(size=1000)
+    by_hand = 0.0
+    for term in terms:
+        by_hand = by_hand + float(term)
+    assert by_hand not in (terms.sum(), math.fsum(terms))  # other orders show
+    assert float(ordered.add_up(terms)) == float(ordered.dot(terms, np.ones(1000))) == by_hand
+    assert_array_equal(ordered.mean(terms[:, None]), [by_hand / 1000])
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: ordered.dot(x[0], x[1]),
+        lambda x: ordered.span(x, tolerance=1e-9),
+        lambda x: ordered.eigenvalues(np.array([[ordered.dot(a, b) for b in x] for a in x])),
+    ],
+)
+def test_a_run_is_the_same_alone_and_among_others(call):
+    x = np.random.default_rng(0).normal(size=(4, 9, 50))
+    together = call(x)
+    for width in (1, 2, 7):
+        assert call(x[..., 20 : 20 + width]).tobytes() == np.ascontiguousarray(together[..., 20 : 20 + width]).tobytes()
+
+
+@pytest.mark.parametrize(("k", "d", "rank"), [(3, 5, 3), (5, 5, 2), (4, 2, 2), (2, 3, 1), (1, 4, 1), (3, 3, 0)])
+def test_a_span_is_orthonormal_and_holds_its_vectors(k, d, rank):
+    rng = np.random.default_rng(1)
+    vectors = np.einsum("krs,rds->kds", rng.normal(size=(k, rank, 6)), rng.normal(size=(rank, d, 6))) * 1e3
+    basis = ordered.span(vectors, tolerance=1e-9)
+    assert basis.shape == (min(k, d), d, 6)
+    identity = np.diag([1.0] * rank + [0.0] * (min(k, d) - rank))[..., None]
+    assert_allclose(
+        np.einsum("ads,bds->abs", basis, basis), np.broadcast_to(identity, (*identity.shape[:2], 6)), atol=1e-14
+    )
+    inside = np.einsum("ads,aes,kes->kds", basis, basis, vectors)
+    assert_allclose(inside, vectors, atol=1e-9)
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 20])
+def test_eigenvalues_agree_with_lapack(n):
+    rng = np.random.default_rng(2)
+    matrices = rng.normal(size=(n, n, 30)) * 10.0 ** rng.uniform(-3, 3, (n, 1, 30))
+    matrices = matrices + matrices.swapaxes(0, 1)
+    matrices[..., 0] = np.eye(n)  # what is diagonal, or zero, stays so
+    matrices[..., 1] = 0
+    found = np.sort(ordered.eigenvalues(matrices), axis=0).T
+    expected = np.linalg.eigvalsh(np.moveaxis(matrices, -1, 0))
+    assert_allclose(found, expected, rtol=0, atol=1e-13 * abs(expected).max())
+    assert (abs(found - expected) <= 1e-13 * abs(expected).max(axis=1, keepdims=True)).all()
