@@ -19,6 +19,8 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Int, Integer, Key, UInt32
 
+GENERATOR = "threefry2x32"  # of keys, by name: JAX's default is the user's to set
+
 
 class LaneState(NamedTuple):
     """The four words of every lane."""

@@ -8,8 +8,8 @@ import atexit
 import hashlib
 import os
 import platform
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -60,9 +60,14 @@ def on_gpu() -> bool:
     return jax.devices()[0].platform == "gpu"
 
 
-def on_host() -> AbstractContextManager:
-    """Where arrays are made that belong to no device yet: on a CPU, unless JAX was told to have none."""
-    return jax.default_device(host())
+@contextmanager
+def on_host() -> Iterator[None]:
+    """Where arrays are made that belong to no device yet: on a CPU, unless JAX was told to have none.
+
+    Keys give the same bits there whatever JAX_THREEFRY_PARTITIONABLE says.
+    """
+    with jax.default_device(host()), jax.threefry_partitionable(True):
+        yield
 
 
 @lru_cache

@@ -13,7 +13,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Key
 
-from jgmm import doors, reach
+from jgmm import doors, machine, reach
 from jgmm.loops import add_up, repeat
 
 DRAWN = 2**20  # coordinates of a box's means that are drawn together, over all their runs
@@ -88,7 +88,7 @@ def box(
     as `given` does, for a box whose far corner is too far as for a mean there.
     """
 
-    return _rejection(keys, _free, k, d, side, separation, weights, scales, max_tries)
+    return _rejection(keys, proposed, k, d, side, separation, weights, scales, max_tries)
 
 
 def symmetric_box(
@@ -192,7 +192,8 @@ def _distance(separation, scales: np.ndarray, d: int, *, closed: bool = False) -
     return distance
 
 
-def _free(key, side, k, d):
+def proposed(key: Key[Array, ""], side, k: int, d: int) -> Float[Array, "k d"]:
+    """Means uniform in [0, side]^d, whatever their distances."""
     return jax.random.uniform(key, (k, d)) * side
 
 
@@ -239,7 +240,8 @@ def _rejection(keys, propose, k, d, side, separation, weights, scales, max_tries
     for low in range(0, len(keys), width):
         some = keys[low : low + width]
         whole = jnp.concatenate([some, jnp.broadcast_to(some[-1:], (width - len(some),))])
-        means, least = _draw(whole, float(side), float(distance), **shape)
+        with machine.on_host():
+            means, least = _draw(whole, float(side), float(distance), **shape)
         drawn.append(np.asarray(means)[..., : len(some)])
         reached = min(reached, float(least))
     means = jnp.asarray(np.concatenate(drawn, axis=-1))

@@ -133,7 +133,8 @@ class Segment(NamedTuple):
 def run_keys(key: Key[Array, ""], run_ids: Sequence[int] | np.ndarray) -> Key[Array, "runs"]:
     """A key for each run: `fold_in(key, run_id)`. Raises ValueError as `batch` does for either."""
     doors.keys("key", key)
-    return jax.vmap(partial(jax.random.fold_in, key))(jnp.asarray(doors.run_ids("run_ids", run_ids)))
+    with machine.on_host():
+        return jax.vmap(partial(jax.random.fold_in, key))(jnp.asarray(doors.run_ids("run_ids", run_ids)))
 
 
 def batch(

@@ -17,7 +17,7 @@ from numpy.testing import assert_allclose
 
 import jgmm
 from jgmm import metrics, mixture, trials
-from jgmm.study import columns, plan, report, runner, spec, store, tables, work
+from jgmm.study import columns, command, plan, report, runner, spec, store, tables, work
 
 PAIR = {"mixture": {"k": 2, "d": 2}}
 SHORT = {"n": [400, 900], "start": 0.2, "checkpoints": 2}
@@ -114,7 +114,7 @@ def test_stopping_keeps_what_is_finished_and_going_on_gives_the_same_bytes(fresh
 KILLED = """
 import sys
 from pathlib import Path
-from jgmm.study import plan, runner, spec
+from jgmm.study import command, plan, runner, spec
 plan.TASK_SECONDS = 1e-4
 runner.run_study(spec.load(sys.argv[1]), Path(sys.argv[2]))
 """
@@ -331,6 +331,64 @@ def test_other_random_bits_do_not_extend_a_store(fresh, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="other random bits"):
         runner.run_study(study(32, PARTS[:1]), tmp_path)
     assert bytes_of(tmp_path) == before
+    (cell,) = spec.cells(study(16, [{**PARTS[0], "stream": {**SHORT, "n": 400}}]))
+    with pytest.raises(
+        ValueError, match=r"other random bits or means \(canary .*, here \[1, 2, 3\]\): expected the JAX"
+    ):
+        command.show(study(16, PARTS[:1]), cell, 0, tmp_path)
+
+
+def test_the_canary_sings_of_bits_and_of_means(monkeypatch):
+    before = work.canary(3)
+    assert before != work.canary(4)
+    simplex = mixture.simplex
+    turned = lambda k, d, **more: mixture.given(-np.asarray(simplex(k, d, **more).means))  # noqa: E731
+    monkeypatch.setattr(mixture, "simplex", turned)
+    other = work.canary(3)
+    assert other[:-1] == before[:-1]
+    assert other[-1] != before[-1]
+
+
+BITS = """
+import sys
+from pathlib import Path
+import jax
+import numpy as np
+from jgmm import trials
+from jgmm.study import spec, work
+text = "[mixture]\\nlayout = 'box'\\nk = 2\\nd = 3"
+(cell,) = spec.cells(spec.parse(text, source="x", folder=Path(), default_name="x"))
+keys = work.study_keys(7)
+batch = trials.batch(keys.lanes, range(3), work.build_mixture(cell, keys.mixture, range(3)))
+start = np.asarray(trials.offset_start(keys.start, batch, 0.5))
+print(work.canary(7), np.asarray(batch.lanes.s3).ravel().tolist(), start.tobytes().hex())
+print(jax.random.key_impl(jax.random.key(0)), jax.config.jax_threefry_partitionable, file=sys.stderr)
+"""
+
+
+def test_bits_do_not_depend_on_the_generator_that_jax_was_told_to_take():
+    found = []
+    for more in ({}, {"JAX_DEFAULT_PRNG_IMPL": "rbg"}, {"JAX_THREEFRY_PARTITIONABLE": "0"}):
+        call = [sys.executable, "-c", BITS]
+        done = subprocess.run(call, capture_output=True, text=True, env={**os.environ, **more}, check=True)
+        found.append((done.stdout, done.stderr))
+    assert {said for said, _ in found} == {found[0][0]}
+    assert len({told for _, told in found}) == 3
+
+
+def test_float64_after_float32_in_one_process_is_float64_alone(tmp_path):
+    part = {"name": "box", "mixture": {"k": 2, "d": 2, "layout": "box", "side": 20.0}, "stream": {**SHORT, "n": 400}}
+    runner.run_study(study(8, [part]), tmp_path / "a")
+    runner.run_study(study(8, [part], x64=True), tmp_path / "a", fresh=True)
+    work._drawn_mixture.cache_clear()
+    runner.run_study(study(8, [part], x64=True), tmp_path / "b")
+    assert bytes_of(tmp_path / "a") == bytes_of(tmp_path / "b")
+    (cell,) = spec.cells(study(8, [part]))
+    (stored,) = (pq.read_table(path).to_pylist() for path in (tmp_path / "b" / "cells").iterdir())
+    again = runner.replay(study(8, [part], x64=True), cell, 5, spec_folder=tmp_path / "b").to_pylist()[-1]
+    assert {name: again[name] for name in ("error_sq", "largest_mean")} == {
+        name: stored[-7][name] for name in ("error_sq", "largest_mean")
+    }
 
 
 def test_a_study_from_python_is_a_study_from_toml():

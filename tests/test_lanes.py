@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 
-from jgmm import lanes, mixture, stream
+from jgmm import lanes, mixture, stream, trials
 
 # The first outputs for the state 1, 2, 3, 4, as the reference C code of Blackman and Vigna prints them.
 PUBLISHED = [641, 1573767, 3222811527, 3517856514, 836907274, 4247214768, 3867114732, 1355841295, 495546011, 621204420]
@@ -58,6 +58,23 @@ def test_a_runs_lanes_do_not_depend_on_the_runs_beside_it():
     for a, b in zip(many, alone, strict=True):
         assert_array_equal(a[:, [7, 13]], b)
     assert len(np.unique(np.asarray(many.s0))) == many.s0.size
+
+
+def test_keys_of_another_generator_are_refused():
+    mixed = mixture.symmetric(2, separation=3.0)
+    runs = trials.batch(jax.random.key(0), range(2), mixed)
+    sizes = {"n": 100, "block": 20, "graph_points": 20, "neighbors": 3}
+    key = jax.random.key(0, impl="rbg")
+    for call in (
+        lambda: trials.batch(key, range(2), mixed),
+        lambda: trials.run_keys(key, range(2)),
+        lambda: trials.offset_start(key, runs, 0.5),
+        lambda: trials.seed_centres(key, runs, **sizes),
+        lambda: mixture.box(key[None], 2, 2, side=9.0),
+        lambda: mixture.symmetric_box(key[None], 2, side=9.0),
+    ):
+        with pytest.raises(ValueError, match=r"keys? is of key<rbg>, expected .* of threefry"):
+            call()
 
 
 @pytest.mark.parametrize(("d", "expected"), [(1, 3), (2, 3), (3, 5), (10, 11)])

@@ -172,6 +172,7 @@ def _shortened(cell: Cell, allowed: float) -> Cell:
 
 def show(study: Study, cell: Cell, run_id: int, folder: Path, *, kernel: str = "auto") -> None:
     """Print one run's trajectory."""
+    ownership.check_canary(folder, runner.canary(study.seed))
     runner.check_kernel(study, kernel)
     table = runner.replay(study, cell, run_id, spec_folder=folder, kernel=kernel)
     names = ("samples", "error_sq", "error_sum", "error_max", "lost")

@@ -127,12 +127,23 @@ def _same_study(folder: Path, study: Study, environment: Mapping) -> Study:
     if differing:
         told = "; ".join(_difference(key, there.get(key), here.get(key)) for key in differing)
         raise ValueError(f"{folder} holds another study ({told}): expected another --out, or --fresh to replace it")
-    if canary is not None and environment.get("canary") not in (None, canary):
-        raise ValueError(
-            f"{folder} was drawn from other random bits (canary {canary}, here {environment['canary']}):"
-            " expected the JAX that made it, another --out, or --fresh to replace it"
-        )
+    if environment.get("canary") is not None:
+        _same_draws(folder, canary, environment["canary"], "another --out, or --fresh to replace it")
     return study.model_copy(update={"runs": max(study.runs, int(there.get("runs", 0)))})
+
+
+def check_canary(folder: Path, canary: list[int]) -> None:
+    """Raises ValueError if the folder's draws are not those that this canary sings of."""
+    there = tomllib.loads(_sealed(folder / "study.toml")).get("environment", {})
+    _same_draws(folder, there.get("canary"), canary)
+
+
+def _same_draws(folder: Path, there: list[int] | None, here: list[int], *otherwise: str) -> None:
+    if there is not None and there != here:
+        expected = ", ".join(["expected the JAX and NumPy that made it", *otherwise])
+        raise ValueError(
+            f"{folder} was drawn from other random bits or means (canary {there}, here {here}): {expected}"
+        )
 
 
 def _difference(key: str, there, here) -> str:

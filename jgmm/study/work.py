@@ -4,6 +4,7 @@ Run r of every cell draws the same bits (they depend on the seed and r alone), s
 numbers, and cells that differ after their start share it: it is computed once.
 """
 
+import hashlib
 import time
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
@@ -61,22 +62,28 @@ class Meter:
 
 def study_keys(seed: int) -> Keys:
     """The keys of a study."""
-    return Keys(*jax.random.split(jax.random.key(seed), 3))
+    with machine.on_host():
+        return Keys(*jax.random.split(jax.random.key(seed, impl=lanes.GENERATOR), 3))
 
 
 def canary(seed: int) -> list[int]:
-    """A few of the integers that a study draws: another installation that draws others must not extend it."""
-    with machine.on_host():
-        return [int(x) for x in np.asarray(_third_words(study_keys(seed).lanes)).ravel()[:6]]
+    """A few of the integers that a study draws, and a digest of means: what draws others must not extend it."""
+    with jax.enable_x64(False), machine.on_host():
+        keys = study_keys(seed)
+        words, proposed = map(np.asarray, _few_draws(keys.lanes, keys.mixture))
+        means = [mixture.simplex(k, 9, separation=3.0).means for k in (3, 4, 10)]
+        means.append(mixture.symmetric(3, separation=3.0).means)
+    digest = hashlib.sha256(b"".join(np.asarray(each).tobytes() for each in (*means, proposed))).digest()
+    return [*(int(x) for x in words.ravel()[:6]), int.from_bytes(digest[:4], "little")]
 
 
 @jax.jit
-def _third_words(key: jax.Array) -> jax.Array:
-    """Of the lanes of two runs in two dimensions."""
-    words = lanes.seed(key, jax.numpy.arange(2, dtype=jax.numpy.uint32), d=2)
+def _few_draws(key_lanes: jax.Array, key_mixture: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The third words of two runs in two dimensions, and the means of a box that a run is first offered."""
+    words = lanes.seed(key_lanes, jax.numpy.arange(2, dtype=jax.numpy.uint32), d=2)
     for _ in range(3):
         words, bits = lanes.next_bits(words)
-    return bits
+    return bits, mixture.proposed(key_mixture, 10.0, 3, 2)
 
 
 def build_mixture(cell: Cell | MixtureFields, key: jax.Array, run_ids: Sequence[int], folder: Path = Path()) -> Mixture:
@@ -158,7 +165,7 @@ def pilot(study: Study, cell: Cell, runs: int, folder: Path, *, kernel: str = "a
 def _alone(study: Study, piece: Piece, folder: Path, kernel: str) -> _Found:
     """A piece that nothing is streamed beside; nothing is stored."""
     found: dict[Cell, list[_Found]] = {}
-    with machine.on_host():
+    with jax.enable_x64(study.x64), machine.on_host():
         keys = study_keys(study.seed)
         start = _seed_range(study, None, folder, [piece], keys, Meter(), kernel) if piece.cell.seeding else None
         _stream_pack(study, folder, [piece], keys, start, found, Meter(), kernel)
@@ -241,8 +248,12 @@ class _Start(NamedTuple):
 
 
 @lru_cache(maxsize=1024)
-def _drawn_mixture(fields: MixtureFields, seed: int, low: int, high: int, folder: Path) -> Mixture:
-    """The mixture of these runs as NumPy arrays with a run axis, drawn once for all cells that share it."""
+def _drawn_mixture(fields: MixtureFields, seed: int, low: int, high: int, folder: Path, *, x64: bool) -> Mixture:
+    """The mixture of these runs as NumPy arrays with a run axis, drawn once for all cells that share it.
+
+    x64: what is asked of JAX here, so that float32's are not taken for float64's.
+    """
+    assert x64 == jax.config.jax_enable_x64
     built = build_mixture(fields, study_keys(seed).mixture, range(low, high), folder)
     runs = high - low
     spread = lambda x: np.broadcast_to(np.asarray(x)[..., None], (*x.shape, runs))  # noqa: E731
@@ -256,7 +267,7 @@ def _seed_range(
     cell, low, high = pieces[0]
     assert cell.seeding is not None
     meter.begin(cell.part)
-    mixed = _drawn_mixture(cell.mixture_fields(), study.seed, low, high, folder)
+    mixed = _drawn_mixture(cell.mixture_fields(), study.seed, low, high, folder, x64=study.x64)
     # As above: few widths. On a CPU no more runs than there are.
     width = trials.ladder(high - low, trials.shards()) if machine.on_gpu() else None
     batch = trials.batch(keys.lanes, range(low, high), mixed, width=width)
@@ -291,7 +302,7 @@ def _stream_pack(
     """Stream the pieces of a pack side by side, as so many runs, and keep their tables."""
     first = pack[0].cell
     meter.begin(first.part if first.algorithm == "seeding" else f"{first.part} n={first.n}")
-    mixtures = [_drawn_mixture(p.cell.mixture_fields(), study.seed, p.low, p.high, out) for p in pack]
+    mixtures = [_drawn_mixture(p.cell.mixture_fields(), study.seed, p.low, p.high, out, x64=study.x64) for p in pack]
     ids = np.concatenate([np.arange(p.low, p.high, dtype=np.uint32) for p in pack])
     mixed = _mixture(*(np.concatenate(values, axis=-1) for values in zip(*mixtures, strict=True)))
     width = max(padded or 0, trials.ladder(len(ids), trials.shards()))
