@@ -99,7 +99,7 @@ def test_a_draw_of_many_wide_boxes_takes_a_few_times_what_it_keeps():
     k, d = 10, 500
     runs = mixture.drawn_together(k, d)
     keys = jax.random.split(jax.random.key(0), runs)
-    how = {"propose": mixture._free, "k": k, "d": d, "max_tries": 10}
+    how = {"propose": mixture.proposed, "k": k, "d": d, "max_tries": 10}
     used = mixture._draw.lower(keys, 1.0, 0.1, **how).compile().memory_analysis()
     assert used.temp_size_in_bytes < 8 * used.output_size_in_bytes  # all pairs of means at once would take 2 k times
     assert used.output_size_in_bytes <= 2**23

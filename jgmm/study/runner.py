@@ -74,8 +74,8 @@ def run_study(
     A study with a precision goes through its rounds until every cell has it or is at the cap. kernel: auto, fused or
     scan (see `kernels`); what was taken, and why, is told in kernels.csv.
     lock: the folder's, if it is to be held when this ends; otherwise it is taken and let go.
-    Raises ValueError for an argument of another kind, a cell or kernel that cannot run, a pool that forks, a folder that
-    cannot be used, or that somebody else writes in, Stopped when `stop()` turns true.
+    Raises ValueError for an argument of another kind, a cell or kernel that cannot run, a pool that forks, a folder
+    that cannot be used, or that somebody else writes in, Stopped when `stop()` turns true.
     """
     started = time.perf_counter()
     doors.kind("study", study, Study, "of jgmm.Study(...)")
