@@ -45,23 +45,20 @@ def run(arguments: argparse.Namespace) -> int:
     """`jgmm run`: simulate what is missing, then report."""
     spec = _spec()
     study = spec.load(arguments.spec)
-    folder = Path(arguments.spec).parent if study.name not in spec.presets() else Path()
     out = arguments.out or Path("results") / study.name
     changes = {"seed": arguments.seed, "x64": arguments.x64 or None, "precision": arguments.precision}
     changes |= {"runs": arguments.runs, "max_runs": arguments.max_runs}
-    study = study.model_copy(update={key: value for key, value in changes.items() if value is not None})
-    if study.max_runs is not None and study.max_runs < study.runs:
-        raise ValueError(f"max_runs is {study.max_runs}, expected at least runs = {study.runs}")
+    study = spec.changed(study, **{key: value for key, value in changes.items() if value is not None})
     if arguments.runs is not None and not arguments.fresh:
         _check_not_fewer(out, arguments.runs)
-    spec.cells(study, folder)  # every fault of the spec, before JAX starts
+    spec.cells(study)  # every fault of the spec, before JAX starts
     _start_jax(arguments, study.x64)
     command = importlib.import_module("jgmm.study.command")
     arguments.stopper.check()
     if arguments.dry_run:
-        return command.dry_run(study, out, spec_folder=folder, kernel=arguments.kernel)
+        return command.dry_run(study, out, spec_folder=Path(), kernel=arguments.kernel)
     asked = {"fresh": arguments.fresh, "kernel": arguments.kernel, "stopper": arguments.stopper}
-    return command.run(study, out, spec_folder=folder, **asked)
+    return command.run(study, out, spec_folder=Path(), **asked)
 
 
 def _check_not_fewer(out: Path, runs: int) -> None:
@@ -115,17 +112,22 @@ class _Parser(argparse.ArgumentParser):
     """argparse, but a fault is one line."""
 
     def error(self, message: str):
-        self.exit(2, f"jgmm: {message} (see {self.prog} --help)\n")
+        self.exit(2, f"jgmm: {_escaped(message)} (see {self.prog} --help)\n")
+
+
+def _escaped(text: str) -> str:
+    """The text without a character that a terminal obeys."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="jgmm", description="Monte-Carlo studies of streaming Gaussian mixtures.")
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser("run", help="run a study")
-    command.add_argument("spec", metavar="SPEC", help="a preset's name or a TOML file")
+    command.add_argument("spec", type=_text, metavar="SPEC", help="a preset's name or a TOML file")
     command.add_argument("--runs", type=_count, help="independent runs of each cell")
     command.add_argument("--seed", type=_seed, help="a whole number; the same seed gives the same results")
-    command.add_argument("--out", type=Path, metavar="DIR", help="where to write (default: results/NAME)")
+    command.add_argument("--out", type=_path, metavar="DIR", help="where to write (default: results/NAME)")
     command.add_argument("--fresh", action="store_true", help="replace what a study left in the folder")
     command.add_argument("--precision", type=_positive, metavar="P", help="add runs until relative errors are below P")
     command.add_argument("--max-runs", type=_count, metavar="R", help="the most runs that --precision may add up to")
@@ -133,11 +135,11 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--x64", action="store_true", help="compute in float64")
     _add_jax_options(command)
     command = commands.add_parser("report", help="rebuild summary, figures and report from the stored cells")
-    command.add_argument("dir", type=Path, metavar="DIR")
+    command.add_argument("dir", type=_path, metavar="DIR")
     command = commands.add_parser("show", help="replay one run with its trajectory")
-    command.add_argument("dir", type=Path, metavar="DIR")
+    command.add_argument("dir", type=_path, metavar="DIR")
     command.add_argument("cell", metavar="CELL")
-    command.add_argument("--run", type=int, required=True, dest="run_id", metavar="I")
+    command.add_argument("--run", type=_run_id, required=True, dest="run_id", metavar="I")
     _add_jax_options(command)
     commands.add_parser("presets", help="list the presets")
     return parser
@@ -149,14 +151,14 @@ def _add_jax_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--no-cache", action="store_true", help="neither read nor keep compiled programs")
 
 
-def _whole(low: int, what: str):
+def _whole(low: int, high: int):
     def parse(text: str) -> int:
         try:
             value = int(text)
         except ValueError:
             value = low - 1
-        if not low <= value < 2**31:
-            raise argparse.ArgumentTypeError(f"{text!r} given, expected {what}")
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{_cut(text)} given, expected a whole number from {low} to {high}")
         return value
 
     return parse
@@ -168,12 +170,27 @@ def _positive(text: str) -> float:
     except ValueError:
         value = math.nan
     if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} given, expected a positive number")
+        raise argparse.ArgumentTypeError(f"{_cut(text)} given, expected a positive number")
     return value
 
 
-_count = _whole(1, "a whole number of at least 1")
-_seed = _whole(0, "a whole number of at least 0")
+def _text(text: str) -> str:
+    if not text or not text.isprintable() or len(text) > 4000:
+        raise argparse.ArgumentTypeError(f"{_cut(text)} given, expected a name without control characters")
+    return text
+
+
+def _path(text: str) -> Path:
+    return Path(_text(text))
+
+
+def _cut(text: str) -> str:
+    return repr(text) if len(text) < 60 else f"{text[:60]!r}..."
+
+
+_count = _whole(1, 2**31 - 1)
+_seed = _whole(0, 2**32 - 1)
+_run_id = _whole(0, 2**31 - 1)
 
 
 def _stored(folder: Path) -> "Study":

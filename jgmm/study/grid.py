@@ -5,13 +5,15 @@ import hashlib
 import itertools
 import json
 import math
+import tomllib
+from functools import lru_cache
+from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from jgmm import rates
-from jgmm.study.schema import Part, Schedule, StreamSpec, Strict, Study
+from jgmm.study import layouts, limits, shown
+from jgmm.study.schema import Part, Schedule, StreamSpec, Strict, Study, of_file
 
 ENGINE = 3  # of the numbers: results of another engine are not extended
 THEOREMS: dict[Any, tuple[str, ...]] = {1: ("lloyd",), 2: ("lloyd",), 3: ("seeding",), 7: ("em",)}
@@ -73,6 +75,11 @@ class Cell(Strict):
         """Rows of a run in the cell's file: its start and its checkpoints, or its start alone."""
         return 1 + len(self.checkpoints)
 
+    @property
+    def stored_displacements(self) -> int:
+        """Numbers that a run stores of its centres' displacements."""
+        return 2 * self.k * min(self.k - 1, self.d) if self.displacement else 0
+
     def mixture_fields(self) -> MixtureFields:
         """What the mixture depends on."""
         return MixtureFields(*(getattr(self, name) for name in MixtureFields._fields))
@@ -88,15 +95,28 @@ class Cell(Strict):
 
     def identifier(self, seed: int, x64: bool) -> str:
         """A hash of the resolved content (of what decides the numbers; not of the theorem they are held against)."""
-        content = json.dumps(
-            [self.model_dump(mode="json", exclude={"theorem", "axes"}), seed, x64, ENGINE], sort_keys=True
-        )
-        return hashlib.sha256(content.encode()).hexdigest()[:12]
+        content: Any = self.model_dump(mode="json", exclude={"theorem", "axes"})
+        if self.layout_hash:  # of the means themselves: where the file lies says nothing
+            content["layout"] = Path(self.layout).name
+        text = json.dumps([content, seed, x64, ENGINE], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def cells(study: Study, folder: Path = Path()) -> list[Cell]:
-    """The cells of a study. Raises ValueError for a cell that cannot run, naming its values."""
-    return [cell for part in study.part for cell in _part_cells(part, folder)]
+    """The cells of a study. Raises ValueError for one that cannot run, naming its values, and beyond the `limits`."""
+    _check_size(study)
+    layouts.check_names(study, folder)
+    found = [cell for part in study.part for cell in _part_cells(part, folder)]
+    if study.report == "seed" and study.part != _seed_parts():
+        raise ValueError("report is 'seed': expected the parts of the preset 'seed' as they are, or report = 'curves'")
+    runs = study.rounds()[-1]
+    rows = runs * sum(cell.rows + cell.stored_displacements // 4 for cell in found)
+    if rows > limits.ROWS:
+        raise ValueError(
+            f"{'runs' if study.precision is None else 'max_runs'} is {runs}: {len(found)} cells store {rows:.2g} rows,"
+            f" expected at most {limits.ROWS:.0e}"
+        )
+    return found
 
 
 def named_cells(study: Study, folder: Path = Path()) -> dict[str, Cell]:
@@ -104,28 +124,41 @@ def named_cells(study: Study, folder: Path = Path()) -> dict[str, Cell]:
     return {cell.identifier(study.seed, study.x64): cell for cell in cells(study, folder)}
 
 
+def _seed_parts() -> list[Part]:
+    """The parts that the report of the seed document is about."""
+    text = (resources.files("jgmm.study") / "presets" / "seed.toml").read_text(encoding="utf-8")
+    return [Part.model_validate(table) for table in tomllib.loads(text)["part"]]
+
+
+def _check_size(study: Study) -> None:
+    """Raises ValueError for more cells, or numbers in them, than the limits, before any is made."""
+    total = numbers = 0
+    for part in study.part:
+        sizes = {name: len(values) for name, values in _axes(part).items()}
+        walked = max((sizes[name] for name in part.together if name in sizes), default=1)
+        count = walked * math.prod(size for name, size in sizes.items() if name not in part.together)
+        total += count
+        if total > limits.CELLS:
+            raise ValueError(f"part {part.name!r}: its axes make {count} cells, expected at most {limits.CELLS} in all")
+        listed = part.stream.checkpoints
+        numbers += count * (2 * max(part.mixture.k) + (len(listed) if isinstance(listed, list) else listed))
+        if numbers > limits.CELL_NUMBERS:
+            raise ValueError(
+                f"part {part.name!r}: {count} cells with their weights, scales and checkpoints hold {numbers} numbers,"
+                f" expected at most {limits.CELL_NUMBERS} in all"
+            )
+
+
+AXES = {name: ("mixture", name) for name in ("k", "d", "sigma", "weights", "scales", "separation")}
+AXES |= {name: ("stream", name) for name in ("start", "n", "rate", "average")}
+AXES |= {"beta": ("em", "beta")}
+AXES |= {f"seeding.{name}": ("seeding", name) for name in SeedingSizes.model_fields}
+
+
 def _axes(part: Part) -> dict[str, list]:
-    """The values along each axis that the part's algorithm has."""
-    m, s, i = part.mixture, part.stream, part.seeding
-    streams = part.algorithm != "seeding"
-    return {
-        "k": m.k,
-        "d": m.d,
-        "sigma": m.sigma,
-        "weights": m.weights,
-        "scales": m.scales,
-        "separation": m.separation,
-        "start": s.start if streams else ["seeding"],
-        "n": s.n if streams else [0],
-        "rate": s.rate if streams and part.algorithm != "oracle" else [None],
-        "average": s.average if streams else [0.0],
-        "beta": part.em.beta if part.algorithm in ("em", "soft") else [None],
-        "seeding.n": i.n,
-        "seeding.block": i.block,
-        "seeding.graph_points": i.graph_points,
-        "seeding.neighbors": i.neighbors,
-        "seeding.method": i.method,
-    }
+    """The values along each axis that means something to the part."""
+    idle = part.idle()
+    return {name: getattr(getattr(part, table), key) for name, (table, key) in AXES.items() if (table, key) not in idle}
 
 
 def _part_cells(part: Part, folder: Path) -> list[Cell]:
@@ -134,8 +167,12 @@ def _part_cells(part: Part, folder: Path) -> list[Cell]:
         if name not in axes:
             near = difflib.get_close_matches(name, axes, n=1)
             hint = f" (did you mean {near[0]!r}?)" if near else ""
-            raise ValueError(f"part {part.name!r}: together names {name!r}, expected some of {', '.join(axes)}{hint}")
+            raise ValueError(
+                f"part {part.name!r}: together names {shown.value(name)}, expected some of {', '.join(axes)}{hint}"
+            )
     sizes = {name: len(axes[name]) for name in part.together}
+    if len(sizes) < len(part.together):
+        raise ValueError(f"part {part.name!r}: together is {shown.value(part.together)}, expected each axis once")
     if len(set(sizes.values())) > 1:
         told = ", ".join(f"{name} has {size}" for name, size in sizes.items())
         raise ValueError(f"part {part.name!r}: axes walked together differ in length ({told}), expected one length")
@@ -143,31 +180,42 @@ def _part_cells(part: Part, folder: Path) -> list[Cell]:
         dict(zip(part.together, values, strict=True)) for values in zip(*(axes[n] for n in part.together), strict=True)
     ]
     crossed = [[{name: value} for value in values] for name, values in axes.items() if name not in part.together]
+    means = layouts.of_part(part, folder) if of_file(part.mixture.layout) else None
     made = []
     for settings in itertools.product(*crossed, walked or [{}]):
         point = {name: value for setting in settings for name, value in setting.items()}
-        made.append(_cell(part, folder, point))
+        made.append(_cell(part, means, point))
     return list(dict.fromkeys(made))  # axes that a start does not use give the same cell again
 
 
-def _cell(part: Part, folder: Path, point: dict[str, Any]) -> Cell:
+def _cell(part: Part, means: layouts.Means | None, point: dict[str, Any]) -> Cell:
     where = f"part {part.name!r}: "
-    k, d, sigma, n, rate, start = (point[name] for name in ("k", "d", "sigma", "n", "rate", "start"))
+    alone = part.algorithm == "seeding"
+    k, d, sigma, rate = point["k"], point["d"], point["sigma"], point.get("rate")
+    n, start = (0, "seeding") if alone else (point["n"], point["start"])
     weights = (1 / k,) * k if point["weights"] == "equal" else tuple(point["weights"])
-    scales = (1.0,) * k if point["scales"] == "equal" else tuple(point["scales"])
+    scales = (sigma,) * k if point["scales"] == "equal" else tuple(sigma * scale for scale in point["scales"])
     layout = part.mixture.layout
-    if len(weights) != k or abs(math.fsum(weights) - 1) > 1e-6:
-        raise ValueError(f"{where}weights {list(weights)}: expected {k} non-negative numbers with sum 1")
+    pair = layout in ("symmetric", "symmetric-box")
+    if k * d > limits.MEANS:
+        raise ValueError(f"{where}k d is {k} x {d}: expected at most {limits.MEANS} numbers in the means of a run")
+    if len(weights) != k or not abs(sum(weights) - 1) <= 1e-6:
+        raise ValueError(f"{where}weights {shown.value(list(weights))}: expected {k} non-negative numbers with sum 1")
     if len(scales) != k:
-        raise ValueError(f"{where}scales {list(scales)}: expected {k} positive numbers")
-    if layout.startswith("symmetric") and k != 2:
+        raise ValueError(f"{where}scales {shown.value(point['scales'])}: expected {k} positive numbers")
+    if not 0 < min(scales) <= max(scales) < math.inf:
+        told = f"sigma {sigma:g} times scales {shown.value(point['scales'])}"
+        raise ValueError(f"{where}{told}: expected positive numbers that a float holds")
+    if pair and k != 2:
         raise ValueError(f"{where}k is {k}: expected 2 for layout {layout!r}")
     if layout == "simplex" and d < k - 1:
         raise ValueError(f"{where}d is {d}: expected at least k - 1 = {k - 1} for a simplex")
-    if part.algorithm == "em" and not (
-        layout.startswith("symmetric") and len(set(weights)) == 1 and len(set(scales)) == 1
-    ):
-        raise ValueError(f"{where}algorithm em: expected a symmetric layout with equal weights and scales")
+    if part.algorithm == "em" and not (pair and len(set(weights)) == 1 and len(set(scales)) == 1):
+        told = ", ".join(f"{name} {shown.value(point[name])}" for name in ("weights", "scales"))
+        raise ValueError(
+            f"{where}layout {shown.value(layout)}, {told}:"
+            " algorithm em: expected a symmetric layout with equal weights and scales (algorithm = 'soft' takes any)"
+        )
     if part.algorithm == "em" and (rate in ("seed", "1/n", "best") or isinstance(rate, Schedule)):
         raise ValueError(f"{where}rate is {rate!r}: expected 'paper' or a number for algorithm em")
     if part.algorithm == "soft" and rate == "1/n":
@@ -175,26 +223,28 @@ def _cell(part: Part, folder: Path, point: dict[str, Any]) -> Cell:
             f"{where}rate is '1/n': expected another for algorithm soft, whose centres win no whole samples"
             f" ({{ scale = {k}, power = 1, shift = {k} }} is its like)"
         )
-    average = point["average"]
+    average = point.get("average", 0.0)
+    if average and round(n * (1 - average)) >= n:
+        raise ValueError(f"{where}average is {average:g}: expected 0, or a share of n = {n} of a sample or more")
     if average and (part.algorithm not in ("lloyd", "soft") or not (rate == "paper" or isinstance(rate, float))):
         raise ValueError(f"{where}average is {average:g}: expected 0 but for lloyd or soft at a constant rate")
     if part.algorithm == "soft" and min(weights) == 0:
-        raise ValueError(f"{where}weights {list(weights)}: expected positive ones for algorithm soft")
+        raise ValueError(f"{where}weights {shown.value(list(weights))}: expected positive ones for algorithm soft")
     if part.stream.displacement and layout.endswith("box"):
         raise ValueError(
             f"{where}displacement is true: expected a layout that is the same in every run, not {layout!r}"
         )
-    layout_hash = None
-    if layout.endswith(".npy"):
-        means = np.load(folder / layout)
-        if means.shape != (k, d) or not np.isfinite(means).all():
-            raise ValueError(f"{where}{layout} holds shape {means.shape}: expected finite numbers of shape {(k, d)}")
-        layout_hash = hashlib.sha256(means.tobytes()).hexdigest()[:12]
+    if means and means.values.shape != (k, d):
+        held = " x ".join(map(str, means.values.shape))
+        raise ValueError(
+            f"{where}layout is {shown.path(layout)}, but it holds {held} numbers: expected k x d = {k} x {d}"
+        )
     sizes = None
     if start == "seeding":
         named = {name: point[f"seeding.{name}"] for name in SeedingSizes.model_fields}
         sizes = _seeding_sizes(where, k, d, **named)
-    value, rate_name = _rate(where, part.algorithm, rate, n, k, d, start, min(weights))
+    least = min(weight for weight in weights if weight)  # no sample moves the centre of an absent component
+    value, rate_name = _rate(where, part.algorithm, rate, n, k, d, start, least)
     return Cell(
         part=part.name,
         algorithm=part.algorithm,
@@ -203,21 +253,21 @@ def _cell(part: Part, folder: Path, point: dict[str, Any]) -> Cell:
         d=d,
         sigma=sigma,
         weights=weights,
-        scales=tuple(sigma * scale for scale in scales),
+        scales=scales,
         layout=layout,
-        layout_hash=layout_hash,
-        separation=point["separation"],
+        layout_hash=means.digest if means else None,
+        separation=means.closest / max(scales) if means else point.get("separation", part.mixture.separation[0]),
         side=part.mixture.side,
-        n=n if sizes is None or n else sizes.n,
+        n=sizes.n if alone and sizes else n,
         rate=value,
         rate_name=rate_name,
         schedule=_polynomial(rate),
         adam=rate.adam if isinstance(rate, Schedule) else None,
         average=average,
         start=start,
-        beta=point["beta"],
-        checkpoints=_checkpoints(where, n, part.stream) if n else (),
-        displacement=part.stream.displacement and part.algorithm in ("lloyd", "soft"),
+        beta=point.get("beta"),
+        checkpoints=() if alone else _checkpoints(where, n, part.stream),
+        displacement=part.stream.displacement,
         seeding=sizes,
         axes=_named_axes(point, rate_name, seeded=sizes is not None),
     )
@@ -231,9 +281,7 @@ def _named_axes(point: dict[str, Any], rate_name: str, *, seeded: bool) -> tuple
             return rate_name
         return value if isinstance(value, (str, int, float)) else str(value)
 
-    used = {name: value for name, value in point.items() if value is not None and (seeded or "seeding" not in name)}
-    if not point["n"]:  # seeding alone
-        used = {name: value for name, value in used.items() if name not in ("n", "average", "start")}
+    used = {name: value for name, value in point.items() if seeded or "seeding" not in name}
     return tuple((name, plain(name, value)) for name, value in used.items())
 
 
@@ -255,6 +303,8 @@ def _theorem(where: str, part: Part, start: str | float) -> str | int:
 
 
 def _seeding_sizes(where, k, d, *, n, block, graph_points, neighbors, method) -> SeedingSizes:
+    if k > d:
+        raise ValueError(f"{where}k is {k}: expected at most d = {d}, since seeding needs k directions")
     sizes = SeedingSizes(
         n=max(int(d**3 * k**3 * math.log(d * k)), 1000) if n == "seed" else n,
         block=max(int(d * math.log(d)), k) if block == "seed" else block,
@@ -262,8 +312,14 @@ def _seeding_sizes(where, k, d, *, n, block, graph_points, neighbors, method) ->
         neighbors=neighbors,
         method=method,
     )
-    if k > d:
-        raise ValueError(f"{where}k is {k}: expected at most d = {d}, since seeding needs k directions")
+    for name, given, found, most in (
+        ("n", n, sizes.n, 2**31 - 1),
+        ("block", block, sizes.block, 2**31 - 1),
+        ("graph_points", graph_points, sizes.graph_points, limits.GRAPH_POINTS),
+    ):
+        if found > most:
+            told = f"{found:.4g} (the seed document's at k = {k}, d = {d})" if given == "seed" else f"{found}"
+            raise ValueError(f"{where}seeding.{name} is {told}: expected at most {most}")
     if sizes.block < k or sizes.graph_points < k or sizes.neighbors >= sizes.graph_points:
         raise ValueError(
             f"{where}seeding block {sizes.block}, graph_points {sizes.graph_points}, neighbors {sizes.neighbors}:"
@@ -302,7 +358,7 @@ def _rate(where: str, algorithm: str, rate: Any, n: int, k: int, d: int, start, 
         if rate == "best":
             if not isinstance(start, float) or not start:
                 raise ValueError(f"rate is 'best' with start {start!r}, expected an offset above 0 to be best for")
-            value = rates.best_constant(n, start_sq=start**2, sigma=1, d=d, weight=weight)
+            value = rates.best_constant(n, start_sq=start * start, sigma=1, d=d, weight=weight)
         else:
             value = rates.paper_em(n) if algorithm == "em" else {"paper": rates.paper, "seed": rates.seed}[rate](n, k)
         return rates.check_rate(value, why=f" (rate {rate!r} at n = {n}, k = {k}; a larger n?)"), rate
@@ -316,8 +372,12 @@ def _checkpoints(where: str, n: int, stream: StreamSpec) -> tuple[int, ...]:
         if late:
             raise ValueError(f"{where}checkpoints hold {late[0]}, expected none beyond n = {n}")
         return tuple(sorted({*stream.checkpoints, n}))
-    count = stream.checkpoints
+    return _spaced(n, stream.checkpoints, stream.spacing)
+
+
+@lru_cache(maxsize=256)
+def _spaced(n: int, count: int, spacing: str) -> tuple[int, ...]:
     steps = range(1, count + 1)
-    if stream.spacing == "log":
+    if spacing == "log":
         return tuple(sorted({round(n ** (i / count)) for i in steps}))
     return tuple(sorted({max(1, n * i // count) for i in steps}))

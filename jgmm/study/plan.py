@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from jgmm import tiling
+from jgmm.study import limits
 from jgmm.study.spec import Cell
 
 TASK_SECONDS = 15.0  # what a kill may cost; estimated
@@ -69,15 +70,39 @@ def cost(cell: Cell, runs: int, *, seeded: bool, gpu: bool = False) -> float:
     return runs * (streamed + seeding) * sample_seconds(cell.k, cell.d, gpu=gpu)
 
 
-def tasks(todo: Iterable[Piece], *, devices: int, gpu: bool = False) -> list[Task]:
-    """The pieces cut and grouped into tasks, the longest streams of a program first."""
+def check(todo: Iterable[Piece], *, devices: int, gpu: bool = False) -> None:
+    """Raises ValueError if the pieces would be cut into more than may be listed (`limits.PIECES`)."""
+    count, runs = 0, 0
+    for (kind, _), pieces in _groups(todo).items():
+        runs = max(runs, *(p.high - p.low for p in pieces))
+        if kind == "seeding":
+            size, _ = _seeded_size(pieces, devices, gpu)
+            count += sum((p.high - p.low) // size + 2 for p in pieces)
+        else:
+            count += sum((p.high - p.low) // _plain_size(p.cell, devices, gpu) + 1 for p in pieces)
+    if count > limits.PIECES:
+        raise ValueError(
+            f"runs is {runs}: the work would be cut into {count} pieces of a quarter of a minute or {TASK_RUNS} runs"
+            f" each, expected at most {limits.PIECES}"
+        )
+
+
+def _groups(todo: Iterable[Piece]) -> dict[tuple, list[Piece]]:
+    """Those that go together: of one start, or of one program."""
     groups: dict[tuple, list[Piece]] = {}
     for piece in todo:
         cell = piece.cell
         key = ("seeding", cell.start_fields()) if cell.seeding else ("plain", cell.program_fields())
         groups.setdefault(key, []).append(piece)
+    return groups
+
+
+def tasks(todo: Iterable[Piece], *, devices: int, gpu: bool = False) -> list[Task]:
+    """The pieces cut and grouped into tasks, the longest streams of a program first. Raises ValueError as `check`."""
+    todo = list(todo)
+    check(todo, devices=devices, gpu=gpu)
     found = []
-    for (kind, _), pieces in groups.items():
+    for (kind, _), pieces in _groups(todo).items():
         if kind == "seeding":
             found += _seeded_tasks(pieces, devices, gpu)
         else:
@@ -109,22 +134,31 @@ def _seeded_tasks(pieces: Sequence[Piece], devices: int, gpu: bool) -> list[Task
         mine = [p for p in pieces if p.low <= low and high <= p.high]
         if not mine:
             continue
-        streams = sum(cost(p.cell, 1, seeded=False, gpu=gpu) for p in mine)
-        each = cost(mine[0].cell, 1, seeded=True, gpu=gpu) + streams
-        first = mine[0].cell
-        width = pack_width(first.k, first.d, 10**9, devices=devices, gpu=gpu)
-        size = _rounded(TASK_SECONDS * devices / each, width, devices)
+        size, each = _seeded_size(mine, devices, gpu)
         for start in range(low, high, size):
             stop = min(start + size, high)
             found.append(Task([Piece(p.cell, start, stop) for p in mine], each * (stop - start) / devices))
     return found
 
 
+def _seeded_size(pieces: Sequence[Piece], devices: int, gpu: bool) -> tuple[int, float]:
+    """Runs of a task of cells that share a start, and the seconds of one."""
+    first = pieces[0].cell
+    streams = sum(cost(p.cell, 1, seeded=False, gpu=gpu) for p in pieces)
+    each = cost(first, 1, seeded=True, gpu=gpu) + streams
+    width = pack_width(first.k, first.d, 10**9, devices=devices, gpu=gpu)
+    return _rounded(TASK_SECONDS * devices / each, width, devices), each
+
+
+def _plain_size(cell: Cell, devices: int, gpu: bool) -> int:
+    """Runs of a cell that make at most TASK_SECONDS and TASK_RUNS."""
+    width = pack_width(cell.k, cell.d, cell.n, devices=devices, gpu=gpu)
+    return _rounded(TASK_SECONDS * devices / cost(cell, 1, seeded=False, gpu=gpu), width, devices)
+
+
 def _cut(piece: Piece, devices: int, gpu: bool) -> list[Piece]:
     """A piece in parts of at most TASK_SECONDS and TASK_RUNS."""
-    cell = piece.cell
-    width = pack_width(cell.k, cell.d, cell.n, devices=devices, gpu=gpu)
-    size = _rounded(TASK_SECONDS * devices / cost(cell, 1, seeded=False, gpu=gpu), width, devices)
+    cell, size = piece.cell, _plain_size(piece.cell, devices, gpu)
     return [Piece(cell, low, min(low + size, piece.high)) for low in range(piece.low, piece.high, size)]
 
 

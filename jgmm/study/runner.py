@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, as_completed, wait
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +18,7 @@ import numpy as np
 from jgmm import doors, kernels, machine, reach, trials
 from jgmm.mixture import Mixture, drawn_together
 from jgmm.process import Stopped
-from jgmm.study import files, inference, ownership, plan, records, spec, store
+from jgmm.study import inference, layouts, ownership, plan, records, spec, store
 from jgmm.study.lock import Lock, holding
 from jgmm.study.plan import Piece, Task
 from jgmm.study.spec import Cell, Study
@@ -87,24 +88,26 @@ def run_study(
         if not callable(function):
             raise doors.bad(name, function, "a function")
     check_executor(executor)
+    study = spec.changed(study)  # a copy that somebody changed is held to what a spec is
     named = spec.named_cells(study, spec_folder)
     check_mixtures(study, named.values(), spec_folder)
     if executor is None:
         check_kernel(study, kernel)
+    check_plan(study, named.values(), here=executor is None)
+    means = layouts.contents(study, spec_folder)
+    study = layouts.at_home(study, spec_folder)
     ownership.check(out, fresh=fresh)
     with holding(lock, out) as held:
         held.take()
         study = ownership.claim(out, study, {"canary": canary(study.seed), **(environment or {})}, fresh=fresh)
-        done = _run(study, out, named, spec_folder, executor, kernel, _Meter(progress, stop))
+        notes = layouts.keep(means, out)
+        done = _run(study, out, spec.named_cells(study, out), executor, kernel, _Meter(progress, stop))
         told = [held.warning] if held.warning else []
-        return done._replace(seconds=time.perf_counter() - started, ignored=[*told, *done.ignored])
+        return done._replace(seconds=time.perf_counter() - started, ignored=[*told, *notes, *done.ignored])
 
 
-def _run(study, out, named, spec_folder, executor, kernel, meter) -> Report:
+def _run(study, out, named, executor, kernel, meter) -> Report:
     """Compute what is missing; the folder is ours."""
-    for layout in {cell.layout for cell in named.values() if cell.layout_hash}:
-        if not (out / layout).exists() or (out / layout).read_bytes() != (spec_folder / layout).read_bytes():
-            files.write_bytes(out / layout, (spec_folder / layout).read_bytes())
     done = stored(out, named, aside=True)
     pieces = done.cells
     wanted = wanted_runs(study, named, pieces)
@@ -188,6 +191,14 @@ def check_executor(executor: Executor | None) -> None:
             "executor is a process pool that forks, in which JAX would hang: expected"
             ' ProcessPoolExecutor(..., mp_context=multiprocessing.get_context("spawn"))'
         )
+
+
+def check_plan(study: Study, cells: Iterable[Cell], *, here: bool) -> None:
+    """Raises ValueError if the largest of the study's rounds is more than can be planned, here or for an executor."""
+    rounds = [0, *study.rounds()]
+    most = max(after - before for before, after in pairwise(rounds))
+    devices = len(jax.devices()) if here else 1
+    plan.check([Piece(cell, 0, most) for cell in cells], devices=devices, gpu=here and machine.on_gpu())
 
 
 def check_kernel(study: Study, kernel: str) -> None:

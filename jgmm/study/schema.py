@@ -1,18 +1,40 @@
-"""The tables of a spec, as pydantic models. Needs no JAX."""
+"""The tables of a spec, as pydantic models: strict about types, and about keys that mean nothing. Needs no JAX."""
 
+import math
+import os
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+import numpy as np
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
+
+from jgmm.study import limits, shown
 
 ROUNDS_GROW = 64  # at most so many times its `runs` has a study with a precision and no max_runs
 LAYOUTS = ("symmetric", "symmetric-box", "simplex", "box")
+SHARED = {"mixture", "stream", "seeding", "em", "algorithm", "theorem", "together"}
+TABLES = ("mixture", "stream", "seeding", "em")
+
+
+def of_file(layout: str) -> bool:
+    """Whether a layout is a file of means."""
+    return layout.endswith(".npy")
 
 
 def _listed(value: Any) -> list:
     return value if isinstance(value, list) else [value]
 
 
-def _listed_lists(value: Any) -> list:
+def listed_lists(value: Any) -> list:
     return value if isinstance(value, list) and value and isinstance(value[0], (list, str)) else [value]
 
 
@@ -21,33 +43,89 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-Count = Annotated[int, BeforeValidator(_whole), Field(ge=1, lt=2**31, strict=True)]
+def _exact(value: Any) -> Any:
+    """Python takes True and 1.0 for 1."""
+    if isinstance(value, (bool, float)):
+        raise ValueError(f"is {value!r}: expected 'auto', 'none', 1, 2, 3 or 7")
+    return value
+
+
+def _layout(value: Any) -> Any:
+    if isinstance(value, str) and value not in LAYOUTS and not of_file(value):
+        raise ValueError(f"is {shown.value(value)}, expected one of {', '.join(LAYOUTS)} or a .npy file")
+    return value
+
+
+def plain(value: Any, where: str = "", depth: int = 0) -> Any:
+    """NumPy's numbers and arrays, tuples, ranges and paths as what TOML has for them; all else as it is.
+
+    Raises ValueError for more values than a spec may have.
+    """
+    if depth > limits.DEPTH:
+        raise ValueError(f"{where.split('.')[0]}: tables and lists nested deeper than {limits.DEPTH}")
+    if isinstance(value, _Table):
+        value = {key: getattr(value, key) for key in value.model_fields_set}
+    if isinstance(value, np.floating):
+        return float(value)
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Mapping):
+        if len(value) > limits.VALUES:
+            raise ValueError(f"{where or 'the spec'} holds {len(value)} keys, expected at most {limits.VALUES}")
+        return {key: plain(v, f"{where}.{shown.key(key)}".lstrip("."), depth + 1) for key, v in value.items()}
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if hasattr(value, "__array__"):
+        shape = np.shape(value)
+        if max((*shape, math.prod(shape) / limits.COMPONENTS)) > limits.VALUES:
+            raise ValueError(f"{where} holds an array of shape {shape}: expected at most {limits.VALUES} values")
+        return plain(np.asarray(value).tolist(), where, depth)
+    if isinstance(value, (list, tuple, range)):
+        if len(value) > limits.VALUES:
+            raise ValueError(f"{where} holds {len(value)} values: expected at most {limits.VALUES}")
+        return [plain(v, where, depth + 1) for v in value]
+    return value
+
+
+Count = Annotated[int, BeforeValidator(_whole), Field(ge=1, lt=2**31)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Rate = Annotated[float, Field(gt=0, lt=1)]
+Rate = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 Axis = BeforeValidator(_listed)
 NonEmpty = Field(min_length=1)
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=limits.NAME)]
 
 
 class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    """No type is taken for another, and no key that is not there."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class MixtureSpec(Strict):
+class _Table(Strict):
+    """A table of a spec: from Python, NumPy's numbers and arrays, tuples, ranges and paths are taken too."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain(cls, table: Any) -> Any:
+        return plain(table)
+
+
+class MixtureSpec(_Table):
     """`[mixture]`."""
 
-    k: Annotated[list[Count], Axis, NonEmpty] = [2]
-    d: Annotated[list[Count], Axis, NonEmpty] = [10]
+    k: Annotated[list[Annotated[Count, Field(le=limits.COMPONENTS)]], Axis, NonEmpty] = [2]
+    d: Annotated[list[Annotated[Count, Field(le=limits.MEANS)]], Axis, NonEmpty] = [10]
     sigma: Annotated[list[Positive], Axis, NonEmpty] = [1.0]
-    weights: Annotated[list[Literal["equal"] | list[NonNegative]], BeforeValidator(_listed_lists), NonEmpty] = ["equal"]
-    scales: Annotated[list[Literal["equal"] | list[Positive]], BeforeValidator(_listed_lists), NonEmpty] = ["equal"]
-    layout: str = "symmetric"
+    weights: Annotated[list[Literal["equal"] | list[NonNegative]], BeforeValidator(listed_lists), NonEmpty] = ["equal"]
+    scales: Annotated[list[Literal["equal"] | list[Positive]], BeforeValidator(listed_lists), NonEmpty] = ["equal"]
+    layout: Annotated[str, BeforeValidator(_layout)] = "symmetric"
+    layout_hash: Annotated[str, Field(pattern="^[0-9a-f]{12}$")] | None = None  # of a file's means
     separation: Annotated[list[Positive], Axis, NonEmpty] = [4.0]
     side: Positive = 1e4
 
 
-class Schedule(Strict):
+class Schedule(_Table):
     """`{ scale = c, power = a, shift = s }`: c / (t + s)^a. `{ adam = r }`: optax.adam(r) (Kingma and Ba 2015)."""
 
     scale: Positive | None = None
@@ -58,24 +136,25 @@ class Schedule(Strict):
     @model_validator(mode="after")
     def _one_of_the_two(self) -> "Schedule":
         polynomial = self.scale is not None and self.power is not None
-        if polynomial == (self.adam is not None) or (self.adam is not None and self.shift != 1):
+        given = {name for name in self.model_fields_set if getattr(self, name) is not None}
+        if not (given == {"adam"} or (polynomial and "adam" not in given)):
             raise ValueError("expected either scale and power (and shift), or adam alone")
         return self
 
 
-class StreamSpec(Strict):
+class StreamSpec(_Table):
     """`[stream]`."""
 
     n: Annotated[list[Count], Axis, NonEmpty] = [100_000]
     rate: Annotated[list[Literal["paper", "seed", "best", "1/n"] | Rate | Schedule], Axis, NonEmpty] = ["paper"]
     start: Annotated[list[Literal["seeding", "truth"] | NonNegative], Axis, NonEmpty] = ["seeding"]
     average: Annotated[list[Annotated[float, Field(ge=0, lt=1)]], Axis, NonEmpty] = [0.0]  # share of last iterates
-    checkpoints: Count | Annotated[list[Count], NonEmpty] = 10
+    checkpoints: Annotated[Count, Field(le=limits.CHECKPOINTS)] | Annotated[list[Count], NonEmpty] = 10
     spacing: Literal["log", "linear"] = "log"
     displacement: bool = False
 
 
-class SeedingSpec(Strict):
+class SeedingSpec(_Table):
     """`[seeding]`: "seed" stands for the seed document's size."""
 
     n: Annotated[list[Literal["seed"] | Count], Axis, NonEmpty] = ["seed"]
@@ -85,57 +164,114 @@ class SeedingSpec(Strict):
     method: Annotated[list[Literal["block", "oja"]], Axis, NonEmpty] = ["block"]
 
 
-class EMSpec(Strict):
+class EMSpec(_Table):
     """`[em]`, for the algorithms em and soft."""
 
     beta: Annotated[list[Positive], Axis, NonEmpty] = [1.0]
 
 
-class Part(Strict):
+class Part(_Table):
     """One grid of one algorithm."""
 
     name: Name = "main"
     algorithm: Literal["lloyd", "em", "soft", "oracle", "seeding"] = "lloyd"
-    theorem: Literal["auto", "none", 1, 2, 3, 7] = "auto"
+    theorem: Annotated[Literal["auto", "none", 1, 2, 3, 7], BeforeValidator(_exact)] = "auto"
     together: list[str] = []
     mixture: MixtureSpec = MixtureSpec()
     stream: StreamSpec = StreamSpec()
     seeding: SeedingSpec = SeedingSpec()
     em: EMSpec = EMSpec()
 
+    def idle(self) -> dict[tuple[str, str], str]:
+        """The keys that mean nothing to this part, by table and key, and why."""
+        m, s = self.mixture, self.stream
+        found: dict[tuple[str, str], str] = {}
 
-class Study(Strict):
+        def need(used: bool, why: str, table: str, *keys: str) -> None:
+            if not used:
+                found.update({(table, key): why for key in keys})
+
+        tempered = self.algorithm in ("em", "soft")
+        moved = self.algorithm in ("lloyd", "soft") or not s.displacement  # that there is none is true of all
+        need(of_file(m.layout), f"layout {m.layout!r} is no file", "mixture", "layout_hash")
+        need(m.layout.endswith("box"), f"layout {shown.value(m.layout)} has no box", "mixture", "side")
+        need(max(m.k) > 1, "one component is not separate from another", "mixture", "separation")
+        need(not of_file(m.layout), "the means are given, and so is their separation", "mixture", "separation")
+        need(tempered, f"algorithm {self.algorithm!r} has no beta", "em", *EMSpec.model_fields)
+        need(isinstance(s.checkpoints, int), "the checkpoints are listed", "stream", "spacing")
+        need(moved, f"algorithm {self.algorithm!r} stores none", "stream", "displacement")
+        need(self.algorithm != "oracle", "algorithm 'oracle' takes means, without a step size", "stream", "rate")
+        if self.algorithm == "seeding":
+            need(False, "algorithm 'seeding' streams nothing behind its start", "stream", *StreamSpec.model_fields)
+        else:
+            need("seeding" in s.start, "no start is 'seeding'", "seeding", *SeedingSpec.model_fields)
+        return found
+
+    def written(self) -> set[tuple[str, str]]:
+        """The keys that were given, by table and key."""
+        tables = {name: getattr(self, name) for name in TABLES}
+        return {
+            (name, key)
+            for name, table in tables.items()
+            for key in table.model_fields_set
+            if getattr(table, key) is not None
+        }
+
+    def without(self, keys: set[tuple[str, str]]) -> "Part":
+        """The part as if these had not been given."""
+        changed = {}
+        for name in {table for table, _ in keys}:
+            table = getattr(self, name)
+            kept = {key: getattr(table, key) for key in table.model_fields_set if (name, key) not in keys}
+            changed[name] = type(table).model_construct(_fields_set=set(kept), **kept)
+        return self.model_copy(update=changed)
+
+    @model_serializer(mode="wrap")
+    def _without_idle_keys(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """What a part says is all that it uses: what is written down can be read again."""
+        tables = handler(self)
+        for table, key in self.idle():
+            tables.get(table, {}).pop(key, None)
+        return {key: value for key, value in tables.items() if value != {}}
+
+
+class Study(_Table):
     """A whole spec, resolved. Takes the nested tables of a TOML file as keywords."""
 
     name: Name = "study"
-    aim: str = ""
+    aim: Annotated[str, Field(max_length=limits.AIM)] = ""
     runs: Count = 256
     precision: Positive | None = None
     max_runs: Count | None = None
-    seed: Annotated[int, Field(ge=0, lt=2**32, strict=True)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     x64: bool = False
     report: Literal["curves", "seed"] = "curves"
-    part: list[Part] = Field(min_length=1)
+    part: Annotated[list[Part], Field(min_length=1, max_length=limits.PARTS)]
 
-    @model_validator(mode="before")
+    @model_validator(mode="wrap")
     @classmethod
-    def _lay_shared_tables_under_the_parts(cls, table: Any) -> Any:
-        if not isinstance(table, dict):
-            return table
-        shared = {key: value for key, value in table.items() if key in SHARED}
-        parts = table.get("part", [{}])
-        if not isinstance(parts, list) or not all(isinstance(part, (dict, Part)) for part in parts):
-            raise ValueError(f"part is {parts!r}, expected [[part]] tables")
-        own = {key: value for key, value in table.items() if key not in SHARED}
-        return {**own, "part": [part if isinstance(part, Part) else _merge(shared, part) for part in parts]}
+    def _shared_tables_lie_under_the_parts(cls, table: Any, make: ModelWrapValidatorHandler["Study"]) -> "Study":
+        if not isinstance(table, Mapping):
+            return make(table)
+        shared, own, rest = split(table := plain(table))
+        study = make({**rest, "part": [merge(shared, part) for part in own]})
+        study.__dict__["part"] = _of_use(study.part, shared, own)  # frozen for others; this one is being made
+        return study
 
     @model_validator(mode="after")
     def _consistent(self) -> "Study":
-        names = [part.name for part in self.part]
-        if len(set(names)) < len(names):
-            raise ValueError(f"part names are {names}, expected each to differ")
+        names: dict[str, str] = {}
+        for part in self.part:
+            if (key := part.name.casefold()) in names:
+                told = f"two parts are named {names[key]!r} and {part.name!r}"
+                raise ValueError(f"{told}: expected each to differ, whatever their case")
+            names[key] = part.name
+        if self.max_runs is not None and self.precision is None:
+            raise ValueError(f"max_runs is {self.max_runs} without a precision: expected both, or runs alone")
         if self.max_runs is not None and self.max_runs < self.runs:
             raise ValueError(f"max_runs is {self.max_runs}, expected at least runs = {self.runs}")
+        if (values := sum(map(_values, self.part))) > limits.ALL_VALUES:
+            raise ValueError(f"its lists hold {values} values, expected at most {limits.ALL_VALUES}")
         return self
 
     def rounds(self) -> list[int]:
@@ -152,13 +288,52 @@ class Study(Strict):
         return sizes
 
 
-SHARED = {"mixture", "stream", "seeding", "em", "algorithm", "theorem", "together"}
+def split(table: Mapping) -> tuple[dict, list, dict]:
+    """What a spec's parts share, each part's own, and the rest. Raises ValueError if `part` is no list of tables."""
+    shared = {key: value for key, value in table.items() if key in SHARED}
+    own = table.get("part", [{}])
+    if not isinstance(own, list) or not all(isinstance(part, dict) for part in own):
+        raise ValueError(f"part is {shown.value(own)}, expected [[part]] tables")
+    return shared, own, {key: value for key, value in table.items() if key not in SHARED}
 
 
-def _merge(shared: dict, part: dict) -> dict:
+def merge(shared: dict, part: dict) -> dict:
     """A part's tables laid over the shared ones."""
     merged = dict(shared)
     for key, value in part.items():
         both_tables = isinstance(value, dict) and isinstance(merged.get(key), dict)
         merged[key] = {**merged[key], **value} if both_tables else value
     return merged
+
+
+def _of_use(parts: list[Part], shared: dict, own: list) -> list[Part]:
+    """The parts without shared keys that mean nothing to them.
+
+    Raises ValueError, a line each, for keys of a part's own that mean nothing to it, and shared ones that mean nothing
+    to any part.
+    """
+    faults = []
+    idle = [part.idle() for part in parts]
+    common = {(name, key) for name in TABLES for key in shared.get(name, {})}
+    for part, mine, unused in zip(parts, own, idle, strict=True):
+        given = {(name, key) for name in TABLES for key in mine.get(name, {})} & part.written() & set(unused)
+        for table, key in sorted(given):
+            faults.append(f"part {part.name!r}: {_told(part, table, key)}: {unused[table, key]}: expected it left out")
+    for table, key in sorted(common):
+        used = [part for part, unused in zip(parts, idle, strict=True) if (table, key) not in unused]
+        if not used and any((table, key) in part.written() for part in parts):
+            faults.append(f"{_told(parts[0], table, key)}: {idle[0][table, key]}: expected it left out")
+    if faults:
+        raise ValueError("\n".join(faults))
+    return [part.without(set(unused) & part.written()) for part, unused in zip(parts, idle, strict=True)]
+
+
+def _told(part: Part, table: str, key: str) -> str:
+    value = getattr(getattr(part, table), key)
+    return f"{table}.{key} is {shown.value(value[0] if isinstance(value, list) and len(value) == 1 else value)}"
+
+
+def _values(part: Part) -> int:
+    """Numbers and words in a part's lists."""
+    lists = [v for name in TABLES for _, v in getattr(part, name) if isinstance(v, list)]
+    return len(part.together) + sum(len(v) + sum(len(x) for x in v if isinstance(x, list)) for v in lists)

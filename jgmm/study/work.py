@@ -20,7 +20,7 @@ import pyarrow as pa
 from jgmm import lanes, lloyd, machine, mixture, rates, trials
 from jgmm.kernels import Choice
 from jgmm.mixture import Mixture
-from jgmm.study import plan, store, tables
+from jgmm.study import layouts, plan, store, tables
 from jgmm.study.plan import Piece, Task
 from jgmm.study.spec import Cell, MixtureFields, Study
 
@@ -97,7 +97,12 @@ def build_mixture(cell: Cell | MixtureFields, key: jax.Array, run_ids: Sequence[
         return mixture.simplex(cell.k, cell.d, separation=cell.separation, weights=weights, scales=scales)
     if cell.layout == "symmetric":
         return mixture.symmetric(cell.d, separation=cell.separation, weights=weights, scales=scales)
-    return mixture.given(np.load(folder / cell.layout), weights=weights, scales=scales)
+    found = layouts.read(folder / cell.layout)
+    if found.digest != cell.layout_hash:
+        raise ValueError(
+            f"{folder / cell.layout} holds other means than a moment ago: expected digest {cell.layout_hash}"
+        )
+    return mixture.given(found.values, weights=weights, scales=scales)
 
 
 class _Found(NamedTuple):

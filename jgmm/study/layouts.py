@@ -1,0 +1,139 @@
+"""Means given by a `.npy` file: read with distrust, known by a digest of their numbers, kept beside the results.
+
+A spec names the file relative to itself; the study's folder holds a copy under its base name, and `study.toml` says
+that name and the digest. Needs no JAX.
+"""
+
+import hashlib
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from jgmm.study import files, limits, shown
+from jgmm.study.schema import Part, Study, of_file
+
+BASE_NAME = re.compile(r"\w[\w .+-]*\.npy")  # copied under this, and a column of summary.csv: no formula, no path
+HEADER_BYTES = 2**16
+
+
+class Means(NamedTuple):
+    """What a file holds."""
+
+    values: np.ndarray  # (k, d), float64
+    digest: str
+    closest: float  # the smallest distance between two of them; infinite for one
+
+
+def read(path: Path) -> Means:
+    """The means in a file. Raises ValueError, a line without the path, unless it holds distinct finite numbers (k, d).
+
+    The header is checked against the file's size before a number is read, and nothing is ever unpickled.
+    """
+    try:
+        if not path.is_file():
+            raise ValueError("is no file")
+        with path.open("rb") as file:
+            values = _numbers(file, path.stat().st_size)
+    except OSError as error:
+        raise ValueError(f"cannot be read: {error.strerror or error}") from None
+    if not np.isfinite(values).all():
+        raise ValueError("holds a number that is not finite")
+    closest = _closest(values)
+    if closest == 0:
+        raise ValueError("holds the same mean twice: expected means that differ")
+    content = np.array(values.shape, "<i8").tobytes() + values.astype("<f8").tobytes()
+    return Means(values, hashlib.sha256(content).hexdigest()[:12], closest)
+
+
+def _numbers(file, size: int) -> np.ndarray:
+    """The array in a .npy file of this size, as float64."""
+    expected = "expected a .npy file of real numbers of shape (k, d), as np.save writes it"
+    if size > 16 * limits.MEANS + HEADER_BYTES:
+        raise ValueError(f"has {size} bytes, more than k d = {limits.MEANS} numbers take")
+    reads = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    try:
+        version = np.lib.format.read_magic(file)
+        shape, by_column, dtype = reads[version](file)
+    except Exception:  # the header is text that is evaluated: whatever comes of it, this is no such file
+        raise ValueError(f"is none: {expected}") from None
+    if dtype.kind not in "iuf":
+        raise ValueError(f"holds {shown.value(dtype.name)}: {expected}")
+    if len(shape) != 2 or min(shape) < 1:
+        raise ValueError(f"holds an array of shape {shown.value(shape)}: {expected}")
+    if shape[0] > limits.COMPONENTS or shape[0] * shape[1] > limits.MEANS:
+        expected = f"expected k at most {limits.COMPONENTS} and k d at most {limits.MEANS}"
+        raise ValueError(f"holds {shape[0]} x {shape[1]} numbers: {expected}")
+    data = file.read()
+    if len(data) != shape[0] * shape[1] * dtype.itemsize:
+        raise ValueError(f"holds {len(data)} bytes behind a header that says {shape[0]} x {shape[1]} of {dtype.name}")
+    with np.errstate(over="ignore"):
+        values = np.frombuffer(data, dtype).astype(np.float64)
+    return np.ascontiguousarray(values.reshape(shape, order="F" if by_column else "C"))
+
+
+def _closest(means: np.ndarray) -> float:
+    scale = np.abs(means).max() or 1.0  # squares neither overflow nor vanish
+    scaled = means / scale
+    apart = [((scaled[i + 1 :] - mean) ** 2).sum(axis=1).min() for i, mean in enumerate(scaled[:-1])]
+    return float(np.sqrt(min(apart)) * scale) if apart else np.inf
+
+
+def of_part(part: Part, folder: Path) -> Means:
+    """The means of a part whose layout is a file. Raises ValueError for a file that is not what the spec says."""
+    layout = part.mixture.layout
+    told = f"part {part.name!r}: layout is {shown.path(layout)}"
+    if not BASE_NAME.fullmatch(Path(layout).name):
+        raise ValueError(f"{told}: expected a file name that begins with a letter or digit, without odd characters")
+    try:
+        found = read(folder / layout)
+    except ValueError as error:
+        raise ValueError(f"{told}, but it {error}") from None
+    if part.mixture.layout_hash not in (None, found.digest):
+        raise ValueError(f"{told}, but its means have digest {found.digest}, expected {part.mixture.layout_hash}")
+    return found
+
+
+def at_home(study: Study, folder: Path) -> Study:
+    """The study as its own folder tells it: files of means by base name and digest. Raises ValueError as `of_part`."""
+    parts = []
+    for part in study.part:
+        if of_file(part.mixture.layout):
+            known = {"layout": Path(part.mixture.layout).name, "layout_hash": of_part(part, folder).digest}
+            part = part.model_copy(update={"mixture": part.mixture.model_copy(update=known)})
+        parts.append(part)
+    return study.model_copy(update={"part": parts})
+
+
+def check_names(study: Study, folder: Path) -> None:
+    """Raises ValueError if two files that differ have one base name: they are kept beside each other."""
+    held: dict[str, tuple[Path, str]] = {}
+    for part in study.part:
+        if of_file(part.mixture.layout):
+            path, digest = folder / part.mixture.layout, of_part(part, folder).digest
+            first, known = held.setdefault(path.name.casefold(), (path, digest))
+            if (known, first.name) != (digest, path.name):
+                raise ValueError(
+                    f"part {part.name!r}: layout {shown.path(path)} has the name of {shown.path(first)}"
+                    " and is another file: expected names that differ, whatever their case"
+                )
+
+
+def contents(study: Study, folder: Path) -> dict[str, bytes]:
+    """The study's files of means, by base name. Raises OSError."""
+    paths = {folder / part.mixture.layout for part in study.part if of_file(part.mixture.layout)}
+    return {path.name: path.read_bytes() for path in sorted(paths)}
+
+
+def keep(contents: dict[str, bytes], out: Path) -> list[str]:
+    """Write these files of means into `out`; a word on each that was there with other content, and is set aside."""
+    said = []
+    for name, content in contents.items():
+        path = out / name
+        if (kind := files.kind(path)) == "file" and files.read_bytes(path) == content:
+            continue
+        if kind is not None:
+            said.append(f"{path} was not what this study is made with, and is now {files.set_aside(path).name}")
+        files.write_bytes(path, content)
+    return said

@@ -1,0 +1,34 @@
+"""How a message shows what somebody else wrote: short, in one line, and without a character that a terminal obeys."""
+
+import reprlib
+from typing import Any
+
+from jgmm.study import limits
+
+_repr = reprlib.Repr()
+_repr.maxstring = _repr.maxother = _repr.maxlong = limits.SHOWN
+_repr.maxlevel = 4
+
+
+def value(x: Any) -> str:
+    """repr(x), cut in the middle if it is long."""
+    if isinstance(x, int) and abs(x) >= 10**limits.SHOWN:  # which Python may not even print
+        return f"a whole number of {x.bit_length()} bits"
+    found = text(_repr.repr(x))
+    return found if len(found) <= 2 * limits.SHOWN else f"{found[: limits.SHOWN]} ... {found[-limits.SHOWN // 2 :]}"
+
+
+def path(x: Any) -> str:
+    """A path as repr shows a text, whole but for an endless one."""
+    return text(repr(str(x)) if len(str(x)) <= 4 * limits.SHOWN else value(str(x)))
+
+
+def key(x: Any) -> str:
+    """A key of a table as TOML would have it: bare where it can be."""
+    plain = isinstance(x, int) or (isinstance(x, str) and x.replace("_", "").replace("-", "").isalnum() and x.isascii())
+    return str(x) if plain and len(str(x)) <= limits.SHOWN else value(x)
+
+
+def text(x: Any) -> str:
+    """str(x), its control characters and line ends escaped as in a Python string."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in str(x))
