@@ -12,7 +12,7 @@ import pytest
 
 import jgmm
 from jgmm import cli
-from jgmm.study import layouts, limits, runner, spec, store
+from jgmm.study import layouts, limits, ownership, runner, spec
 
 MEANS = np.array([[0.0, 0.0, 0.0], [3.0, 4.0, 0.0]])  # 5 apart
 TEXT = """
@@ -272,7 +272,7 @@ def test_a_layout_is_no_other_kind_for_its_name(tmp_path):
 def test_nothing_is_lost_of_a_file_in_the_place_of_the_copy(tmp_path):
     path, out = write(tmp_path / "spec"), tmp_path / "out"
     study = spec.load(str(path))
-    store.claim(out, layouts.at_home(study, Path()), {}, fresh=False)
+    ownership.claim(out, layouts.at_home(study, Path()), {}, fresh=False)
     (out / "means.npy").write_text("mine")
     assert len(layouts.keep(layouts.contents(study, Path()), out)) == 1
     assert (out / "means.npy.damaged").read_text() == "mine"
