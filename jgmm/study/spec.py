@@ -19,6 +19,7 @@ from pydantic import BaseModel, ValidationError
 from jgmm.study import limits, shown
 from jgmm.study.grid import ENGINE, Cell, MixtureFields, SeedingSizes, cells, named_cells
 from jgmm.study.schema import (
+    LAYOUTS,
     ROUNDS_GROW,
     TABLES,
     EMSpec,
@@ -34,6 +35,7 @@ from jgmm.study.schema import (
 
 __all__ = [
     "ENGINE",
+    "LAYOUTS",
     "ROUNDS_GROW",
     "Cell",
     "MixtureFields",
