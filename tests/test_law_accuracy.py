@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
@@ -192,6 +193,40 @@ def test_the_separation_that_samples_see_is_that_of_noisy_centres():
     expected = 0.5 * math.erfc(overlap.seen(cell, 4.0, spread) / 2 / math.sqrt(2))
     assert found == pytest.approx(expected, rel=0.06)  # 2,000 of them
     assert found > 1.3 * 0.5 * math.erfc(2 / math.sqrt(2))
+
+
+def seeding_law(k, separation, **sizes):
+    """The law of Algorithm 2 for a cell whose runs all had the right components."""
+    mixture = {"k": k, "d": 10, "layout": "simplex", "separation": separation}
+    (cell,) = spec.cells(spec.Study(algorithm="seeding", mixture=mixture, seeding={"n": 30_000, **sizes}))
+    means = np.linalg.qr(np.random.default_rng(0).standard_normal((10, k)))[0].T * separation / np.sqrt(2)
+    item = stored(cell.model_copy(update={"start": "seeding"}))
+    example = pa.table({"kind": ["mean"] * k, **{f"x{j}": means[:, j] for j in range(10)}})
+    return laws.law(item._replace(samples=np.array([cell.n]), example=example), 0)
+
+
+def test_the_law_of_the_seeding_is_told_in_its_range_only_and_as_first_order():
+    inside = seeding_law(5, 16.0, block=1000, graph_points=400)
+    means = np.eye(5, 10) * 16 / np.sqrt(2)
+    expected = theory.seeding_error_sq(means, np.full(5, 0.2), sigma=1, block=1000, graph_points=400).sum()
+    assert inside.error_sq == pytest.approx(expected, rel=1e-9)
+    assert 0.015 < relative(inside) < 0.03  # (2/B + 1/k0)/w is .0225
+    assert not inside.exact
+
+
+@pytest.mark.parametrize(
+    ("k", "separation", "sizes"),
+    [
+        (8, 16.0, {"block": 23, "graph_points": 166}),  # blocks of d ln d: 10.4 for 7.8
+        (2, 3.0, {"block": 3000, "graph_points": 640}),  # components found as one and a piece of another: 4.4 for .016
+        (5, 6.0, {"block": 3000, "graph_points": 640}),
+        (5, 16.0, {"block": 1000, "graph_points": 20}),
+        (5, 16.0, {"block": 29_000, "graph_points": 640}),  # one block alone: the start is not forgotten
+        (5, 16.0, {"block": 1000, "graph_points": 400, "method": "oja"}),
+    ],
+)
+def test_the_seeding_has_no_law_outside_its_range(k, separation, sizes):
+    assert seeding_law(k, separation, **sizes) == laws.UNKNOWN
 
 
 def simulated(folder, runs, parts):
