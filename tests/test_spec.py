@@ -425,3 +425,11 @@ def test_what_is_no_file_is_told_in_a_line(name):
     with pytest.raises(ValueError, match="neither a preset|cannot be read") as caught:
         spec.load(name)
     assert str(caught.value).isprintable()
+
+
+def test_every_preset_can_be_written_down_and_read_again():
+    for name in spec.presets():
+        study = spec.load(name)
+        again = parse(tomli_w.dumps(study.model_dump(exclude_none=True)))
+        assert again == study
+        assert spec.named_cells(again).keys() == spec.named_cells(study).keys()

@@ -141,6 +141,11 @@ class Schedule(_Table):
             raise ValueError("expected either scale and power (and shift), or adam alone")
         return self
 
+    @model_serializer(mode="wrap")
+    def _one_of_the_two_alone(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """As it can be read again: a default shift would stand beside adam."""
+        return {key: value for key, value in handler(self).items() if (key == "adam") == (self.adam is not None)}
+
 
 class StreamSpec(_Table):
     """`[stream]`."""
