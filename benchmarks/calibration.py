@@ -114,15 +114,15 @@ def compare(item):
         yield row
 
 
-def simulate(out, runs):
-    """The grid's cells, simulated or read."""
-    study = spec.Study(name="calibration", runs=runs, seed=SEED, part=grid())
+def simulate(out, runs, parts):
+    """These parts' cells, simulated or read."""
+    study = spec.Study(name="calibration", runs=runs, seed=SEED, part=parts)
     done = runner.run_study(study, out)
     if done.failures:
         raise RuntimeError("; ".join(done.failures))
     named = spec.named_cells(study)
-    stored = runner.stored(out, named).cells
-    return [cells.read(out, cell, study, stored[name]) for name, cell in named.items()]
+    stored = runner.stored(out, named)
+    return [cells.read(out, cell, study, stored) for cell in named.values()]
 
 
 def summarize(rows):
@@ -151,7 +151,7 @@ def main():
     environment = {**about.environment(), "jax": jax.__version__}
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as scratch:
-        rows = [row for item in simulate(told.out or Path(scratch), told.runs) for row in compare(item)]
+        rows = [row for item in simulate(told.out or Path(scratch), told.runs, grid()) for row in compare(item)]
     summarize(rows)
     wrong = [row for row in rows if row.get("beyond", 0) > MOST]
     for row in wrong:
