@@ -65,14 +65,19 @@ class Lock:
             return
         self._file = number
         since = time.strftime("%Y-%m-%d %H:%M:%S %z")
-        files.say_in_lock(number, f"process {os.getpid()} on {socket.gethostname()} since {since}\n")
+        try:
+            files.say_in_lock(number, f"process {os.getpid()} on {socket.gethostname()} since {since}\n")
+        except OSError as error:
+            self.release()
+            raise ValueError(f"{self.folder} cannot be written: {error.strerror or error}") from None
 
     def release(self) -> None:
         """Let go of it."""
         number, self._file = self._file, None
         if number is not None:
             try:
-                files.say_in_lock(number, "")
+                with contextlib.suppress(OSError):  # an old word in a file that nobody holds misleads nobody
+                    files.say_in_lock(number, "")
                 fcntl.flock(number, fcntl.LOCK_UN)  # a child that was forked has the file open, too
             finally:
                 os.close(number)

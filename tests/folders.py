@@ -1,0 +1,108 @@
+"""Studies whose numbers are made up, for tests of what happens to a folder: run and report as they are, but quick."""
+
+import numpy as np
+
+from jgmm import kernels
+from jgmm.study import analysis, columns, plan, plots, records, report, runner, spec, store, work
+from jgmm.study.lock import Lock
+
+TEXT = """
+runs = 4
+[[part]]
+name = "a"
+mixture = { k = 2, d = 2 }
+stream = { n = 400, start = 0.2, checkpoints = 2 }
+"""
+DRIVEN = work.Driven("cpu", kernels.Choice("scan", "made up"), None)
+
+
+def made_up(cell, low, high):
+    """The table of some runs: numbers that depend on the cell and the run alone."""
+    runs = np.repeat(np.arange(low, high), cell.rows)
+    samples = np.tile([0, *cell.checkpoints], high - low)
+    value = (1 + np.sin(runs * 7.0 + samples + cell.n) ** 2) / (1 + samples)
+    found = {"part": cell.part, "k": cell.k, "weights": cell.weights, "run": runs, "samples": samples}
+    found |= {name: value.astype(np.float32) for name in ("error_sq", "error_sum", "error_max")}
+    found |= {"lost": np.zeros(len(runs), np.int32), "realised_separation": 4.0, "largest_mean": 2.0}
+    return columns.table(columns.cells(x64=False), found, len(runs))
+
+
+def made_up_work(study, out, task, meter=None, *, kernel="auto"):
+    """As `work.work`: some pieces of a task, stored as tiles."""
+    receipts = []
+    for cell, low, high in task.pieces:
+        name = cell.identifier(study.seed, study.x64)
+        store.write_runs(out, name, low, made_up(cell, low, high), cell.rows)
+        receipts.append(work.Receipt(name, low, high, DRIVEN))
+    return receipts
+
+
+def in_two(todo, **more):
+    """As `plan.tasks`: a task for each half of a piece."""
+    halves = [(cell, low, (low + high + 1) // 2, high) for cell, low, high in todo]
+    ends = [(cell, *ends) for cell, low, mid, high in halves for ends in ((low, mid), (mid, high))]
+    return [plan.Task([plan.Piece(cell, low, high)], 0.0) for cell, low, high in ends if low < high]
+
+
+def make_up(monkeypatch):
+    """Replace what takes time: streams, checks of mixtures, figures, the page."""
+    monkeypatch.setattr(runner, "work", made_up_work)
+    monkeypatch.setattr(plan, "tasks", in_two)
+    monkeypatch.setattr(runner, "check_mixtures", lambda *rest: None)
+    monkeypatch.setattr(runner, "check_kernel", lambda *rest: None)
+    monkeypatch.setattr(runner, "canary", lambda seed: [1, 2, 3])
+    monkeypatch.setattr(plots, "write_all", made_up_figures)
+    monkeypatch.setattr(analysis, "summarize", summarized)
+    monkeypatch.setattr(report, "_page", lambda *rest: "a page")
+
+
+_summarize, _summaries = analysis.summarize, {}
+
+
+def summarized(item):
+    """As `analysis.summarize`, once for the same numbers."""
+    key = (item.id, item.values["error_sq"].tobytes())
+    if key not in _summaries:
+        _summaries[key] = _summarize(item)
+    return _summaries[key]
+
+
+def made_up_figures(folder, *rest):
+    """As `plots.write_all`."""
+    for name in ("a-n.png", "a-n.svg"):
+        records.write_figure(folder / name, lambda file: file.write(b"drawn"))
+    return [(folder / "a-n.png", "a figure")]
+
+
+def tiny(runs=4, seed=0):
+    """The study."""
+    return spec.parse(TEXT, source="tiny", folder=None, default_name="tiny").model_copy(
+        update={"runs": runs, "seed": seed}
+    )
+
+
+def go(out, *, runs=4, seed=0, fresh=False):
+    """What `jgmm run` does, without words."""
+    with Lock(out) as lock:
+        done = runner.run_study(tiny(runs, seed), out, {"python": "any"}, fresh=fresh, lock=lock)
+        report.write(out, tiny(runs, seed), lock=lock)
+    return done
+
+
+def bytes_of(out):
+    """Each file's bytes."""
+    return {str(path.relative_to(out)): path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()}
+
+
+def everything(out):
+    """Each file's bytes; of those that hold the time, what does not depend on it.
+
+    Who holds the lock is said in its file until another does. A tile is stored before its receipt: the line of the last
+    one in kernels.csv may be missing.
+    """
+    found = bytes_of(out)
+    found[".lock"] = b""
+    assert all(row["reason"] == "made up" for row in records.kernels(out)[0])
+    found.pop("kernels.csv", None)
+    found["looks.json"] = [(look["look"], look["runs"]) for look in records.looks(out)]
+    return found

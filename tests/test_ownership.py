@@ -1,0 +1,126 @@
+"""Whose a folder is: what is refused, what is gone on with, what is removed; and that nothing outside is touched."""
+
+import os
+import shutil
+
+import folders
+import pytest
+
+from jgmm.study import files, ownership, report
+
+
+@pytest.fixture(autouse=True)
+def strict():
+    """No kernels here."""
+
+
+@pytest.fixture(autouse=True)
+def made_up(monkeypatch):
+    folders.make_up(monkeypatch)
+
+
+@pytest.fixture
+def out(tmp_path):
+    folders.go(tmp_path / "out")
+    return tmp_path / "out"
+
+
+REPORTED = [*ownership.REPORTS, "figures/a-n.png", "figures/a-n.svg", "figures/.written"]
+
+
+@pytest.mark.parametrize("name", [*REPORTED, "kernels.csv"])
+def test_a_link_in_a_files_place_is_never_written_through(out, tmp_path, name):
+    away = tmp_path / "away"
+    away.write_text("not ours")
+    (out / name).unlink()
+    (out / name).symlink_to(away)
+    report.write(out, folders.tiny())
+    folders.go(out, runs=7)
+    folders.go(out, runs=7, fresh=True)
+    assert away.read_text() == "not ours"
+    assert not (out / name).is_symlink()
+
+
+@pytest.mark.parametrize("name", ["cells", "tiles", "examples", "figures"])
+def test_a_linked_folder_is_refused(out, tmp_path, name):
+    (out / name).rename(tmp_path / "away")
+    (tmp_path / "away" / "0123456789ab.parquet").touch()
+    (tmp_path / "away" / f".jgmm-{0:032}.tmp").touch()
+    (out / name).symlink_to(tmp_path / "away")
+    before = folders.bytes_of(tmp_path)
+    for command in (
+        lambda: folders.go(out),
+        lambda: folders.go(out, fresh=True),
+        lambda: report.write(out, folders.tiny()),
+    ):
+        with pytest.raises(ValueError, match=f"{name} is a symbolic link, expected a folder"):
+            command()
+    assert folders.bytes_of(tmp_path) == before
+
+
+def test_the_study_itself_may_lie_behind_a_link(out, tmp_path):
+    (tmp_path / "here").symlink_to(out)
+    assert folders.go(tmp_path / "here").computed == 0
+
+
+@pytest.mark.parametrize("name", ["study.toml", "looks.json", ".lock"])
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: os.symlink("elsewhere", path)])
+def test_what_is_no_file_where_one_is_read_is_one_line_at_once(out, name, make):
+    (out / name).unlink()
+    make(out / name)
+    for command in (lambda: folders.go(out, runs=7), lambda: report.write(out, folders.tiny())):
+        with pytest.raises(ValueError, match=f"{name} is a (pipe|folder|symbolic link), expected a file$"):
+            command()
+    assert not (out / "elsewhere").exists()
+
+
+@pytest.mark.parametrize("name", ownership.REPORTS)
+def test_a_folder_in_the_place_of_a_result_is_one_line_before_anything_is_computed(out, name):
+    (out / name).unlink()
+    (out / name).mkdir()
+    with pytest.raises(ValueError, match=f"{name} is a folder, expected a file"):
+        folders.go(out, runs=7)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: os.symlink("elsewhere", path)])
+def test_what_is_no_file_in_the_place_of_runs_is_set_aside(out, make):
+    before = folders.everything(out)
+    (cell,) = (out / "cells").iterdir()
+    cell.unlink()
+    make(cell)
+    with pytest.raises(ValueError, match=f"{cell.name} is ignored: .*expected a file.*jgmm run sets it aside"):
+        report.write(out, folders.tiny())
+    done = folders.go(out)
+    assert done.computed == 4
+    assert f"{cell.name} is damaged" in done.ignored[0]
+    shutil.rmtree(aside) if (aside := cell.with_name(f"{cell.name}.damaged")).is_dir() else aside.unlink()
+    assert folders.everything(out) == before
+
+
+@pytest.mark.parametrize("left", [(), (".lock",), ("cells/", "tiles/"), (f".jgmm-{0:032}.tmp", "cells/")])
+def test_what_a_study_leaves_that_was_killed_at_its_start_is_gone_on_with(tmp_path, left):
+    for name in left:
+        (tmp_path / name).mkdir() if name.endswith("/") else (tmp_path / name).touch()
+    assert folders.go(tmp_path).computed == 4
+    assert not [path for path in tmp_path.rglob("*") if files.TEMPORARY.fullmatch(path.name)]
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "cells/mine.parquet", "cells/0123456789ab.parquet", "figures/x.png"])
+def test_a_folder_with_files_and_no_study_is_refused_and_stays_as_it_was(tmp_path, name):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(ValueError, match="holds files that are not a study's"):
+        folders.go(tmp_path)
+    if "0123456789ab" not in name:
+        with pytest.raises(ValueError, match="holds files that are not a study's"):
+            folders.go(tmp_path, fresh=True)
+    assert folders.bytes_of(tmp_path) == {name: b"mine"}
+
+
+def test_a_damaged_study_is_not_taken_for_another_and_can_be_replaced(out):
+    path = out / "study.toml"
+    path.write_text(path.read_text().replace("runs = 4", "runs = 3"))
+    for command in (lambda: folders.go(out), lambda: ownership.load(out)):
+        with pytest.raises(ValueError, match="study.toml is damaged: .* or --fresh to replace the study"):
+            command()
+    assert folders.go(out, fresh=True).computed == 4
