@@ -588,6 +588,23 @@ def test_laws_that_no_mean_can_be_held_against_are_not_silent():
     assert held.sentence.startswith("Not tested: all 2 means with a known law have fewer than 5 good runs")
 
 
+def test_where_estimate_and_twin_agree_the_law_tested_is_the_labelled_one_and_that_is_said():
+    """Equal weights at C = 12: estimates are their twins; at the other N one run has a sample in another centre."""
+    study = spec.Study(mixture={"k": 2, "d": 2, "layout": "simplex", "separation": 12.0}, stream={"n": [500, 1000]})
+    study = study.model_copy(update={"part": [p.model_copy(update={"theorem": "none"}) for p in study.part]})
+    found = []
+    for item in synthetic(study, lambda c: 0.04, cv=0.7):
+        errors = item.values["error_sq"]
+        twin = {"twin_error_sq": errors * (1 + 1e-6), "twin_mean_sq": np.full_like(errors, 0.04)}
+        if item.cell.n == 1000:
+            twin["twin_error_sq"][3, -1] *= 1.01
+        found.append(item._replace(twin=twin))
+    said = verdict.law_verdict(found, look=1).sentence
+    assert "In 1 of 2 estimate and twin agree in every run" in said
+    found = [item._replace(twin=None) for item in found]
+    assert "estimate and twin" not in str(verdict.law_verdict(found, look=1))
+
+
 def test_em_and_lloyd_are_paired_by_one_centre():
     parts = [{"name": name, "algorithm": name} for name in ("lloyd", "em")]
     study = spec.Study(part=parts, mixture={"k": 2, "d": 2}, stream={"n": 1000, "start": 0.1})

@@ -35,6 +35,7 @@ LEAST_CONVERGING = 100  # runs for a word on the basin: of 73 that all converge 
 AXES = ("n", "k", "d", "sigma")  # that variance terms are about
 AT_FLOOR = 0.05  # of an error: with more of it in its floor it bends by more than the margin within a decade of N
 HALF = 0.5  # of an error: with more of it in its floor the floor term is the right one
+SAME = 1e-4  # relatively: more than float32 rounds a squared error, less than one sample in another centre moves it
 SUCCESS = 0.95  # of starts, where 1 - 1/k asks for less: at k = 2 it asks for one half, which says nothing
 OUT = "out of the theorem's regime"
 STATEMENTS = {
@@ -821,6 +822,20 @@ def law_verdict(data: list[CellData], look: int) -> LawVerdict | None:
     if check.together is not None:
         ratio = check.together
         said += f" Over all of them measured / law is {ratio.value:.4g} ± {ratio.standard_error:.1g}."
+    alone = sum(not what and _same_as_twin(item) for item, what in names)
+    if alone:
+        said += (
+            f" In {alone} of {len(names)} estimate and twin agree in every run, as if every label were known: of these"
+            " it is the labelled law that is tested, not what overlap does."
+        )
     if check.untested:
         said += f" {check.untested} more {untold}"
     return LawVerdict(check.agrees, said)
+
+
+def _same_as_twin(item: CellData) -> bool:
+    """Whether every good run ends where it would with all labels known, but for rounding."""
+    if item.twin is None:
+        return False
+    twin = item.twin["twin_error_sq"][item.ok, -1].astype(float)
+    return bool(np.allclose(item.error_sq, twin, rtol=SAME, atol=0))
