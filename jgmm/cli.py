@@ -112,7 +112,8 @@ class _Parser(argparse.ArgumentParser):
     """argparse, but a fault is one line."""
 
     def error(self, message: str):
-        self.exit(2, f"jgmm: {_escaped(message)} (see {self.prog} --help)\n")
+        told = message if len(message) < 500 else f"{message[:300]} ... {message[-100:]}"
+        self.exit(2, f"jgmm: {_escaped(told)} (see {self.prog} --help)\n")
 
 
 def _escaped(text: str) -> str:
