@@ -9,7 +9,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from jgmm.study import analysis, command, grid, report, settings, spec, terminal
+from jgmm.study import analysis, command, grid, report, seal, settings, spec, terminal
 from jgmm.study.cells import CellData
 
 
@@ -218,3 +218,168 @@ def test_a_text_that_a_spreadsheet_would_run_gets_an_apostrophe_and_numbers_stay
     assert report.harmless(text) == f"'{text}"
     assert report.harmless(-1.5) == -1.5
     assert report.harmless("plain = text") == "plain = text"
+
+
+# --- odd cells ---
+
+LINE = """
+[mixture]
+k = 2
+d = 3
+layout = "simplex"
+separation = 4.0
+[stream]
+n = [100, 200, 400]
+rate = 0.05
+start = 0.1
+checkpoints = 1
+"""
+FLOOR = """
+theorem = 1
+[mixture]
+k = 2
+d = 3
+layout = "simplex"
+separation = [3.0, 4.0, 5.0]
+[stream]
+n = 400
+rate = 0.05
+start = 0.1
+checkpoints = 1
+displacement = true
+"""
+ON_THE_WAY = LINE.replace("n = [100, 200, 400]", "n = 400").replace("checkpoints = 1", "checkpoints = 5")
+MAP = """
+algorithm = "seeding"
+[mixture]
+k = 2
+d = 3
+layout = "simplex"
+separation = [4.0, 6.0, 9.0]
+[seeding]
+n = 300
+block = 10
+graph_points = [20, 30, 40]
+"""
+SAME = """
+theorem = "none"
+[mixture]
+k = 2
+d = 3
+layout = "symmetric"
+separation = [4.0, 6.0]
+[stream]
+n = [100, 200, 400]
+start = 0.1
+checkpoints = 1
+[[part]]
+name = "lloyd"
+stream = { rate = ["paper", 0.05] }
+[[part]]
+name = "soft"
+algorithm = "soft"
+[[part]]
+name = "em"
+algorithm = "em"
+[[part]]
+name = "oracle"
+algorithm = "oracle"
+"""
+ONE = LINE.replace("n = [100, 200, 400]", "n = 400")
+AVERAGED = ONE + "average = [0.0, 0.25, 0.5]"
+STUDIES = {"line": LINE, "floor": FLOOR, "way": ON_THE_WAY, "map": MAP, "same": SAME, "averaged": AVERAGED, "one": ONE}
+
+
+def none_good(cell, seed):
+    return made(cell, seed=seed, ok=np.zeros(16, bool))
+
+
+def not_finite(cell, seed):
+    return made(cell, seed=seed, error=np.inf)
+
+
+def some_not_finite(cell, seed):
+    item = made(cell, 64, seed=seed)
+    item.values["error_sq"][::3] = np.inf
+    item.values["error_sq"][::5] = np.nan
+    return item._replace(ok=np.isfinite(item.values["error_sq"]).all(axis=1))
+
+
+def zero(cell, seed):
+    return made(cell, seed=seed, error=0.0)
+
+
+def some_zero(cell, seed):
+    return made(cell, seed=seed, error=None if seed % 2 else 0.0)
+
+
+def huge(cell, seed):
+    return made(cell, seed=seed, error=1e37)
+
+
+def few_good(cell, seed):
+    return made(cell, seed=seed, ok=np.arange(16) < 1 + seed % 3)
+
+
+def other_runs(cell, seed):
+    return made(cell, 4 + 12 * (seed % 3), seed=seed)
+
+
+def equal_runs(cell, seed):
+    item = made(cell, seed=seed)
+    return item._replace(values={name: np.ones_like(values) for name, values in item.values.items()})
+
+
+def with_twin(cell, seed):
+    item = made(cell, seed=seed)
+    sq = item.values["error_sq"].astype(float)
+    return item._replace(twin={"twin_error_sq": sq, "twin_mean_sq": np.broadcast_to(sq.mean(axis=0), sq.shape)})
+
+
+def failed_with_twin(cell, seed):
+    twin = np.full(none_good(cell, seed).values["error_sq"].shape, np.nan)
+    return none_good(cell, seed)._replace(twin={"twin_error_sq": twin, "twin_mean_sq": twin})
+
+
+def usual(cell, seed):
+    return made(cell, 64, seed=seed)
+
+
+def one_run(cell, seed):
+    return made(cell, 1, seed=seed)
+
+
+def two_runs(cell, seed):
+    return made(cell, 2, seed=seed)
+
+
+KINDS = [usual, one_run, two_runs, few_good, none_good, not_finite, some_not_finite, zero, some_zero, huge, other_runs]
+KINDS += [equal_runs, with_twin, failed_with_twin]
+
+
+def published(folder, text, kind, **changes):
+    asked = study(text, runs=1, **changes)
+    data = [kind(cell, seed) for seed, cell in enumerate(spec.cells(asked))]
+    folder.mkdir(exist_ok=True)
+    (folder / "study.toml").write_text(seal.text(""))
+    return report.publish(folder, asked, data, [], None)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_no_cell_is_odd_enough_to_fail_a_report(kind, tmp_path, capsys):
+    for name, text in STUDIES.items():
+        folder = tmp_path / name
+        written = published(folder, text, kind)
+        page = (folder / "report.html").read_text(encoding="utf-8")
+        for column in ("± nan", "nan ±", ">nan<", "nan to", "[nan", ">inf<", ">None<", "None ±", "± None"):
+            assert column not in page, (name, column)
+        assert "nan" not in (folder / "summary.csv").read_text()
+        command._print(written, quiet_cells=True)
+        said = capsys.readouterr().out
+        assert "nan" not in re.sub(r"\w*nan\w+|\w+nan\w*", "", said), name
+        for word in written.left_out:
+            assert word in " ".join(said.split())
+            assert word.replace("'", "&#39;") in page
+        for path, _ in written.figures:
+            assert path.is_file()
+            assert path.with_suffix(".svg").is_file()

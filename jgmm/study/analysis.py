@@ -56,18 +56,20 @@ def _row(item: CellData, index: int) -> dict[str, Any]:
         row[f"{name}_mean"], row[f"{name}_se"] = mean_and_error(values)
         row[f"{name}_ok_mean"], row[f"{name}_ok_se"] = mean_and_error(values[item.ok])
     good = item.values["error_sq"][item.ok, index].astype(float)
+    row["error_sq_ok_low"], row["error_sq_ok_high"] = limits(good) if last else (None, None)
     root = inference.root_mean(good) if len(good) > 1 else inference.Mean(math.nan, math.nan, len(good))
     row["rmse"], row["rmse_se"] = root.value, root.standard_error
     row |= _controlled(item, index)
     everyone = item.values["error_sq"][:, index].astype(float)
     for level in (5, 50, 95):
-        found = inference.quantile(everyone, level / 100)
+        found = _quantile(everyone, level / 100)
         row[f"error_sq_q{level:02}"] = found.value
         if level == 50:
             row["error_sq_q50_low"], row["error_sq_q50_high"] = found.low, found.high
     row["carried_by_few"] = bool(len(good) > 1 and inference.carried_by_few(good))
     law = laws.law(item, index)
     row["law_error_sq"], row["law_accuracy"], row["law_error_sum"] = law.error_sq, law.accuracy, law.error_sum
+    row["law_exact"] = None if law.error_sq is None else law.exact
     row["floor_error_sq"] = laws.floor(item)
     row["floor_measured"], row["floor_se"] = _floor(item) if last else (None, None)
     row["bound_error_sq"] = laws.bound(item, samples)
@@ -135,10 +137,28 @@ def _floor(item: CellData) -> tuple[float | None, float | None]:
     return found.value, found.standard_error
 
 
+def limits(values: np.ndarray) -> tuple[float | None, float | None]:
+    """The mean's 95 % limits, where the runs can tell."""
+    found = inference.mean_interval(values) if len(values) else None
+    return (None, None) if found is None else (found.low, found.high)
+
+
+def _quantile(values: np.ndarray, probability: float) -> inference.Interval:
+    """A quantile of all runs; one that is not finite is worse than any that is, and infinite where it decides."""
+    finite = np.isfinite(values)
+    if finite.all():
+        return inference.quantile(values, probability)
+    most = float(values[finite].max(initial=0.0))
+    found = inference.quantile(np.where(finite, values, 4 * most + 1), probability)
+    return inference.Interval(*(value if value <= most else math.inf for value in found))
+
+
 def mean_and_error(values: np.ndarray) -> tuple[float, float]:
-    """The mean, and sample standard deviation / sqrt(n) (NaN below two values)."""
+    """The mean, and sample standard deviation / sqrt(n) (NaN below two values, or where one is not finite)."""
     if len(values) == 0:
         return math.nan, math.nan
+    if not np.isfinite(values).all():
+        return float(values.mean()), math.nan
     found = inference.mean(values)
     return found.value, found.standard_error
 
@@ -181,10 +201,11 @@ class Paired(NamedTuple):
 
 def per_centre(item: CellData) -> np.ndarray:
     """Squared error of one centre in every run at the last checkpoint: EM has one estimate, the others k."""
-    return item.values["error_sq"][:, -1].astype(float) / _centres(item)
+    return item.values["error_sq"][:, -1].astype(float) / centres(item)
 
 
-def _centres(item: CellData) -> int:
+def centres(item: CellData) -> int:
+    """How many estimates an error sums over."""
     return 1 if item.cell.algorithm == "em" else item.cell.k
 
 
@@ -230,7 +251,7 @@ def _labelled_ratio(first: CellData, second: CellData) -> float | None:
     known = [
         None
         if item.twin is None
-        else float(item.twin["twin_mean_sq"][item.ok, -1].astype(float).mean()) / _centres(item)
+        else float(item.twin["twin_mean_sq"][item.ok, -1].astype(float).mean()) / centres(item)
         for item in (first, second)
     ]
     return known[1] / known[0] if known[0] and known[1] else None

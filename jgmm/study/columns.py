@@ -74,6 +74,7 @@ SUMMARY: dict[str, pa.DataType] = {
     "runs_graph_failed": COUNT,
     "runs_lost": COUNT,
     "few": pa.bool_(),
+    "law_exact": pa.bool_(),
     "carried_by_few": pa.bool_(),
 }
 

@@ -108,15 +108,24 @@ def _short(value) -> str:
 
 
 def usable(curve: Curve) -> bool:
-    """Whether exponents mean anything on this curve.
+    """Whether exponents mean anything on this curve."""
+    return why_not(curve) is None
+
+
+def why_not(curve: Curve) -> str | None:
+    """Why a curve has no exponent, or None.
 
     Sizes and means are positive (an error of exactly 0 has no logarithm), FEW runs or more are good in every cell,
     and no mean is carried by a few of them.
     """
-    if not (curve.x > 0).all() or _runs(curve).sum() < analysis.FEW:
-        return False
+    if not (curve.x > 0).all():
+        return "0 is among its sizes"
+    if _runs(curve).sum() < analysis.FEW:
+        return f"fewer than {analysis.FEW} runs are good in all its cells"
     means = values(curve).mean(axis=1)
-    return bool((means > 0).all() and np.isfinite(means).all()) and not _carried(curve)
+    if not ((means > 0).all() and np.isfinite(means).all()):
+        return "a mean error is exactly 0"
+    return "a mean is carried by a few runs" if _carried(curve) else None
 
 
 def _carried(curve: Curve) -> bool:

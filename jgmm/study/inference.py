@@ -212,7 +212,7 @@ def student_reach(values: np.ndarray, tail: float) -> np.ndarray:
     z = float(stats.norm.isf(tail))
     centred = values - values.mean(axis=-1, keepdims=True)
     variance = np.maximum((centred**2).mean(axis=-1), np.finfo(float).tiny)
-    skewness = np.abs((centred**3).mean(axis=-1)) / variance**1.5
+    skewness = np.abs(((centred / np.sqrt(variance)[..., None]) ** 3).mean(axis=-1))  # 0 where all runs are equal
     wider = 1 + skewness * (2 * z**2 + 1) / (6 * z * np.sqrt(n))
     return float(stats.t.isf(tail, n - 1)) * wider * np.sqrt(variance / (n - 1))
 

@@ -1,97 +1,38 @@
-"""Figures of a study, in print and for colour-blind readers, as PNG and SVG."""
+"""The figures of a study, in print and for colour-blind readers, as PNG and SVG; and a word on each that has nothing.
+
+Whether a figure can be made is decided from its data before it is begun: nothing here may raise.
+"""
 
 import math
-from collections.abc import Iterable, Sequence
+import textwrap
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, NamedTuple
 
-import matplotlib as mpl
 import numpy as np
-from cycler import cycler
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from jgmm.study import analysis, claims, curves, inference, records
+from jgmm.study import analysis, claims, curves, drawing, inference, settings
 from jgmm.study.cells import CellData
 from jgmm.study.curves import Curve
+from jgmm.study.drawing import COLOURS, MARKERS, Point, caption, dots, figure, frame, legend, line, measured, save
 
-# Okabe and Ito 2008: told apart by colour-blind readers; markers tell them apart in black and white.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-MARKERS = "os^DvPX"
-STYLE: dict[Any, Any] = {
-    "figure.dpi": 110,
-    "savefig.dpi": 110,
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.alpha": 0.25,
-    "legend.frameon": False,
-    "axes.prop_cycle": cycler(color=COLOURS),
-    "svg.hashsalt": "jgmm",  # the same figure gives the same file
-}
 Row = dict[str, Any]
 SHOWN = len(COLOURS)  # settings in one figure
 PANELS = 4  # mixtures in one comparison
-AXES = {"n": "horizon N", "separation": "separation C", "sigma": "sigma", "start": "start offset / sigma"}
-AXES |= {"seeding.block": "block B", "seeding.graph_points": "graph points k0", "seeding.n": "seeding samples N0"}
+LISTED = 6  # algorithms and steps in a comparison's legend; more are named at their lines' ends,
+LABELLED = 24  # up to so many
+STEPS = 40  # checkpoints of a trajectory: more could not be told apart
+MOST = 40  # rows or columns of a map
+WORDS = {"n": "horizon N", "separation": "separation C", "start": "start offset / sigma"}
+WORDS |= {"seeding.block": "block B", "seeding.graph_points": "graph points k0", "seeding.n": "seeding samples N0"}
 ERROR = "squared error, sum over centres"
 
 
-def figure(columns: int = 1, *, rows: int = 1, size: tuple[float, float] = (5.2, 3.8)) -> tuple[Figure, list[Axes]]:
-    """A figure of equal panels, independent of pyplot and of the user's settings."""
-    with mpl.rc_context(STYLE):
-        made = Figure(figsize=(size[0] * columns, size[1] * rows), layout="constrained")
-        axes = made.subplots(rows, columns, squeeze=False)
-    return made, list(axes.flat)
+class Figures(NamedTuple):
+    """Pictures with their captions, and a word on each that was left out."""
 
-
-def save(made: Figure, path: Path) -> Path:
-    """Write the figure as PNG, and as SVG beside it."""
-    with mpl.rc_context(STYLE):
-        records.write_figure(path, lambda file: made.savefig(file, format="png"))
-        made.set_layout_engine("none")  # which has been found, and takes half of the time
-        records.write_figure(path.with_suffix(".svg"), lambda file: _save_svg(made, file))
-    return path
-
-
-def _save_svg(made: Figure, file: BinaryIO) -> None:
-    made.savefig(file, format="svg", metadata={"Date": None})
-
-
-def curve(
-    axes: Axes, rows: Sequence[Row], *, x: str, quantity: str, label: str, colour: str, marker: str = "o"
-) -> None:
-    """Measured means (runs with a good seeding) with bars of two standard errors."""
-    means, errors = ([row[f"{quantity}_ok_{what}"] for row in rows] for what in ("mean", "se"))
-    dots(axes, [row[x] for row in rows], means, 2 * np.array(errors, float), fmt=marker, colour=colour, label=label)
-
-
-def dots(axes: Axes, x: Any, y: Any, bars: Any, *, fmt: str, colour: str, label: str | None) -> None:
-    """Measured values with their bars."""
-    axes.errorbar(x, y, bars, fmt=fmt, ms=4, lw=0.9, capsize=2, color=colour, label=label)
-
-
-def line(axes: Axes, rows: Sequence[Row], *, x: str, y: str, label: str | None, colour: str, style: str = "-") -> None:
-    """A law or a bound, where it is known."""
-    known = [(row[x], row[y]) for row in rows if row[y] is not None and not math.isnan(row[y])]
-    if known:
-        axes.plot(*zip(*known, strict=True), style, color=colour, lw=1.3, label=label)
-
-
-def logarithmic(axes: Axes, *, title: str, x: str, y: str) -> None:
-    """Logarithmic axes with their names, and a legend."""
-    axes.set(xscale="log", yscale="log", title=title, xlabel=x, ylabel=y)
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(fontsize=7.5, frameon=False)
-
-
-def _ticks(axes: Axes, values: Sequence[float]) -> None:
-    """Ticks at the sizes themselves, where they are few and near; offsets never."""
-    axes.ticklabel_format(axis="y", style="plain", useOffset=False) if axes.get_yscale() == "linear" else None
-    if len(values) <= 8 and max(values) <= 100 * min(values):
-        axes.set_xticks(list(values), [f"{value:g}" for value in values])
-        axes.set_xticks([], minor=True)
+    made: list[tuple[Path, str]]
+    left_out: list[str]
 
 
 def final(rows: Iterable[Row]) -> list[Row]:
@@ -102,19 +43,27 @@ def final(rows: Iterable[Row]) -> list[Row]:
     return list(last.values())
 
 
-def write_all(folder: Path, found: list[Curve], data: list[CellData], rows: list[Row]) -> list[tuple[Path, str]]:
+@drawing.style()
+def write_all(folder: Path, found: list[Curve], data: list[CellData], rows: list[Row]) -> Figures:
     """Every figure of a study, with its caption."""
     last = {row["cell"]: row for row in final(rows)}
-    figures = []
+    named = drawing.names(dict.fromkeys(item.cell.part for item in data))
+    figures = Figures([], [])
     for part, axis in dict.fromkeys((c.part, c.axis) for c in found):
-        mine = [c for c in found if (c.part, c.axis) == (part, axis)]
-        if mine[0].axis == "separation" and all(item.displacement is not None for c in mine for item in c.items):
-            figures.append(_floor(folder, part, mine, last))
+        own = [c for c in found if (c.part, c.axis) == (part, axis)]
+        if axis == "separation" and all(item.displacement is not None for c in own for item in c.items):
+            _floor(figures, folder / f"{named[part, 'floor']}.png", part, own, last)
         else:
-            figures.append(_axis(folder, part, axis, mine, last))
-    figures += _phases(folder, data, last)
-    figures += _comparison(folder, data, last)
-    figures += _trajectories(folder, data, rows)
+            _axis(figures, folder / f"{named[part, axis]}.png", part, axis, own, last)
+    parts: dict[str, list[CellData]] = {}
+    for item in data:
+        parts.setdefault(item.cell.part, []).append(item)
+    for part, mine in parts.items():
+        _phase(figures, folder / f"{named[part, 'phase']}.png", part, mine, last)
+    _comparison(figures, folder / "comparison.png", data, last)
+    for part, mine in parts.items():
+        if any(len(item.cell.checkpoints) > 2 for item in mine):
+            _trajectory(figures, folder / f"{named[part, 'samples']}.png", part, mine, rows)
     return figures
 
 
@@ -125,214 +74,240 @@ def _spread(found: list, count: int = SHOWN) -> list:
     return [found[round(i * (len(found) - 1) / (count - 1))] for i in range(count)]
 
 
-def _note(found: list) -> str:
-    return f" ({SHOWN} of {len(found)} settings shown)" if len(found) > SHOWN else ""
+def _note(found: list, count: int = SHOWN, what: str = "settings") -> str:
+    return f" ({count} of {len(found)} {what} shown, all are in summary.csv)" if len(found) > count else ""
 
 
-def _axis(folder: Path, part: str, axis: str, found: list[Curve], last: dict[str, Row]) -> tuple[Path, str]:
+def _why_empty(points: Iterable[Point]) -> str:
+    """Why a logarithmic axis has nothing to show of these."""
+    if any(point.mean == 0 for point in points):
+        return "every mean error is exactly 0 or has no good run"
+    return "no cell has a good run"
+
+
+def _axis(figures: Figures, path: Path, part: str, axis: str, found: list[Curve], last: dict[str, Row]) -> None:
     """Error against an axis, and local exponents between neighbours."""
-    exponents = any(curves.usable(c) for c in found)
-    made, panels = figure(2 if exponents else 1, size=(5.6, 4.0))
+    name = WORDS.get(axis, axis)
+    shown = _spread(found)
+    points = [[measured(item, x) for item, x in zip(c.items, c.x, strict=True)] for c in shown]
+    every = [point for mine in points for point in mine]
+    if not drawing.drawable(every):
+        figures.left_out.append(f"no figure of {part}, error against {name}: {_why_empty(every)}")
+        return
+    exponents = any(curves.usable(c) for c in shown)
+    made, panels = figure(2 if exponents else 1, size=(5.6, 3.8))
     left = panels[0]
-    for index, c in enumerate(_spread(found)):
-        colour, marker, first = COLOURS[index], MARKERS[index], index == 0
-        mine = [{**last[item.id], "axis": value} for item, value in zip(c.items, c.x, strict=True)]
-        means, errors = (np.array([row[f"error_sq_ok_{what}"] for row in mine], float) for what in ("mean", "se"))
-        label = c.setting or "measured"
-        left.plot(c.x, means, marker, ms=4, color=colour, label=label)
-        left.fill_between(
-            c.x, np.maximum(means - 2 * errors, means * 1e-3), means + 2 * errors, color=colour, alpha=0.25
-        )
-        line(left, mine, x="axis", y="law_error_sq", label="law" if first else None, colour=colour)
-        line(left, mine, x="axis", y="bound_error_sq", label="bound" if first else None, colour=colour, style=":")
-        line(
-            left,
-            mine,
-            x="axis",
-            y="oracle_error_sq",
-            label="labelled oracle" if first else None,
-            colour=colour,
-            style="--",
-        )
+    drawing.scale_x(left, [x for c in shown for x in c.x])
+    told: set[str] = set()
+    lines: set[str] = set()
+    for index, (c, mine) in enumerate(zip(shown, points, strict=True)):
+        colour, marker = COLOURS[index], MARKERS[index]
+        told |= dots(left, mine, colour=colour, label=c.setting or "measured", fmt=marker)
+        drawing.beside(left, c.x, [last[item.id] for item in c.items], colour=colour, labels=lines)
         if exponents and curves.usable(c):
-            _local(panels[1], c, colour, marker, first)
-    name = AXES.get(axis, axis)
-    logarithmic(left, title=f"{part}: error against {name}", x=name, y=ERROR)
+            _local(panels[1], c, colour, marker)
+    left.set(yscale="log", title=f"{part}: error against {name}", xlabel=name, ylabel=ERROR)
+    frame(left, every)
+    words = [f"{part}: mean squared error against {name}"]
     if exponents:
-        panels[1].set(xscale="log", title="local exponents", xlabel=name, ylabel="d log error / d log axis")
-        low, high = panels[1].get_ylim()
+        right = panels[1]
+        drawing.scale_x(right, [x for c in shown for x in c.x])
+        right.set(title="local exponents", xlabel=name, ylabel="d log error / d log axis")
+        right.ticklabel_format(axis="y", style="plain", useOffset=False)
+        low, high = right.get_ylim()
         if high - low < 0.1:  # a band narrower than what would matter
-            panels[1].set_ylim((low + high) / 2 - 0.05, (low + high) / 2 + 0.05)
-        if panels[1].get_legend_handles_labels()[0]:
-            panels[1].legend(fontsize=7.5, frameon=False)
-    for panel in panels:
-        _ticks(panel, sorted({float(x) for c in found for x in c.x}))
-    path = save(made, folder / f"{part}-{axis.replace('.', '-')}.png")
-    drawn = [text for text in ("law", "bound", "labelled oracle") if text in left.get_legend_handles_labels()[1]]
-    beside = f"; lines: {', '.join(drawn)}" if drawn else ""
-    caption = f"{part}: mean squared error against {name}, bands of two standard errors{beside}"
-    tail = "; local exponents between neighbours, bars of two standard errors" if exponents else ""
-    return path, f"{caption}{tail}{_note(found)}."
+            right.set_ylim((low + high) / 2 - 0.05, (low + high) / 2 + 0.05)
+        words.append("right: local exponents between neighbours, bars of two standard errors")
+    legend(made, [left])
+    note = _note(found)
+    figures.made.append((save(made, path), caption(*words, told=told | lines, note=note)))
 
 
-def _local(axes: Axes, c: Curve, colour: str, marker: str, first: bool) -> None:
+def _local(axes, c: Curve, colour: str, marker: str) -> None:
     local = inference.local_exponents(c.x, curves.values(c))
-    label = "measured" if first else None
-    dots(axes, local.x, local.exponent, 2 * local.standard_error, fmt=marker, colour=colour, label=label)
+    axes.errorbar(local.x, local.exponent, 2 * local.standard_error, fmt=marker, ms=4, lw=0.9, capsize=2, color=colour)
     for what, style in (("law", "-"), ("bound", ":")):
         values = curves.known(c, what)
-        if values is not None:
-            axes.plot(
-                local.x,
-                np.diff(np.log(values)) / np.diff(np.log(c.x)),
-                style,
-                color=colour,
-                lw=1.3,
-                label=what if first else None,
-            )
+        if values is not None and (values > 0).all():
+            axes.plot(local.x, np.diff(np.log(values)) / np.diff(np.log(c.x)), style, color=colour, lw=1.3)
 
 
-def _floor(folder: Path, part: str, found: list[Curve], last: dict[str, Row]) -> tuple[Path, str]:
+def _floor(figures: Figures, path: Path, part: str, found: list[Curve], last: dict[str, Row]) -> None:
     """The floor against the separation."""
-    made, (axes,) = figure(size=(6.4, 4.4))
-    for index, c in enumerate(_spread(found)):
-        colour, first = COLOURS[index], index == 0
-        mine = [last[item.id] for item in c.items]
-        seen = [row for row in mine if row["floor_measured"] is not None and row["floor_measured"] > 0]
-        low = [min(2 * row["floor_se"], 0.9 * row["floor_measured"]) for row in seen]
-        bars = [low, [2 * row["floor_se"] for row in seen]]
-        label = "measured, less its twin" if first else c.setting
-        x, y = ([row[name] for row in seen] for name in ("separation", "floor_measured"))
-        dots(axes, x, y, bars, fmt=MARKERS[index], colour=colour, label=label)
-        line(axes, mine, x="separation", y="floor_error_sq", label="law" if first else None, colour=colour)
-        bound = [{"separation": i.cell.separation, "bound": math.exp(claims.log_floor(i))} for i in c.items]
-        line(
-            axes,
-            bound,
-            x="separation",
-            y="bound",
-            label="Theorem 1's floor, unit constants" if first else None,
-            colour=colour,
-            style=":",
+    shown = _spread(found)
+    points = [[_floor_point(last[item.id]) for item in c.items] for c in shown]
+    above = [[point for point in mine if point.mean > 0] for mine in points]
+    if not any(above):
+        why = (
+            "no floor is measured above 0" if any(p.runs > 2 for mine in points for p in mine) else "too few good runs"
         )
+        figures.left_out.append(f"no figure of {part}, the floor: {why}")
+        return
+    made, (axes,) = figure(size=(6.4, 4.2))
+    told: set[str] = set()
+    lines: set[str] = set()
+    for index, (c, mine) in enumerate(zip(shown, above, strict=True)):
+        colour = COLOURS[index]
+        label = c.setting or "measured, less its twin"
+        told |= dots(axes, mine, colour=colour, label=label, fmt=MARKERS[index])
+        law = [last[item.id]["floor_error_sq"] for item in c.items]
+        claimed = [math.exp(claims.log_floor(i)) if i.cell.theorem in (1, 2) else None for i in c.items]
+        for name, ys, style in (("law", law, "-"), ("Theorem 1's floor, constant 1", claimed, ":")):
+            if line(axes, c.x, ys, label=None if name in lines else name, colour=colour, style=style):
+                lines.add(name)
     axes.set(yscale="log", title=f"{part}: the floor", xlabel="separation C", ylabel="squared mean displacement")
-    axes.legend(fontsize=7.5, frameon=False)
-    caption = (
-        f"{part}: squared length of the mean displacement of the centres, estimated without bias, bars of two standard"
-        " errors; its law; the floor in the theorem's bound"
-    )
-    return save(made, folder / f"{part}-floor.png"), caption + _note(found) + "."
+    frame(axes, [point for mine in above for point in mine])
+    legend(made, [axes])
+    words = [f"{part}: squared length of the mean displacement of the centres, estimated without bias"]
+    words += [f"lines: {', '.join(sorted(lines))}"] if lines else []
+    hidden = sum(map(len, points)) - sum(map(len, above))
+    words += [f"{hidden} are not measured above 0 and not drawn"] if hidden else []
+    figures.made.append((save(made, path), caption(*words, told=told, note=_note(found))))
 
 
-def _comparison(folder: Path, data: list[CellData], last: dict[str, Row]) -> list[tuple[Path, str]]:
+def _floor_point(row: Row) -> Point:
+    """A measured floor with two standard errors; nan where there is none."""
+    value, error = row["floor_measured"], row["floor_se"]
+    if value is None:
+        return Point(row["separation"], math.nan, math.nan, math.nan, row["runs_ok"])
+    return Point(row["separation"], value, value - 2 * error, value + 2 * error, row["runs_ok"])
+
+
+def _comparison(figures: Figures, path: Path, data: list[CellData], last: dict[str, Row]) -> None:
     """All algorithms and steps on the same streams: N times a centre's squared error, a panel for each mixture."""
     groups: dict[tuple, list[CellData]] = {}
     for item in data:
         if item.cell.algorithm != "seeding":
-            groups.setdefault((*item.cell.mixture_fields(), item.cell.start), []).append(item)
-    groups = {key: mine for key, mine in groups.items() if len({analysis.name_of(i.cell) for i in mine}) >= 3}
-    if not groups:
-        return []
-    shown = _spread(list(groups.values()), PANELS)
-    made, panels = figure(len(shown), size=(4.6, 4.4))
-    names = list(dict.fromkeys(analysis.name_of(item.cell) for mine in shown for item in mine))
-    for axes, mine in zip(panels, shown, strict=True):
-        for index, name in enumerate(names):
-            own = sorted((i for i in mine if analysis.name_of(i.cell) == name), key=lambda i: i.cell.n)
-            if not own:
-                continue
-            n = np.array([item.cell.n for item in own], float)
-            scale = n / (own[0].cell.scales[0] ** 2 * own[0].cell.d)
-            found = [inference.mean(analysis.per_centre(item)[item.ok]) for item in own]
-            values, errors = (np.array([getattr(f, w) for f in found]) * scale for w in ("value", "standard_error"))
-            fmt = MARKERS[index % SHOWN] + ("-" if index < SHOWN else "--")
-            dots(axes, n, values, 2 * errors, fmt=fmt, colour=COLOURS[index % SHOWN], label=name)
-        free = [item for item in mine if item.cell.algorithm != "em"]
-        if free and all(last[item.id]["cramer_rao"] for item in free):
-            own = sorted(free, key=lambda i: i.cell.n)
-            ends = [item.cell.n for item in own]
-            least = [last[i.id]["cramer_rao"] / i.cell.k * i.cell.n / (i.cell.scales[0] ** 2 * i.cell.d) for i in own]
-            axes.plot(ends, least, ":", color="black", lw=1.3, label="Cramér-Rao, two free means")
-        cell = mine[0].cell
-        axes.set(xscale="log", yscale="log", title=f"k={cell.k} d={cell.d} C={cell.separation:g}", xlabel="horizon N")
+            groups.setdefault(item.cell.start_fields(), []).append(item)
+    compared = [mine for mine in groups.values() if len({analysis.name_of(i.cell) for i in mine}) >= 3]
+    if not compared:
+        return
+    panels_of = _spread(compared, PANELS)
+    names = list(dict.fromkeys(_name(item, mine) for mine in panels_of for item in mine))
+    listed = _spread(names, LABELLED)
+    drawn = [{name: _scaled([i for i in mine if _name(i, mine) == name]) for name in listed} for mine in panels_of]
+    if not any(drawing.drawable(points) for mine in drawn for points in mine.values()):
+        every = [point for mine in drawn for points in mine.values() for point in points]
+        figures.left_out.append(f"no figure of the comparison on the same streams: {_why_empty(every)}")
+        return
+    many = len(listed) > LISTED
+    made, panels = figure(len(panels_of), size=(5.8 if many else 4.6, max(4.2, 0.16 * len(listed) + 1.0)))
+    differing = [name for name in settings.varying(mine[0].cell for mine in compared) if name not in ("n", "rate")]
+    told: set[str] = set()
+    limit = "Cramér-Rao, two free means"
+    for axes, mine, points in zip(panels, panels_of, drawn, strict=True):
+        drawing.scale_x(axes, [float(item.cell.n) for item in mine])
+        ends = []
+        for index, name in enumerate(listed):
+            colour = COLOURS[index % SHOWN]
+            fmt = MARKERS[index % SHOWN] + ("-" if index % (2 * SHOWN) < SHOWN else "--")
+            told |= dots(axes, points[name], colour=colour, label=None if many else name, fmt=fmt)
+            above = [point for point in points[name] if point.mean > 0]
+            ends += [(above[-1].mean, name, colour)] if above else []
+        free = sorted((item for item in mine if item.cell.algorithm != "em"), key=lambda i: i.cell.n)
+        least = [_per_sample(i) * (last[i.id]["cramer_rao"] or math.nan) / i.cell.k for i in free]
+        if line(axes, [i.cell.n for i in free], least, label=limit, colour="#444444", style=":"):
+            told.add(limit)
+        told_of = [name for name in settings.HEADINGS if name in ("k", "d", "separation", *differing)]
+        title = textwrap.fill(settings.words(mine[0].cell, told_of), 48)
+        axes.set(yscale="log", xlabel="horizon N")
+        axes.set_title(title, fontsize=8)
+        frame(axes, [point for mine in points.values() for point in mine])
+        if many:
+            drawing.label_ends(axes, ends)
     panels[0].set_ylabel("N x squared error of a centre / (sigma^2 d)")
-    handles = {
-        label: handle for axes in panels for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
-    }
-    made.legend(handles.values(), handles.keys(), fontsize=7.5, frameon=False, loc="outside lower center", ncols=4)
-    caption = (
-        "On the same streams: N times the squared error of one centre over sigma^2 d, bars of two standard errors."
-        " The labelled oracle of k centres is at k; an EM estimate uses both halves of the samples"
-    )
-    if len(groups) > PANELS:
-        caption += f" ({PANELS} of {len(groups)} mixtures shown)"
-    caption += "."
-    return [(save(made, folder / "comparison.png"), caption)]
+    legend(made, panels)
+    words = [
+        "On the same streams: N times the squared error of one centre over sigma^2 d",
+        "the labelled oracle of k centres is at k, an EM estimate uses both halves of the samples",
+        *([f"dotted: {limit}"] if limit in told else []),
+    ]
+    note = _note(compared, PANELS, "mixtures") + _note(names, LABELLED)
+    figures.made.append((save(made, path), caption(*words, told=told, note=note)))
 
 
-def _phases(folder: Path, data: list[CellData], last: dict[str, Row]) -> list[tuple[Path, str]]:
-    """A map of success over two axes for each part that has two numeric axes of three values and a success to tell."""
-    figures = []
-    for part in dict.fromkeys(item.cell.part for item in data):
-        mine = [item for item in data if item.cell.part == part]
-        seeding = mine[0].cell.algorithm == "seeding"
-        column = "theorem3_passed" if seeding else "converged"
-        points = [dict(item.cell.axes) for item in mine]
-        numeric = [
-            name
-            for name in points[0]
-            if all(isinstance(p.get(name), (int, float)) for p in points) and len({p[name] for p in points}) >= 3
-        ]
-        if len(numeric) != 2 or len({(p[numeric[0]], p[numeric[1]]) for p in points}) < len(mine) or "n" in numeric:
-            continue
-        y, x = numeric
-        xs, ys = sorted({p[x] for p in points}), sorted({p[y] for p in points})
-        grid = np.full((len(ys), len(xs)), np.nan)
-        for item, p in zip(mine, points, strict=True):
-            grid[ys.index(p[y]), xs.index(p[x])] = last[item.id][column]
-        made, (axes,) = figure(size=(1.8 + 0.75 * len(xs), 1.6 + 0.42 * len(ys)))
-        image = axes.imshow(grid, origin="lower", cmap="cividis", vmin=0, vmax=1, aspect="auto")
-        for (i, j), value in np.ndenumerate(grid):
-            if np.isfinite(value):
-                axes.text(
-                    j,
-                    i,
-                    f"{value:.2f}",
-                    ha="center",
-                    va="center",
-                    fontsize=8,
-                    color="white" if value < 0.5 else "black",
-                )
-        axes.grid(False)
-        axes.set_xticks(range(len(xs)), [f"{v:g}" for v in xs])
-        axes.set_yticks(range(len(ys)), [f"{v:g}" for v in ys])
-        what = "every centre within C sigma/20" if seeding else "every centre within C sigma/2 of its mean"
-        axes.set(xlabel=AXES.get(x, x), ylabel=AXES.get(y, y), title=f"{part}: share of runs, {what}")
-        made.colorbar(image, ax=axes, shrink=0.9)
-        caption = (
-            f"{part}: share of runs that end with {what}, of all runs. Wilson intervals stand in the table of cells."
-        )
-        figures.append((save(made, folder / f"{part}-phase.png"), caption))
-    return figures
+def _name(item: CellData, among: list[CellData]) -> str:
+    """An algorithm and its step; its part too where another part has the same."""
+    name = analysis.name_of(item.cell)
+    parts = {other.cell.part for other in among if analysis.name_of(other.cell) == name}
+    return name if len(parts) < 2 else f"{item.cell.part}: {name}"
 
 
-def _trajectories(folder: Path, data: list[CellData], rows: list[Row]) -> list[tuple[Path, str]]:
-    """Error against samples, for parts whose cells have checkpoints on their way."""
-    figures = []
-    for part in dict.fromkeys(item.cell.part for item in data if len(item.cell.checkpoints) > 2):
-        mine = [item for item in data if item.cell.part == part]
-        made, (axes,) = figure(size=(6.4, 4.4))
-        varying = [n for n, _ in mine[0].cell.axes if len({dict(i.cell.axes).get(n) for i in mine}) > 1]
-        for index, item in enumerate(_spread(mine)):
-            own = [row for row in rows if row["cell"] == item.id and row["samples"] > 0]
-            point = dict(item.cell.axes)
-            label = ", ".join(f"{curves.WORDS.get(n, n)} {point.get(n)}" for n in varying) or "measured"
-            curve(
-                axes, own, x="samples", quantity="error_sq", label=label, colour=COLOURS[index], marker=MARKERS[index]
-            )
-            first = index == 0
-            line(axes, own, x="samples", y="law_error_sq", label="law" if first else None, colour=COLOURS[index])
-        logarithmic(axes, title=f"{part}: one run's error as it goes", x="samples", y=ERROR)
-        caption = f"{part}: mean squared error on the way, bars of two standard errors, and the exact law{_note(mine)}."
-        figures.append((save(made, folder / f"{part}-samples.png"), caption))
-    return figures
+def _per_sample(item: CellData) -> float:
+    """N / (sigma^2 d)."""
+    return item.cell.n / (item.cell.scales[0] ** 2 * item.cell.d)
+
+
+def _scaled(items: list[CellData]) -> list[Point]:
+    """N times the squared error of one centre over sigma^2 d, by N."""
+    ordered = sorted(items, key=lambda item: item.cell.n)
+    return [measured(i, i.cell.n, scale=_per_sample(i) / analysis.centres(i)) for i in ordered]
+
+
+def _phase(figures: Figures, path: Path, part: str, mine: list[CellData], last: dict[str, Row]) -> None:
+    """A map of success over two axes, for a part that has two numeric axes of three values and a success to tell."""
+    seeding = mine[0].cell.algorithm == "seeding"
+    column = "theorem3_passed" if seeding else "converged"
+    points = [dict(item.cell.axes) for item in mine]
+    numeric = [
+        name
+        for name in points[0]
+        if all(isinstance(p.get(name), (int, float)) for p in points) and len({p[name] for p in points}) >= 3
+    ]
+    if len(numeric) != 2 or len({(p[numeric[0]], p[numeric[1]]) for p in points}) < len(mine) or "n" in numeric:
+        return
+    y, x = numeric
+    xs, ys = sorted({p[x] for p in points}), sorted({p[y] for p in points})
+    if max(len(xs), len(ys)) > MOST:
+        figures.left_out.append(f"no map of {part}: {len(xs)} x {len(ys)} settings, more than {MOST} a side")
+        return
+    grid = np.full((len(ys), len(xs)), np.nan)
+    for item, p in zip(mine, points, strict=True):
+        grid[ys.index(p[y]), xs.index(p[x])] = last[item.id][column]
+    made, (axes,) = figure(size=(2.2 + 0.75 * len(xs), 1.8 + 0.42 * len(ys)))
+    image = axes.imshow(grid, origin="lower", cmap="cividis", vmin=0, vmax=1, aspect="auto")
+    for (i, j), value in np.ndenumerate(grid):
+        if np.isfinite(value):
+            colour = "white" if value < 0.5 else "black"
+            axes.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize=8, color=colour)
+    axes.grid(False)
+    axes.set_xticks(range(len(xs)), [f"{v:.4g}" for v in xs])
+    axes.set_yticks(range(len(ys)), [f"{v:.4g}" for v in ys])
+    what = "every centre within C sigma/20" if seeding else "every centre within C sigma/2 of its mean"
+    axes.set(xlabel=WORDS.get(x, x), ylabel=WORDS.get(y, y))
+    axes.set_title(f"{part}: share of runs,\n{what}", fontsize=8.5)
+    made.colorbar(image, ax=axes, shrink=0.9)
+    said = f"{part}: share of runs that end with {what}, of all runs. Wilson intervals stand in the table of cells."
+    figures.made.append((save(made, path), said))
+
+
+def _trajectory(figures: Figures, path: Path, part: str, mine: list[CellData], rows: list[Row]) -> None:
+    """Error against samples, for a part whose cells have checkpoints on their way."""
+    shown = _spread(mine)
+    varying = settings.varying(item.cell for item in mine)
+    places = [_spread([i for i, count in enumerate(item.samples) if count > 0], STEPS) for item in shown]
+    points = [[measured(c, c.samples[i], index=i) for i in at] for c, at in zip(shown, places, strict=True)]
+    every = [point for own in points for point in own]
+    if not drawing.drawable(every):
+        figures.left_out.append(f"no figure of {part}, error against samples: {_why_empty(every)}")
+        return
+    by_cell: dict[str, list[Row]] = {}
+    for row in rows:
+        by_cell.setdefault(row["cell"], []).append(row)
+    made, (axes,) = figure(size=(6.4, 4.2))
+    drawing.scale_x(axes, [point.x for point in every])
+    told: set[str] = set()
+    lines: set[str] = set()
+    for index, (item, own, at) in enumerate(zip(shown, points, places, strict=True)):
+        colour = COLOURS[index]
+        label = settings.words(item.cell, varying) or "measured"
+        told |= dots(axes, own, colour=colour, label=label, fmt=MARKERS[index])
+        laws = [{**by_cell[item.id][i], "bound_error_sq": None, "oracle_error_sq": None} for i in at]
+        drawing.beside(axes, [point.x for point in own], laws, colour=colour, labels=lines)
+    axes.set(yscale="log", title=f"{part}: one run's error as it goes", xlabel="samples", ylabel=ERROR)
+    frame(axes, every)
+    legend(made, [axes])
+    words = f"{part}: mean squared error on the way"
+    if max(len(item.samples) for item in shown) > STEPS + 1:
+        words += f", at {STEPS} of the checkpoints"
+    figures.made.append((save(made, path), caption(words, told=told | lines, note=_note(mine))))

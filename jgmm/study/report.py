@@ -4,6 +4,7 @@ import base64
 import csv
 import io
 import math
+import shlex
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,6 +30,7 @@ from jgmm.study import (
     settings,
     spec,
     store,
+    terminal,
     verdict,
 )
 from jgmm.study.cells import CellData
@@ -37,6 +39,8 @@ from jgmm.study.plots import Row
 from jgmm.study.spec import Cell, Study
 
 ALWAYS = ("k", "d", "separation", "n")  # axes that the closing table has, whether they vary or not
+IN_CELLS = ("k", "d", "C", "sigma", "start", "N", "rate", "average", "beta")  # columns that the table of cells has
+IN_FLOORS = ("k", "weights", "C", "rate", "N")  # and that of floors
 OBEYED = ("=", "+", "-", "@", "\t", "\r", "\n")  # what begins a text that a spreadsheet would take for a formula
 
 
@@ -101,10 +105,16 @@ def write(
 
 
 def _write(folder: Path, study: Study, spec_folder: Path, timing: dict | None) -> Written:
+    """Read the cells, and publish what they say."""
     named = spec.named_cells(study, spec_folder)
     done = store.scan(folder, {name: cell.rows for name, cell in named.items()})
     records.looks(folder)  # which decide the level of what follows
     data = [cells.read(folder, cell, study, done) for cell in named.values()]
+    return publish(folder, study, data, done.ignored, timing)
+
+
+def publish(folder: Path, study: Study, data: list[CellData], ignored: list[str], timing: dict | None) -> Written:
+    """Write what these cells say. What cannot be made of them is left out with a word: no cell is too odd."""
     summary = [row for item in data for row in analysis.summarize(item)]
     found = curves.curves(study, data)
     fits = [fit for fit in map(curves.fit, found) if fit is not None]
@@ -114,7 +124,7 @@ def _write(folder: Path, study: Study, spec_folder: Path, timing: dict | None) -
     pairs = analysis.paired(data)
     files.make_folder(folder / "figures")
     if study.report == "seed":
-        figures = seed_document.write_figures(folder / "figures", data, summary)
+        figures = plots.Figures(seed_document.write_figures(folder / "figures", data, summary), [])
         rows = seed_document.headline(data, summary)
         title = seed_document.TITLE.format(runs=study.runs)
         told = seed_document.DROPPED, seed_document.WRAPPED
@@ -134,12 +144,26 @@ def _write(folder: Path, study: Study, spec_folder: Path, timing: dict | None) -
     total = sum(len(item.ok) for item in data)
     stamp = time.strftime("%Y-%m-%dT%H:%M:%S%z")
     records.record_look(folder, {"look": look, "runs": total, "time": stamp, **(timing or {}), "verdicts": said})
-    kernels, lost = kernel_lines(folder, set(named))
-    done.ignored.extend(lost)
+    kernels, lost = kernel_lines(folder, {item.id for item in data})
+    ignored.extend(lost)
     known = (checks.twins(summary), checks.conditioning(plots.final(summary)))
-    written = Written(headline, summary, fits, figures, verdicts, law, look, done.ignored, [], kernels, data, *known)
+    left_out = [*figures.left_out, *_unfitted(found)]
+    results = (headline, summary, fits, figures.made, verdicts, law, look)
+    written = Written(*results, ignored, left_out, kernels, data, *known)
     files.write_text(folder / "report.html", _page(folder, study, data, written, pairs, floors), durable=False)
     return written
+
+
+def _unfitted(found: list[curves.Curve]) -> list[str]:
+    """A line for each part, axis and reason for which curves have no exponent."""
+    counts: dict[tuple[str, str, str], int] = {}
+    for curve in found:
+        why = curves.why_not(curve)
+        if why is not None:
+            key = (curve.part, curves.WORDS.get(curve.axis, curve.axis), why)
+            counts[key] = counts.get(key, 0) + 1
+    settings_of = {key: f" at {count} settings" if count > 1 else "" for key, count in counts.items()}
+    return [f"no exponent of {part} in {axis}{settings_of[part, axis, why]}: {why}" for part, axis, why in counts]
 
 
 def kernel_lines(folder: Path, named: set[str]) -> tuple[list[str], list[str]]:
@@ -243,6 +267,18 @@ def number(value: Any, digits: int = 4) -> str:
     return f"{value:.{digits}g}" if isinstance(value, float) else str(value)
 
 
+def limits(of: Any, digits: int = 4) -> str:
+    """Two ends of an interval (of what has a low and a high, or of a pair); nothing where there is none."""
+    low, high = of if type(of) is tuple else (of.low, of.high)
+    known = [value is not None and not math.isnan(value) for value in (low, high)]
+    return f"{number(low, digits)} to {number(high, digits)}" if all(known) else ""
+
+
+def divisor(rate: float) -> str:
+    """D of exp(-C^2/D) from 1/D; nothing where there is none."""
+    return "" if rate == 0 or math.isnan(rate) else number(1 / rate)
+
+
 def factor(value: float | None) -> str:
     """By how much a variance fell; where no label was ever wrong, what is left is rounding."""
     return "" if value is None else f"{value:.3g}" if value < 1e6 else "all of it"
@@ -299,12 +335,20 @@ def _page(folder: Path, study: Study, data: list[CellData], written: Written, pa
     }
     factors = [row["variance_factor"] for row in final if row["variance_factor"] is not None]
     gaps = [abs(row["twin_gap"]) for row in final if row["twin_gap"] is not None]
-    precision = [row["error_sq_ok_se"] / row["error_sq_ok_mean"] for row in final if row["error_sq_ok_mean"] > 0]
+    relative = [row["error_sq_ok_se"] / row["error_sq_ok_mean"] for row in final if row["error_sq_ok_mean"] > 0]
+    precision = [share for share in relative if math.isfinite(share)]
     capped = _capped(study, data, final)
     floors = [row for row in final if row["floor_measured"] is not None]
     environment = Environment(loader=PackageLoader("jgmm.study", "."), autoescape=True)
     environment.filters["number"] = number
     environment.filters["factor"] = factor
+    environment.filters["plus_minus"] = plus_minus
+    environment.filters["limits"] = limits
+    environment.filters["divisor"] = divisor
+    places = {i.id: {settings.HEADINGS[n]: settings.text(v) for n, v in settings.place(i.cell).items()} for i in data}
+    shown = [settings.HEADINGS[name] for name in settings.varying(item.cell for item in data)]
+    seeded = any(item.cell.seeding for item in data)
+    told = IN_CELLS if not seeded else (*IN_CELLS, "B", "k0", "N0")
     template = environment.get_template("report.html.jinja")
     return template.render(
         study=study,
@@ -328,9 +372,14 @@ def _page(folder: Path, study: Study, data: list[CellData], written: Written, pa
         level=inference.look_level(written.look),
         mechanisms=list(dict.fromkeys(mechanism(item.cell) for item in data)),
         methods=list(dict.fromkeys((item.cell.part, method(item.cell)) for item in data)),
-        folder=folder,
+        places=places,
+        more=[name for name in shown if name not in told],
+        more_floors=[name for name in shown if name not in IN_FLOORS],
+        few=analysis.FEW,
+        folder=shlex.quote(terminal.clean(folder)),
+        study_file=shlex.quote(terminal.clean(folder / "study.toml")),
         runs=(min(len(item.ok) for item in data), max(len(item.ok) for item in data)),
-        seeded=any(item.cell.seeding for item in data),
+        seeded=seeded,
     )
 
 
@@ -340,4 +389,8 @@ def _capped(study: Study, data: list[CellData], final: list[Row]) -> list[str]:
         return []
     cap = study.rounds()[-1]
     rows = zip(data, final, strict=True)
-    return [i.id for i, r in rows if len(i.ok) >= cap and r["error_sq_ok_se"] > study.precision * r["error_sq_ok_mean"]]
+    return [
+        i.id
+        for i, r in rows
+        if len(i.ok) >= cap and not r["error_sq_ok_se"] <= study.precision * r["error_sq_ok_mean"]  # nan reaches none
+    ]

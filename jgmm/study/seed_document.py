@@ -5,6 +5,7 @@ Ali Mortazavi and Bita Jalali (the cells' printed outputs).
 """
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from jgmm import theory
-from jgmm.study import analysis, cells, plots
+from jgmm.study import analysis, cells, drawing, plots
 from jgmm.study.cells import CellData
-from jgmm.study.plots import COLOURS, Row
+from jgmm.study.drawing import COLOURS
+from jgmm.study.plots import Row
 
 SIGMA = 100.0  # what the document's bounds use; its samples have a standard deviation of sqrt(100)
 SEPARATION = 16.84267459163545  # 10 (k ln k)^(1/4) at k = 5
@@ -52,6 +54,7 @@ PAIR_INITIAL_DISTANCES = (6.57026576, 6.71968489)
 Parts = dict[str, list[CellData]]
 
 
+@drawing.style()
 def write_figures(folder: Path, data: list[CellData], rows: list[Row]) -> list[tuple[Path, str]]:
     """The nine sections' figures, with captions."""
     parts: Parts = {}
@@ -69,6 +72,29 @@ def write_figures(folder: Path, data: list[CellData], rows: list[Row]) -> list[t
         _small_separation(folder, rows),
         _pair(folder, parts, rows),
     ]
+
+
+def _curve(
+    axes: Axes, rows: Sequence[Row], *, x: str, quantity: str, label: str, colour: str, marker: str = "o"
+) -> None:
+    """Measured means (runs with a good seeding) with bars of two standard errors; open over few runs."""
+    points = []
+    for row in rows:
+        mean, error = row[f"{quantity}_ok_mean"], row[f"{quantity}_ok_se"]
+        points.append(drawing.Point(row[x], mean, mean - 2 * error, mean + 2 * error, row["runs_ok"]))
+    drawing.dots(axes, points, colour=colour, label=label, fmt=marker)
+
+
+def _line(axes: Axes, rows: Sequence[Row], *, x: str, y: str, label: str | None, colour: str, style: str = "-") -> None:
+    """A law or a bound, where it is known."""
+    drawing.line(axes, [row[x] for row in rows], [row[y] for row in rows], label=label, colour=colour, style=style)
+
+
+def _logarithmic(axes: Axes, *, title: str, x: str, y: str) -> None:
+    """Logarithmic axes with their names, and a legend."""
+    axes.set(xscale="log", yscale="log", title=title, xlabel=x, ylabel=y)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(fontsize=drawing.SMALL, frameon=False)
 
 
 def _example(item: CellData, kind: str, axis: str) -> np.ndarray:
@@ -96,25 +122,25 @@ def _heat(axes: Axes, values: np.ndarray, title: str) -> None:
 
 
 def _centres(folder: Path, item: CellData) -> tuple[Path, str]:
-    made, (axes,) = plots.figure(size=(5, 4.6))
+    made, (axes,) = drawing.figure(size=(5, 4.6))
     _heat(axes, _example(item, "mean", "x"), "1. True centres of run 0")
     caption = "1. True centres of the first run, uniform in a box of side 10,000 with a guaranteed minimum separation."
-    return plots.save(made, folder / "1-true-centres.png"), caption
+    return drawing.save(made, folder / "1-true-centres.png"), caption
 
 
 def _samples(folder: Path, item: CellData) -> tuple[Path, str]:
-    made, (axes,) = plots.figure(size=(5, 4.2))
+    made, (axes,) = drawing.figure(size=(5, 4.2))
     points, means = _example(item, "point", "x"), _example(item, "mean", "x")
     axes.plot(*points[:, :2].T, "x", ms=5, label=f"{len(points)} samples")
     axes.plot(*means[:, :2].T, "o", ms=13, mfc="none", color=COLOURS[1], label="true centres")
     axes.set(title="2. Samples, the first two of ten coordinates", xlabel="x0", ylabel="x1")
     axes.legend(loc="best")
     caption = "2. Samples of the first run. At a separation of hundreds of sigma each cluster is a dot."
-    return plots.save(made, folder / "2-samples.png"), caption
+    return drawing.save(made, folder / "2-samples.png"), caption
 
 
 def _graph(folder: Path, item: CellData, *, axis: str, name: str, where: str) -> tuple[Path, str]:
-    made, (axes,) = plots.figure(size=(5, 4.2))
+    made, (axes,) = drawing.figure(size=(5, 4.2))
     points, component = _example(item, "point", axis), _components(item)
     if axis == "x":  # U U^T x, which is what the document plots
         points, projected = points, _example(item, "point", "u")
@@ -128,22 +154,26 @@ def _graph(folder: Path, item: CellData, *, axis: str, name: str, where: str) ->
     number = name.split("-")[0]
     axes.set(title=f"{number}. Graph points {where}", xlabel=f"{axis}0", ylabel=f"{axis}1")
     axes.legend(fontsize=7.5, loc="best")
-    return plots.save(made, folder / f"{name}.png"), f"{number}. Graph points {where}, coloured by connected component."
+    return drawing.save(
+        made, folder / f"{name}.png"
+    ), f"{number}. Graph points {where}, coloured by connected component."
 
 
 def _initial(folder: Path, item: CellData) -> tuple[Path, str]:
-    made, (left, right) = plots.figure(2, size=(5, 4.6))
+    made, (left, right) = drawing.figure(2, size=(5, 4.6))
     truth, start = _example(item, "mean", "x"), _example(item, "start", "x")
     distances = np.linalg.norm(truth[:, None] - start[None], axis=-1)
     nearest = distances.argmin(axis=1)  # for the picture; errors are under the best one-to-one matching
     _heat(left, truth, "5. True centres")
     _heat(right, start[nearest], "Initial centres, in the same order")
     gaps = ", ".join(f"{distances[i, nearest[i]]:.1f}" for i in range(len(truth)))
-    return plots.save(made, folder / "5-initial-centres.png"), f"5. Initial centres of run 0; their distances: {gaps}."
+    return drawing.save(
+        made, folder / "5-initial-centres.png"
+    ), f"5. Initial centres of run 0; their distances: {gaps}."
 
 
 def _theorem3(folder: Path, parts: Parts) -> tuple[Path, str]:
-    made, (left, right) = plots.figure(2)
+    made, (left, right) = drawing.figure(2)
     seed = parts["seed-seeding"][0]
     worst = seed.values["error_max"][:, -1]
     bins = np.geomspace(min(3.0, worst.min()), max(100.0, np.quantile(worst, 0.99)), 50)
@@ -178,48 +208,46 @@ def _theorem3(folder: Path, parts: Parts) -> tuple[Path, str]:
     caption = (
         "6. Theorem 3: the largest distance of a run against C sigma/20 (left), and the share of runs within it (right)"
     )
-    return plots.save(made, folder / "6-theorem3.png"), f"{caption}, with 95 % Wilson intervals."
+    return drawing.save(made, folder / "6-theorem3.png"), f"{caption}, with 95 % Wilson intervals."
 
 
 def _streaming(folder: Path, parts: Parts, rows: list[Row]) -> tuple[Path, str]:
-    made, (left, right) = plots.figure(2, size=(5.6, 4.2))
+    made, (left, right) = drawing.figure(2, size=(5.6, 4.2))
     seed = [row for row in rows if row["part"] == "seed-lloyd"]
     n, mean_norm = seed[-1]["n"], float(parts["seed-lloyd"][0].largest_mean.mean())
-    plots.curve(left, seed[1:], x="samples", quantity="error_sum", label="our runs", colour=COLOURS[0])
-    plots.line(left, seed[1:], x="samples", y="law_error_sum", label="exact law (S2)", colour=COLOURS[0])
+    _curve(left, seed[1:], x="samples", quantity="error_sum", label="our runs", colour=COLOURS[0])
+    _line(left, seed[1:], x="samples", y="law_error_sum", label="exact law (S2)", colour=COLOURS[0])
     steps = np.arange(1, 10) * (n // 10)
     left.plot(steps, np.array(LOGGED)[:, 1:].T, "+", ms=7, color=COLOURS[1])
     left.plot([], [], "+", color=COLOURS[1], label="the document's two runs")
     grid = np.geomspace(n / 10, n, 30)
     drawn = theory.seed_theorem1_curve(n=grid, k=5, d=10, sigma=SIGMA, separation=SEPARATION, mean_norm=mean_norm)
     left.plot(grid, drawn, ":", color=COLOURS[6], label="'Theorem 1' as the seed draws it")
-    plots.logarithmic(left, title="7. As the seed computes it", x="samples of one run", y="sum of distances")
+    _logarithmic(left, title="7. As the seed computes it", x="samples of one run", y="sum of distances")
     paper = plots.final(row for row in rows if row["part"] == "paper-lloyd")
-    plots.curve(right, paper, x="n", quantity="error_sq", label="runs with a good seeding", colour=COLOURS[0])
-    plots.line(right, paper, x="n", y="law_error_sq", label="exact law (S1)", colour=COLOURS[0])
-    plots.line(right, paper, x="n", y="bound_error_sq", label="Theorem 1, unit constants", colour=COLOURS[6], style=":")
-    plots.line(right, paper, x="n", y="oracle_error_sq", label="labelled oracle", colour=COLOURS[2], style="--")
-    plots.logarithmic(
+    _curve(right, paper, x="n", quantity="error_sq", label="runs with a good seeding", colour=COLOURS[0])
+    _line(right, paper, x="n", y="law_error_sq", label="exact law (S1)", colour=COLOURS[0])
+    _line(right, paper, x="n", y="bound_error_sq", label="Theorem 1, unit constants", colour=COLOURS[6], style=":")
+    _line(right, paper, x="n", y="oracle_error_sq", label="labelled oracle", colour=COLOURS[2], style="--")
+    _logarithmic(
         right, title="As the paper states it", x="horizon N, each with its own rate", y="sum of squared distances"
     )
     caption = (
         "7. Streaming Lloyd. One run's curve is flat (its rate was tuned to its end); horizons with their own rate fall"
     )
-    return plots.save(made, folder / "7-streaming.png"), f"{caption} like ln(3N)/N. Bars: two standard errors."
+    return drawing.save(made, folder / "7-streaming.png"), f"{caption} like ln(3N)/N. Bars: two standard errors."
 
 
 def _small_separation(folder: Path, rows: list[Row]) -> tuple[Path, str]:
-    made, (axes,) = plots.figure(size=(6.8, 4.8))
+    made, (axes,) = drawing.figure(size=(6.8, 4.8))
     small = plots.final(row for row in rows if row["part"] == "paper-small")
     for index, separation in enumerate(dict.fromkeys(row["separation"] for row in small)):
         mine = [row for row in small if row["separation"] == separation]
         colour = COLOURS[index]
-        plots.curve(axes, mine, x="n", quantity="error_sq", label=f"C = {separation:.3g}", colour=colour)
-        plots.line(axes, mine, x="n", y="floor_error_sq", label=None if index else "exact floor", colour=colour)
-        plots.line(
-            axes, mine, x="n", y="bound_error_sq", label="Theorem 2" if not index else None, colour=colour, style=":"
-        )
-    plots.logarithmic(
+        _curve(axes, mine, x="n", quantity="error_sq", label=f"C = {separation:.3g}", colour=colour)
+        _line(axes, mine, x="n", y="floor_error_sq", label=None if index else "exact floor", colour=colour)
+        _line(axes, mine, x="n", y="bound_error_sq", label="Theorem 2" if not index else None, colour=colour, style=":")
+    _logarithmic(
         axes,
         title="8. Small separation, data redrawn (k = 5, simplex)",
         x="horizon N",
@@ -227,13 +255,13 @@ def _small_separation(folder: Path, rows: list[Row]) -> tuple[Path, str]:
     )
     caption = "8. Regular simplex, k = 5, d = 10, start within C sigma/20. Lines: the exact floor k delta^2"
     return (
-        plots.save(made, folder / "8-small-separation.png"),
+        drawing.save(made, folder / "8-small-separation.png"),
         f"{caption} that no horizon removes (it is out of sight for C = 6); dotted: Theorem 2 with unit constants.",
     )
 
 
 def _pair(folder: Path, parts: Parts, rows: list[Row]) -> tuple[Path, str]:
-    made, (left, middle, right) = plots.figure(3, size=(4.8, 4.2))
+    made, (left, middle, right) = drawing.figure(3, size=(4.8, 4.2))
     start = parts["seed-pair-seeding"][0].values["error_max"][:, -1]
     bins = np.geomspace(max(start.min(), 0.1), max(start.max(), 30.0), 40)
     left.hist(start, bins=list(bins), color=COLOURS[0], label=f"{len(start)} runs, larger distance")
@@ -241,8 +269,8 @@ def _pair(folder: Path, parts: Parts, rows: list[Row]) -> tuple[Path, str]:
     left.set(xscale="log", title="9. Initial centres of the pair (sigma = 10)", xlabel="distance", ylabel="runs")
     left.legend(fontsize=7.5)
     seed = [row for row in rows if row["part"] == "seed-em"]
-    plots.curve(middle, seed, x="samples", quantity="error_sq", label="EM as the seed computes it", colour=COLOURS[0])
-    plots.line(middle, seed, x="samples", y="law_error_sq", label="exact law", colour=COLOURS[0])
+    _curve(middle, seed, x="samples", quantity="error_sq", label="EM as the seed computes it", colour=COLOURS[0])
+    _line(middle, seed, x="samples", y="law_error_sq", label="exact law", colour=COLOURS[0])
     middle.set(
         title="The seed's EM: stale rate, N = 20,000",
         xlabel="samples",
@@ -255,18 +283,16 @@ def _pair(folder: Path, parts: Parts, rows: list[Row]) -> tuple[Path, str]:
     for index, separation in enumerate(dict.fromkeys(row["separation"] for row in em)):
         colour = COLOURS[index]
         mine = [row for row in em if row["separation"] == separation]
-        plots.curve(right, mine, x="n", quantity="error_sq", label=f"EM, C = {separation:g}", colour=colour)
-        plots.line(right, mine, x="n", y="law_error_sq", label="exact laws" if not index else None, colour=colour)
+        _curve(right, mine, x="n", quantity="error_sq", label=f"EM, C = {separation:g}", colour=colour)
+        _line(right, mine, x="n", y="law_error_sq", label="exact laws" if not index else None, colour=colour)
         beside = [_per_centre(row) for row in lloyd if row["separation"] == separation]
-        plots.curve(
-            right, beside, x="n", quantity="error_sq", label=f"Lloyd, C = {separation:g}", colour=colour, marker="s"
-        )
-        plots.line(right, beside, x="n", y="law_error_sq", label=None, colour=colour, style="--")
+        _curve(right, beside, x="n", quantity="error_sq", label=f"Lloyd, C = {separation:g}", colour=colour, marker="s")
+        _line(right, beside, x="n", y="law_error_sq", label=None, colour=colour, style="--")
     largest = [row for row in em if row["separation"] == 4.0]
-    plots.line(right, largest, x="n", y="bound_error_sq", label="Theorem 7, C = 4", colour=COLOURS[6], style=":")
-    plots.logarithmic(right, title="As the paper states it", x="horizon N", y="squared distance of a centre / sigma^2")
+    _line(right, largest, x="n", y="bound_error_sq", label="Theorem 7, C = 4", colour=COLOURS[6], style=":")
+    _logarithmic(right, title="As the paper states it", x="horizon N", y="squared distance of a centre / sigma^2")
     caption = "9. The symmetric pair: seeding, the document's EM (18 % of its squared start is left), and EM beside"
-    return plots.save(made, folder / "9-pair.png"), f"{caption} Lloyd (a centre's share) on the same samples."
+    return drawing.save(made, folder / "9-pair.png"), f"{caption} Lloyd (a centre's share) on the same samples."
 
 
 def _per_centre(row: Row) -> Row:
