@@ -292,7 +292,7 @@ def against_law(samples: list[np.ndarray], law: ArrayLike, accuracy: ArrayLike, 
         tested.append(i)
         measured = inference.squared_length(good) if vectors else inference.mean(good)
         beyond = max(measured.value - high, low - measured.value, 0.0)
-        gaps[i] = beyond / measured.standard_error if beyond else 0.0
+        gaps[i] = beyond / max(measured.standard_error, 1e-300) if beyond else 0.0
         chances[i] = min(found)
         if not vectors and _missed(measured, low, tail):
             missed.append(i)

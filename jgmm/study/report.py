@@ -7,12 +7,13 @@ import math
 import shlex
 import time
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.csv as pc
-from jinja2 import Environment, PackageLoader
+from jinja2 import Environment, PackageLoader, Template
 
 from jgmm import doors
 from jgmm.study import (
@@ -322,6 +323,15 @@ def method(cell: Cell) -> str:
     return f"{what}; seeding: {power} samples, then a {k0.neighbors}-nearest-neighbour graph of k0 projected points"
 
 
+@lru_cache(maxsize=1)
+def _template() -> Template:
+    """The page; whatever is put into it is escaped, in attributes and in the title too."""
+    environment = Environment(loader=PackageLoader("jgmm.study", "."), autoescape=True)
+    environment.filters |= {"number": number, "factor": factor, "plus_minus": plus_minus}
+    environment.filters |= {"limits": limits, "divisor": divisor}
+    return environment.get_template("report.html.jinja")
+
+
 def _page(folder: Path, study: Study, data: list[CellData], written: Written, pairs: list, falls: list) -> str:
     pictures = [
         {"data": base64.b64encode(files.read_bytes(path)).decode(), "caption": caption, "name": path.stem}
@@ -339,18 +349,11 @@ def _page(folder: Path, study: Study, data: list[CellData], written: Written, pa
     precision = [share for share in relative if math.isfinite(share)]
     capped = _capped(study, data, final)
     floors = [row for row in final if row["floor_measured"] is not None]
-    environment = Environment(loader=PackageLoader("jgmm.study", "."), autoescape=True)
-    environment.filters["number"] = number
-    environment.filters["factor"] = factor
-    environment.filters["plus_minus"] = plus_minus
-    environment.filters["limits"] = limits
-    environment.filters["divisor"] = divisor
     places = {i.id: {settings.HEADINGS[n]: settings.text(v) for n, v in settings.place(i.cell).items()} for i in data}
     shown = [settings.HEADINGS[name] for name in settings.varying(item.cell for item in data)]
     seeded = any(item.cell.seeding for item in data)
     told = IN_CELLS if not seeded else (*IN_CELLS, "B", "k0", "N0")
-    template = environment.get_template("report.html.jinja")
-    return template.render(
+    return _template().render(
         study=study,
         written=written,
         headline=written.headline,
