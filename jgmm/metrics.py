@@ -13,7 +13,7 @@ from scipy.optimize import linear_sum_assignment
 
 from jgmm import ordered
 
-CACHE_BYTES = 2**18  # of the k x k distances of the runs that are computed together
+TOGETHER_BYTES = 2**22  # of the k x k distances of the runs that are computed together: shorter rows take longer
 
 
 class CentreError(NamedTuple):
@@ -50,12 +50,18 @@ def squared_distances(
     k, d, *runs = means.shape
     flat = [x.reshape(k, d, -1) for x in (origin, offset, means)]
     count = flat[0].shape[-1]
-    found = np.empty((k, k, count), means.dtype)
-    together = max(1, CACHE_BYTES // (k * k * means.itemsize))
+    found = np.zeros((k, k, count), means.dtype)
+    together = max(1, TOGETHER_BYTES // (k * k * means.itemsize))
     for low in range(0, count, together):
         mine, moved, theirs = (x[..., low : low + together] for x in flat)
-        gaps = ((mine[:, None, j] - theirs[None, :, j]) + moved[:, None, j] for j in range(d))
-        found[..., low : low + together] = ordered.add_up(gap * gap for gap in gaps)
+        total = found[..., low : low + together]
+        gap = np.empty_like(total)
+        with np.errstate(over="ignore", invalid="ignore"):  # what has left the floats shows in its run
+            for j in range(d):  # in place: half the time
+                np.subtract(mine[:, None, j], theirs[None, :, j], out=gap)
+                gap += moved[:, None, j]
+                gap *= gap
+                total += gap
     return found.reshape(k, k, *runs)
 
 

@@ -261,12 +261,18 @@ for runs in [(1,), (16,), (20,), (83,), (64, 160)]:
     assert not found, (runs, found)
 print(hashlib.sha256(b"".join(values.tobytes() for _, values in sorted(many.items()))).hexdigest())
 """
-FLAGS = ["", "--xla_cpu_max_isa=AVX2", "--xla_cpu_max_isa=SSE4_2"]
-FLAGS += [f"--xla_cpu_experimental_ynn_fusion_type={kinds}" for kinds in ("", "dot,eltwise,reduce")]
+YNN = "--xla_cpu_experimental_ynn_fusion_type="
+FLAGS = {
+    "default": "",
+    "avx2": "--xla_cpu_max_isa=AVX2",
+    "sse": "--xla_cpu_max_isa=SSE4_2",
+    "no-ynn": YNN,
+    "ynn": f"{YNN}dot,eltwise,reduce",
+}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("flags", FLAGS)
+@pytest.mark.parametrize("flags", FLAGS.values(), ids=FLAGS)
 def test_starts_have_the_same_bytes_in_any_company_on_any_processor(tmp_path, flags):
     env = {**os.environ, "XLA_FLAGS": flags}
     env["PYTHONPATH"] = os.pathsep.join([os.path.dirname(__file__), *filter(None, [env.get("PYTHONPATH")])])
