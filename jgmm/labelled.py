@@ -74,7 +74,8 @@ def inverse_count(samples, *, weight: float, initial: int) -> Law:
         chance = stats.binom.pmf(n, t, weight)
         total = np.maximum(n + initial, 1)
         share = np.where(n + initial > 0, initial / total, 1.0)
-        return chance @ share**2, chance @ (n / total**2), chance @ share
+        # Kept beside each twin: sums of NumPy, not products of a linear algebra library.
+        return np.sum(chance * share**2), np.sum(chance * n / total**2), np.sum(chance * share)
 
     values = np.array([one(int(t)) for t in samples.ravel()]).reshape(-1, 3).T
     return Law(*(value.reshape(samples.shape) for value in values))
