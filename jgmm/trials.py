@@ -988,18 +988,22 @@ def simulate(
     tile: int | None = None,
     kernel: str = "auto",
     progress: Progress | None = None,
+    keep: Callable[[int, int, np.dtype], Any] = lambda checkpoints, runs, dtype: np.empty((checkpoints, runs), dtype),
 ) -> list[Record]:
     """Stream a batch whose runs are the segments side by side, each to its own last checkpoint; a record for each.
 
     Segments may differ in length: give the longest first, so that the run axis can be cut as the others end. A segment
-    that has ended streams on unseen until then; fused, it stops. kernel: as in `run_lloyd`. Raises ValueError if the
-    segments are not the batch, if checkpoints do not increase, if a longer segment follows a shorter one, or if the
-    kernel cannot be.
+    that has ended streams on unseen until then; fused, it stops. kernel: as in `run_lloyd`. keep: makes the arrays
+    (checkpoints, runs) that errors are put into, a checkpoint at a time; what it makes is in the records.
+    Raises ValueError if the segments are not the batch, if checkpoints do not increase, if a longer segment follows a
+    shorter one, or if the kernel cannot be.
     """
     doors.kind("algorithm", algorithm, Algorithm, "of lloyd_algorithm or em_algorithm")
     _kind(batch)
     block, tile = doors.whole("block", block), None if tile is None else doors.whole("tile", tile)
     doors.called("progress", progress)
+    if not callable(keep):
+        raise doors.bad("keep", keep, "a function")
     segments = _segments(segments)
     sizes = [segment.num_runs for segment in segments]
     lengths = [segment.checkpoints[-1] if segment.checkpoints else 0 for segment in segments]
@@ -1017,8 +1021,9 @@ def simulate(
     whole = (batch.lanes, algorithm.state), batch.mixture, algorithm.parameters
     carry, mixture, parameters = _lay(whole, batch.streams)
     origin, means = (np.asarray(x) for x in (algorithm.state.centres.origin, batch.mixture.means))
-    found: list[list[tuple[CentreError, np.ndarray | None]]] = [[] for _ in segments]
+    found: list[list[Any]] = []  # arrays of the errors, and of the twin's
     ends: list[dict[str, np.ndarray]] = [{} for _ in segments]
+    seen: list[int] = []
     here = 0
     for stop in sorted({0, *(t for segment in segments for t in segment.checkpoints)}):
         active = sum(size for size, length in zip(sizes, lengths, strict=True) if length >= stop)
@@ -1038,14 +1043,19 @@ def simulate(
         error, twin_sq = _errors(algorithm, carry[1], origin[..., :active], means[..., :active])
         last = _ends(carry[1]) if any(lengths[i] == stop for i in due) else {}
         for i in due:
-            place = places[i]
-            mine = None if twin_sq is None else twin_sq[place]
-            found[i].append((jax.tree.map(lambda x, at=place: x[at], error), mine))
+            if stop == 0:
+                rows, runs = 1 + len(segments[i].checkpoints), sizes[i]
+                found.append([None if x is None else keep(rows, runs, x.dtype) for x in (*error, twin_sq)])
+                seen.append(0)
+            for kept, x in zip(found[i], (*error, twin_sq), strict=True):
+                if kept is not None:
+                    kept[seen[i]] = np.asarray(x)[places[i]]
+            seen[i] += 1
             if lengths[i] == stop:
-                ends[i] = {name: value[..., place] for name, value in last.items()}
+                ends[i] = {name: value[..., places[i]] for name, value in last.items()}
     return [
-        _record(segment, records, end, {name: value[..., place] for name, value in first.items()}, chosen)
-        for segment, records, end, place in zip(segments, found, ends, places, strict=True)
+        _record(segment, errors, end, {name: value[..., place] for name, value in first.items()}, chosen)
+        for segment, errors, end, place in zip(segments, found, ends, places, strict=True)
     ]
 
 
@@ -1089,16 +1099,15 @@ def _ends(state: State) -> dict[str, np.ndarray]:
 
 
 def _record(
-    segment: Segment, found: list, end: dict[str, np.ndarray], first: dict[str, np.ndarray], kernel: Choice
+    segment: Segment, errors: list, end: dict[str, np.ndarray], first: dict[str, np.ndarray], kernel: Choice
 ) -> Record:
-    errors, twins = zip(*found, strict=True)
     return Record(
         samples=np.array([0, *segment.checkpoints]),
-        error=jax.tree.map(lambda *values: np.stack(values), *errors),
+        error=CentreError(*errors[:-1]),
         centres=end["origin"] + end["displacement"],
         displacement=end["displacement"],
         **first,
-        twin_sq=None if twins[0] is None else np.stack(twins),
+        twin_sq=errors[-1],
         twin_displacement=end.get("twin_displacement"),
         kernel=kernel,
     )

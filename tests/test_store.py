@@ -38,7 +38,7 @@ def folder(tmp_path):
 
 def tiles(folder, edges):
     for low, high in pairwise(edges):
-        store.write_runs(folder, NAME, low, table(low, high), ROWS)
+        store.write_runs(folder, NAME, low, high, [table(low, high)])
     return store.scan(folder, {NAME: ROWS}).cells[NAME]
 
 
@@ -67,7 +67,7 @@ def test_a_grown_cell_has_the_bytes_of_a_fresh_one(folder):
     fresh = store.join(folder, NAME, tiles(folder, [0, 50])).path.read_bytes()
     (folder / "cells" / f"{NAME}.parquet").unlink()
     store.join(folder, NAME, tiles(folder, [0, 20]))
-    store.write_runs(folder, NAME, 20, table(20, 50), ROWS)
+    store.write_runs(folder, NAME, 20, 50, [table(20, 50)])
     pieces = store.scan(folder, {NAME: ROWS}).cells[NAME]
     assert [(piece.low, piece.high) for piece in pieces] == [(0, 20), (20, 50)]
     assert store.join(folder, NAME, pieces).path.read_bytes() == fresh
@@ -75,7 +75,7 @@ def test_a_grown_cell_has_the_bytes_of_a_fresh_one(folder):
 
 def test_tiles_left_behind_by_a_kill_after_joining_are_not_counted_twice(folder):
     store.join(folder, NAME, tiles(folder, [0, 40]))
-    store.write_runs(folder, NAME, 10, table(10, 20), ROWS)
+    store.write_runs(folder, NAME, 10, 20, [table(10, 20)])
     assert [(piece.low, piece.high) for piece in store.scan(folder, {NAME: ROWS}).cells[NAME]] == [(0, 40)]
 
 
@@ -152,7 +152,7 @@ SPOILS += [spoil_sealed(said) for said in ({}, {"cell": NAME}, {"cell": NAME, "l
 
 @pytest.mark.parametrize("spoil", SPOILS)
 def test_a_file_that_is_not_what_it_says_is_ignored_with_a_word(folder, spoil):
-    path = store.write_runs(folder, NAME, 0, table(0, 10), ROWS).path
+    path = store.write_runs(folder, NAME, 0, 10, [table(0, 10)]).path
     assert store.scan(folder, {NAME: ROWS}).cells[NAME][0].high == 10
     spoil(path)
     found = store.scan(folder, {NAME: ROWS})
@@ -165,12 +165,12 @@ def test_a_file_that_is_not_what_it_says_is_ignored_with_a_word(folder, spoil):
 
 
 def test_cells_of_another_grid_are_none_of_our_business(folder):
-    store.write_runs(folder, NAME, 0, table(0, 10), ROWS)
+    store.write_runs(folder, NAME, 0, 10, [table(0, 10)])
     assert store.scan(folder, {"ffffffffffff": ROWS}) == store.Done({}, [])
 
 
 def test_a_damaged_page_is_noticed_when_it_is_read(folder):
-    path = store.write_runs(folder, NAME, 0, table(0, 4000), ROWS).path
+    path = store.write_runs(folder, NAME, 0, 4000, [table(0, 4000)]).path
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
@@ -179,7 +179,7 @@ def test_a_damaged_page_is_noticed_when_it_is_read(folder):
 
 
 def test_a_disk_that_fills_up_leaves_what_was_there(folder, monkeypatch):
-    path = store.write_runs(folder, NAME, 0, table(0, 10), ROWS).path
+    path = store.write_runs(folder, NAME, 0, 10, [table(0, 10)]).path
     before = path.read_bytes()
 
     def full(*args, **more):
@@ -187,7 +187,7 @@ def test_a_disk_that_fills_up_leaves_what_was_there(folder, monkeypatch):
 
     monkeypatch.setattr(pq.ParquetWriter, "write_table", full)
     with pytest.raises(OSError, match="No space"):
-        store.write_runs(folder, NAME, 0, table(0, 10), ROWS)
+        store.write_runs(folder, NAME, 0, 10, [table(0, 10)])
     assert [p.name for p in (folder / "tiles").iterdir()] == [path.name]
     assert path.read_bytes() == before
 

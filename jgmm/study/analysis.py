@@ -13,6 +13,7 @@ from jgmm import theory
 from jgmm.study import inference, laws
 from jgmm.study.cells import QUANTITIES, TWINS, CellData
 from jgmm.study.spec import Cell
+from jgmm.study.spool import all_finite
 
 FEW = 8  # good runs: a mean over fewer is marked and never concluded from
 
@@ -46,7 +47,7 @@ def _row(item: CellData, index: int) -> dict[str, Any]:
         "runs_ok": int(item.ok.sum()),
         "few": bool(item.ok.sum() < FEW),
         "kept": float(item.ok.mean()),  # the share of runs that the _ok columns are over
-        "runs_not_finite": int((~np.isfinite(item.values["error_sq"])).any(axis=1).sum()),
+        "runs_not_finite": int((~all_finite(item.values["error_sq"])).sum()),
         "runs_graph_failed": 0 if item.components is None else int((item.components != cell.k).sum()),
         "runs_lost": int((item.values["lost"][:, index] > 0).sum()),
         "realised_separation": float(item.realised_separation.mean()),

@@ -1,7 +1,7 @@
 """Stored cells, read back as arrays."""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -9,19 +9,21 @@ import pyarrow.parquet as pq
 
 from jgmm.study import columns, files, store
 from jgmm.study.spec import Cell, Study
+from jgmm.study.spool import ByRun, Spool, Spooled, all_finite
 
 QUANTITIES = ("error_sq", "error_sum", "error_max")
+TOGETHER = 2**18  # rows that are turned round together
 TWINS = ("twin_error_sq", "twin_mean_sq")
 
 
 class CellData(NamedTuple):
-    """A stored cell; arrays are (runs, checkpoints), per-run ones (runs,)."""
+    """A stored cell; arrays are (runs, checkpoints), read as `values[name][which runs, checkpoint]`, or (runs,)."""
 
     cell: Cell
     id: str
     samples: np.ndarray
-    values: dict[str, np.ndarray]
-    twin: dict[str, np.ndarray] | None
+    values: dict[str, Any]
+    twin: dict[str, Any] | None
     ok: np.ndarray
     realised_separation: np.ndarray
     largest_mean: np.ndarray
@@ -36,10 +38,11 @@ class CellData(NamedTuple):
         return self.values["error_sq"][self.ok, -1].astype(float)
 
 
-def read(folder: Path, cell: Cell, study: Study, done: store.Done) -> CellData:
+def read(folder: Path, cell: Cell, study: Study, done: store.Done, kept: Spool | None = None) -> CellData:
     """A cell from its file. Raises ValueError if its runs are not all there.
 
-    An example that is damaged is left out, with a word in `done.ignored`.
+    kept: where its arrays are to lie; by default all in memory. An example that is damaged is left out, with a word in
+    `done.ignored`.
     """
     name = cell.identifier(study.seed, study.x64)
     pieces = done.cells.get(name, [])
@@ -54,13 +57,13 @@ def read(folder: Path, cell: Cell, study: Study, done: store.Done) -> CellData:
         )
     path, checkpoints = pieces[0].path, cell.rows
     try:
-        found, lists = _columns(path, checkpoints, pieces[0].high)
+        found, lists = _columns(path, checkpoints, pieces[0].high, kept or Spool(None))
     except (OSError, pa.ArrowException) as error:
         raise ValueError(f"{path} cannot be read ({error}): jgmm run sets it aside and computes it again") from None
     values = {name: found[name] for name in (*QUANTITIES, "lost")}
-    twin = None if np.isnan(found[TWINS[0]]).any() else {name: found[name] for name in TWINS}
-    ok = np.isfinite(values["error_sq"]).all(axis=1)
-    components = found["components"][:, 0] if cell.seeding else None
+    twin = None if np.isnan(found[TWINS[0]][:, 0]).any() else {name: found[name] for name in TWINS}
+    ok = all_finite(values["error_sq"])
+    components = found["components"] if cell.seeding else None
     if components is not None:
         ok &= (components == cell.k) & (values["lost"][:, 0] == 0)
     return CellData(
@@ -70,8 +73,8 @@ def read(folder: Path, cell: Cell, study: Study, done: store.Done) -> CellData:
         values,
         twin,
         ok,
-        realised_separation=found["realised_separation"][:, 0].astype(float),
-        largest_mean=found["largest_mean"][:, 0].astype(float),
+        realised_separation=found["realised_separation"].astype(float),
+        largest_mean=found["largest_mean"].astype(float),
         components=components,
         displacement=lists.get("displacement"),
         twin_displacement=lists.get("twin_displacement"),
@@ -89,8 +92,8 @@ def _example(path: Path, ignored: list[str]) -> pa.Table | None:
         return None
 
 
-def _columns(path: Path, checkpoints: int, runs: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Numbers as float32, (runs, checkpoints); lists as float64, (runs, length). Read a row group at a time.
+def _columns(path: Path, checkpoints: int, runs: int, kept: Spool) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Numbers as float32, (runs, checkpoints) or (runs,); lists as float64, (runs, length). Some row groups at a time.
 
     (float32 is what the errors were computed in; sums over runs are taken in float64.)
     """
@@ -98,24 +101,39 @@ def _columns(path: Path, checkpoints: int, runs: int) -> tuple[dict[str, np.ndar
         file = pq.ParquetFile(raw, page_checksum_verification=True)
         if file.schema_arrow.names != columns.cells(x64=False).names:
             raise ValueError(f"{path} has other columns than this version of jgmm gives to a cell")
-        return _read_columns(file, checkpoints, runs)
+        return _read_columns(file, checkpoints, runs, kept)
 
 
-def _read_columns(file: pq.ParquetFile, checkpoints: int, runs: int) -> tuple[dict, dict]:
-    wanted = (*QUANTITIES, "lost", *TWINS, "realised_separation", "largest_mean", "components")
+def _read_columns(file: pq.ParquetFile, checkpoints: int, runs: int, kept: Spool) -> tuple[dict, dict]:
+    each_row, each_run = (*QUANTITIES, "lost", *TWINS), ("realised_separation", "largest_mean", "components")
     lists = ("displacement", "twin_displacement")
-    flat = {name: np.empty(runs * checkpoints, np.float32) for name in wanted}
+    arrays = {name: kept.array(checkpoints, runs, np.float32) for name in each_row}
+    alone = {name: np.empty(runs, np.float32) for name in each_run}
     vectors: dict[str, list[np.ndarray]] = {name: [] for name in lists}
-    here = 0
+    held: dict[str, list[np.ndarray]] = {name: [] for name in (*each_row, *each_run)}
+    here = rows = 0  # runs that are in place, and rows that are not
     for group in range(file.metadata.num_row_groups):
-        table = file.read_row_group(group, columns=[*wanted, *lists])
-        for name in wanted:
-            flat[name][here : here + len(table)] = table[name].to_numpy(zero_copy_only=False)
+        table = file.read_row_group(group, columns=[*each_row, *each_run, *lists])
         for name in lists:
             vectors[name] += list(table[name].drop_null().to_numpy(zero_copy_only=False))
-        here += len(table)
-    shaped = {name: column.reshape(runs, checkpoints) for name, column in flat.items()}
-    return shaped, {name: np.stack(rows) for name, rows in vectors.items() if rows}
+        for name in held:
+            held[name].append(table[name].to_numpy(zero_copy_only=False).astype(np.float32))
+        rows += len(table)
+        if rows < TOGETHER and group + 1 < file.metadata.num_row_groups:
+            continue
+        whole = rows // checkpoints
+        for name, pieces in held.items():
+            values = np.concatenate(pieces)
+            held[name] = [values[whole * checkpoints :].copy()]
+            block = values[: whole * checkpoints].reshape(whole, checkpoints)
+            if name in alone:
+                alone[name][here : here + whole] = block[:, 0]
+                continue
+            for checkpoint in range(checkpoints):
+                arrays[name][checkpoint, here : here + whole] = block[:, checkpoint]
+        here, rows = here + whole, rows - whole * checkpoints
+    shaped = {name: ByRun(array) if isinstance(array, Spooled) else array.T for name, array in arrays.items()}
+    return {**shaped, **alone}, {name: np.stack(found) for name, found in vectors.items() if found}
 
 
 def points(example: pa.Table, kind: str, axis: str, count: int) -> np.ndarray:

@@ -54,6 +54,22 @@ def write_text(path: Path, text: str, *, durable: bool = True) -> None:
     write_bytes(path, text.encode(), durable=durable)
 
 
+def scratch(folder: Path) -> BinaryIO:
+    """A file without a name, to write and read, gone when it is closed or its process ends. Raises OSError."""
+    path = folder / f".jgmm-{secrets.token_hex(16)}.tmp"
+    number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _PLAIN | getattr(os, "O_TEMPORARY", 0), 0o600)
+    if os.name == "posix":
+        os.unlink(path)
+    return os.fdopen(number, "w+b", buffering=0)
+
+
+def put(file: BinaryIO, place: int, data: bytes) -> None:
+    """Write bytes at a place of a file. Raises OSError."""
+    file.seek(place)
+    while data:
+        data = data[file.write(data) :]
+
+
 def open_file(path: Path) -> BinaryIO:
     """A file to read. Raises ValueError if it is a link, a folder, a pipe or a device, OSError if it cannot be read."""
     try:

@@ -38,6 +38,7 @@ from jgmm.study.cells import CellData
 from jgmm.study.lock import Lock, holding
 from jgmm.study.plots import Row
 from jgmm.study.spec import Cell, Study
+from jgmm.study.spool import Spool
 
 ALWAYS = ("k", "d", "separation", "n")  # axes that the closing table has, whether they vary or not
 IN_CELLS = ("k", "d", "C", "sigma", "start", "N", "rate", "average", "beta")  # columns that the table of cells has
@@ -110,7 +111,8 @@ def _write(folder: Path, study: Study, spec_folder: Path, timing: dict | None) -
     named = spec.named_cells(study, spec_folder)
     done = store.scan(folder, {name: cell.rows for name, cell in named.items()})
     records.looks(folder)  # which decide the level of what follows
-    data = [cells.read(folder, cell, study, done) for cell in named.values()]
+    kept = Spool(folder)  # of all cells: what is read of them at a time does not grow with their checkpoints
+    data = [cells.read(folder, cell, study, done, kept) for cell in named.values()]
     return publish(folder, study, data, done.ignored, timing)
 
 

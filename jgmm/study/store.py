@@ -80,11 +80,10 @@ def place(folder: Path, name: str, low: int, high: int) -> Path:
     return folder / "tiles" / f"{name}.{low}-{high}.parquet"
 
 
-def write_runs(folder: Path, name: str, low: int, table: pa.Table, rows_per_run: int) -> Stored:
-    """Store runs of a cell, the first of them `low`, in their `place`."""
-    high = low + table.num_rows // rows_per_run
+def write_runs(folder: Path, name: str, low: int, high: int, tables: Iterable[pa.Table]) -> Stored:
+    """Store runs low to high - 1 of a cell, in tables that are made as they are written, in their `place`."""
     path = place(folder, name, low, high)
-    write_groups(path, [table], name, low, high)
+    write_groups(path, tables, name, low, high)
     return Stored(path, low, high)
 
 

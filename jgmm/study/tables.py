@@ -1,7 +1,8 @@
 """The rows that a cell stores, one for each run and checkpoint: errors, its twin's error and the exact mean of that."""
 
+from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -12,33 +13,67 @@ from jgmm.study import columns
 from jgmm.study.plan import Piece
 from jgmm.study.spec import Cell
 
+SOME_ROWS = 2**15  # of a table that is made at once: 10 MB
 
-def run_table(piece: Piece, mixed: Mixture, record: trials.Record, per_run: dict[str, np.ndarray]) -> pa.Table:
-    """One row for each (run, checkpoint), sorted by run."""
-    cell, runs = piece.cell, piece.high - piece.low
-    checkpoints = len(record.samples)
-    size = checkpoints * runs
-    found: dict[str, Any] = {name: getattr(cell, name) for name in columns.SETTING if hasattr(cell, name)}
-    found |= {"start": str(cell.start), "weights": tuple(cell.weights), "scales": tuple(cell.scales)}
-    if cell.seeding:
-        sizes = cell.seeding.model_dump()
-        found |= {"seeding_n": sizes.pop("n"), **sizes}
-    found["run"] = np.repeat(np.arange(piece.low, piece.high, dtype=np.int64), checkpoints)
-    found["samples"] = np.tile(record.samples.astype(np.int64), runs)
-    found |= {name: values.T.reshape(-1) for name, values in record.error._asdict().items()}
-    twins = _twin_columns(cell, record) if record.twin_sq is not None else {}
-    found |= {name: values.T.reshape(-1).astype(float) for name, values in twins.items()}
+
+class Rows(NamedTuple):
+    """What some runs of a cell have left, from which their rows are made some runs at a time."""
+
+    piece: Piece
+    samples: np.ndarray  # (checkpoints,)
+    errors: dict[str, Any]  # arrays (checkpoints, runs), or spooled
+    twin_sq: Any  # as these; None where there is no twin
+    start_sq: np.ndarray  # (k, runs); (runs) for EM
+    component: np.ndarray  # as start_sq
+    per_run: dict[str, np.ndarray]  # (runs,)
+    vectors: dict[str, np.ndarray]  # (runs, length), of the last checkpoint
+
+
+def rows(piece: Piece, mixed: Mixture, record: trials.Record, per_run: dict[str, np.ndarray]) -> Rows:
+    """What a record leaves: not its centres, which are many, but their displacements where these are stored."""
     means = np.asarray(mixed.means, float)
     largest = np.sqrt([ordered.dot(mean, mean) for mean in means]).max(axis=0)
     separations = _closest(means) / np.asarray(mixed.scales).max(axis=0)
     per_run = {"realised_separation": separations, "largest_mean": largest, **per_run}
-    found |= {name: np.repeat(values, checkpoints) for name, values in per_run.items()}
-    if cell.displacement:
-        last = np.arange(size) % checkpoints == checkpoints - 1
-        for name, values in _displacements(cell, mixed, record).items():
-            found[name] = columns.sparse_lists(values, last)
-    x64 = record.error.error_sq.dtype == np.float64
-    return columns.table(columns.cells(x64=x64), found, size)
+    vectors = _displacements(piece.cell, mixed, record) if piece.cell.displacement else {}
+    errors = record.error._asdict()
+    return Rows(piece, record.samples, errors, record.twin_sq, record.start_sq, record.component, per_run, vectors)
+
+
+def run_tables(found: Rows) -> Iterator[pa.Table]:
+    """One row for each (run, checkpoint), sorted by run: tables of at most SOME_ROWS, or of one run."""
+    size, each = found.piece.high - found.piece.low, max(1, SOME_ROWS // len(found.samples))
+    for low in range(0, size, each):
+        yield _table(found, low, min(low + each, size))
+
+
+def run_table(found: Rows) -> pa.Table:
+    """All rows in one table."""
+    return pa.concat_tables(list(run_tables(found)))
+
+
+def _table(found: Rows, low: int, high: int) -> pa.Table:
+    """The rows of the runs from `low` to `high` - 1 of these."""
+    cell, runs, checkpoints = found.piece.cell, high - low, len(found.samples)
+    size = checkpoints * runs
+    cols: dict[str, Any] = {name: getattr(cell, name) for name in columns.SETTING if hasattr(cell, name)}
+    cols |= {"start": str(cell.start), "weights": tuple(cell.weights), "scales": tuple(cell.scales)}
+    if cell.seeding:
+        sizes = cell.seeding.model_dump()
+        cols |= {"seeding_n": sizes.pop("n"), **sizes}
+    first = found.piece.low + low
+    cols["run"] = np.repeat(np.arange(first, first + runs, dtype=np.int64), checkpoints)
+    cols["samples"] = np.tile(found.samples.astype(np.int64), runs)
+    cols |= {name: values[:, low:high].T.reshape(-1) for name, values in found.errors.items()}
+    if found.twin_sq is not None:
+        start_sq, component = found.start_sq[..., low:high], found.component[..., low:high]
+        expected = twin_means(cell, start_sq, component)
+        cols["twin_error_sq"] = found.twin_sq[:, low:high].T.reshape(-1).astype(float)
+        cols["twin_mean_sq"] = expected.T.reshape(-1).astype(float)
+    cols |= {name: np.repeat(values[low:high], checkpoints) for name, values in found.per_run.items()}
+    last = np.arange(size) % checkpoints == checkpoints - 1
+    cols |= {name: columns.sparse_lists(values[low:high], last) for name, values in found.vectors.items()}
+    return columns.table(columns.cells(x64=found.errors["error_sq"].dtype == np.float64), cols, size)
 
 
 def example_table(truth: np.ndarray, start: np.ndarray, example: trials.GraphExample, basis: np.ndarray) -> pa.Table:
@@ -76,19 +111,17 @@ def twin_law(cell: Cell, weight: float) -> labelled.Law:
     return labelled.constant(samples, rate=cell.rate, weight=weight)
 
 
-def _twin_columns(cell: Cell, record: trials.Record) -> dict[str, np.ndarray]:
-    """The twin's squared error, and its exact mean given each run's start; shape (checkpoints, runs)."""
-    assert record.twin_sq is not None
+def twin_means(cell: Cell, start_sq: np.ndarray, component: np.ndarray) -> np.ndarray:
+    """The exact mean of each twin's squared error, given each run's start; shape (checkpoints, runs)."""
     if cell.algorithm == "em":
         law = twin_law(cell, 1.0)
-        expected = law.kept[:, None] * record.start_sq[None] + law.noise[:, None] * cell.scales[0] ** 2 * cell.d
-        return {"twin_error_sq": record.twin_sq, "twin_mean_sq": expected}
-    expected = np.zeros(record.twin_sq.shape)
-    for component, (weight, scale) in enumerate(zip(cell.weights, cell.scales, strict=True)):
+        return law.kept[:, None] * start_sq[None] + law.noise[:, None] * cell.scales[0] ** 2 * cell.d
+    expected = np.zeros((cell.rows, start_sq.shape[-1]))
+    for index, (weight, scale) in enumerate(zip(cell.weights, cell.scales, strict=True)):
         law = twin_law(cell, weight)
-        start_sq = ordered.add_up(np.where(record.component == component, record.start_sq, 0))
-        expected += law.kept[:, None] * start_sq[None] + law.noise[:, None] * scale**2 * cell.d
-    return {"twin_error_sq": record.twin_sq, "twin_mean_sq": expected}
+        mine = ordered.add_up(np.where(component == index, start_sq, 0))
+        expected += law.kept[:, None] * mine[None] + law.noise[:, None] * scale**2 * cell.d
+    return expected
 
 
 def span(means: np.ndarray) -> np.ndarray:

@@ -23,6 +23,7 @@ from jgmm.mixture import Mixture
 from jgmm.study import layouts, plan, store, tables
 from jgmm.study.plan import Piece, Task
 from jgmm.study.spec import Cell, MixtureFields, Study
+from jgmm.study.spool import Spool
 
 
 class Keys(NamedTuple):
@@ -106,10 +107,9 @@ def build_mixture(cell: Cell | MixtureFields, key: jax.Array, run_ids: Sequence[
 
 
 class _Found(NamedTuple):
-    """The table of some runs of a cell, the first of them `low`."""
+    """Some runs of a cell, and what computed them."""
 
-    low: int
-    table: pa.Table
+    rows: tables.Rows
     driven: Driven
 
 
@@ -126,11 +126,13 @@ def work(
     kernel: auto, fused or scan (`kernels`). Raises ValueError if it cannot be.
     """
     found: dict[Cell, list[_Found]] = {}
+    kept = Spool(out / "tiles")
     try:
         with jax.enable_x64(study.x64), machine.on_host():
-            _compute_task(study, out, task, found, meter or Meter(), kernel)
+            _compute_task(study, out, task, found, meter or Meter(), kernel, kept)
     finally:
         receipts = _store(study, out, found)
+        kept.close()
     return receipts
 
 
@@ -147,7 +149,7 @@ def replay(
     steps = {max(1, cell.n * i // checkpoints) for i in range(1, checkpoints + 1)} if cell.checkpoints else ()
     dense = cell.model_copy(update={"checkpoints": tuple(sorted({*steps, *cell.checkpoints}))})
     piece = Piece(dense, run_id, run_id + 1)
-    return _alone(study, piece, spec_folder, kernel).table
+    return tables.run_table(_alone(study, piece, spec_folder, kernel).rows)
 
 
 class Pilot(NamedTuple):
@@ -164,7 +166,7 @@ def pilot(study: Study, cell: Cell, runs: int, folder: Path, *, kernel: str = "a
     started = time.perf_counter()
     found = _alone(study, Piece(cell, 0, runs), folder, kernel)
     seconds = time.perf_counter() - started
-    return Pilot(found.table["error_sq"].to_numpy()[cell.rows - 1 :: cell.rows].astype(float), seconds, found.driven)
+    return Pilot(found.rows.errors["error_sq"][-1].astype(float), seconds, found.driven)
 
 
 def _alone(study: Study, piece: Piece, folder: Path, kernel: str) -> _Found:
@@ -173,7 +175,7 @@ def _alone(study: Study, piece: Piece, folder: Path, kernel: str) -> _Found:
     with jax.enable_x64(study.x64), machine.on_host():
         keys = study_keys(study.seed)
         start = _seed_range(study, None, folder, [piece], keys, Meter(), kernel) if piece.cell.seeding else None
-        _stream_pack(study, folder, [piece], keys, start, found, Meter(), kernel)
+        _stream_pack(study, folder, [piece], keys, start, found, Meter(), kernel, Spool(None))
     return found[piece.cell][0]
 
 
@@ -181,22 +183,24 @@ def _store(study: Study, out: Path, found: dict[Cell, list[_Found]]) -> list[Rec
     """Neighbouring runs of a cell go into one file."""
     receipts = []
     for cell, parts in found.items():
-        name, rows = cell.identifier(study.seed, study.x64), cell.rows
+        name = cell.identifier(study.seed, study.x64)
         runs: list[list[_Found]] = []
         here = -1
-        for part in sorted(parts, key=lambda part: part.low):
-            if part.low != here:
+        for part in sorted(parts, key=lambda part: part.rows.piece.low):
+            if part.rows.piece.low != here:
                 runs.append([])
             runs[-1].append(part)
-            here = part.low + part.table.num_rows // rows
+            here = part.rows.piece.high
         for pieces in runs:
-            table = pa.concat_tables([piece.table for piece in pieces])
-            stored = store.write_runs(out, name, pieces[0].low, table, rows)
-            receipts.append(Receipt(name, stored.low, stored.high, pieces[0].driven))
+            low, high = pieces[0].rows.piece.low, pieces[-1].rows.piece.high
+            # Rows are made as they are written: they take twenty times the memory of what they are made from.
+            made = (table for piece in pieces for table in tables.run_tables(piece.rows))
+            store.write_runs(out, name, low, high, made)
+            receipts.append(Receipt(name, low, high, pieces[0].driven))
     return receipts
 
 
-def _compute_task(study: Study, out: Path, task: Task, found: dict, meter: Meter, kernel: str) -> None:
+def _compute_task(study: Study, out: Path, task: Task, found: dict, meter: Meter, kernel: str, kept: Spool) -> None:
     devices = jax.devices()
     keys = study_keys(study.seed)
     seeded = task.pieces[0].cell.seeding is not None
@@ -213,7 +217,7 @@ def _compute_task(study: Study, out: Path, task: Task, found: dict, meter: Meter
     ]
     if not seeded:
         for pack in _packed(chunks, width):
-            _stream_pack(study, out, pack, keys, None, found, meter, kernel, padded)
+            _stream_pack(study, out, pack, keys, None, found, meter, kernel, kept, padded)
         return
     for low in sorted({piece.low for piece in chunks}):
         mine = [piece for piece in chunks if piece.low == low]
@@ -223,7 +227,7 @@ def _compute_task(study: Study, out: Path, task: Task, found: dict, meter: Meter
             programs.setdefault(piece.cell.program_fields(), []).append(piece)
         for pieces in programs.values():
             for pack in _packed(sorted(pieces, key=lambda p: -p.cell.n), width):
-                _stream_pack(study, out, pack, keys, start, found, meter, kernel, padded)
+                _stream_pack(study, out, pack, keys, start, found, meter, kernel, kept, padded)
 
 
 def _packed(pieces: Sequence[Piece], width: int) -> list[list[Piece]]:
@@ -302,9 +306,10 @@ def _stream_pack(
     found: dict,
     meter: Meter,
     kernel: str,
+    kept: Spool,
     padded: int | None = None,
 ) -> None:
-    """Stream the pieces of a pack side by side, as so many runs, and keep their tables."""
+    """Stream the pieces of a pack side by side, as so many runs, and keep what they leave."""
     first = pack[0].cell
     meter.begin(first.part if first.algorithm == "seeding" else f"{first.part} n={first.n}")
     mixtures = [_drawn_mixture(p.cell.mixture_fields(), study.seed, p.low, p.high, out, x64=study.x64) for p in pack]
@@ -319,15 +324,15 @@ def _stream_pack(
         words = _words(*(np.concatenate([word] * len(pack), axis=-1) for word in start.words))
         batch = trials.lay_out(ids, mixed, words, width=width)
         means = trials.lay_like(np.concatenate([start.means] * len(pack), axis=-1), batch)
-    records = _simulate(pack, batch, means, meter, kernel)
+    records = _simulate(pack, batch, means, meter, kernel, kept)
     for piece, record, mine in zip(pack, records, mixtures, strict=True):
-        table = tables.run_table(piece, mine, record, start.per_run if start else {})
+        left = tables.rows(piece, mine, record, start.per_run if start else {})
         driven = Driven(jax.devices()[0].device_kind, record.kernel, start.kernel if start else None)
-        found.setdefault(piece.cell, []).append(_Found(piece.low, table, driven))
+        found.setdefault(piece.cell, []).append(_Found(left, driven))
 
 
 def _simulate(
-    pack: list[Piece], batch: trials.Batch, start: jax.Array, meter: Meter, kernel: str
+    pack: list[Piece], batch: trials.Batch, start: jax.Array, meter: Meter, kernel: str, kept: Spool
 ) -> list[trials.Record]:
     cells = [piece.cell for piece in pack]
     sizes = [piece.high - piece.low for piece in pack]
@@ -355,7 +360,7 @@ def _simulate(
             twin=tables.has_twin(cell),
         )
     segments = [trials.Segment(size, c.checkpoints) for size, c in zip(sizes, cells, strict=True)]
-    return trials.simulate(algorithm, batch, segments, kernel=kernel, progress=meter)
+    return trials.simulate(algorithm, batch, segments, kernel=kernel, progress=meter, keep=kept.array)
 
 
 def _rate(cells: list[Cell], each: Callable):
