@@ -124,7 +124,7 @@ def _read_columns(file: pq.ParquetFile, checkpoints: int, runs: int, kept: Spool
         whole = rows // checkpoints
         for name, pieces in held.items():
             values = np.concatenate(pieces)
-            held[name] = [values[whole * checkpoints :].copy()]
+            held[name] = [np.array(values[whole * checkpoints :])]
             block = values[: whole * checkpoints].reshape(whole, checkpoints)
             if name in alone:
                 alone[name][here : here + whole] = block[:, 0]

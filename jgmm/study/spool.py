@@ -5,6 +5,7 @@ checkpoint again. What a spool has room for stays in memory. What is more lies i
 after checkpoint, gone when it is closed or its process ends, however that ends.
 """
 
+import weakref
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -31,8 +32,9 @@ class Spool:
             return np.empty((checkpoints, runs), dtype)
         if self.file is None:
             self.file = files.scratch(self.folder)
+            weakref.finalize(self, self.file.close)  # with the last of its arrays, if not before
         place, self.end = self.end, self.end + size
-        return Spooled(self.file, place, (checkpoints, runs), np.dtype(dtype))
+        return Spooled(self, self.file, place, (checkpoints, runs), np.dtype(dtype))
 
     def close(self) -> None:
         """Let go of the file; its arrays cannot be read any more."""
@@ -43,8 +45,8 @@ class Spool:
 class Spooled:
     """An array (checkpoints, runs) in a spool's file: what of it is asked for is read then."""
 
-    def __init__(self, file: BinaryIO, place: int, shape: tuple[int, int], dtype: np.dtype):
-        self.file, self.place, self.shape, self.dtype = file, place, shape, dtype
+    def __init__(self, spool: Spool, file: BinaryIO, place: int, shape: tuple[int, int], dtype: np.dtype):
+        self.spool, self.file, self.place, self.shape, self.dtype = spool, file, place, shape, dtype
 
     def __setitem__(self, at: tuple[int, slice] | int, values: np.ndarray) -> None:
         """array[checkpoint] = runs, or array[checkpoint, low:high] = some of them."""
