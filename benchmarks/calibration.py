@@ -41,11 +41,9 @@ def part(name, algorithm, mixture, rate, *, n=None, weight=None, start=0.2, time
     """A part at one rate, read early, half way and settled: after `times` time constants of centres of this weight."""
     n = n or math.ceil(times / (rate * (weight or 1 / mixture["k"])))
     stream = {"rate": rate, "n": n, "start": start, "checkpoints": sorted({max(1, n // 20), n // 5, n})}
-    em = {"beta": tables.pop("beta", [1.0])}
+    about = {"em": {"beta": tables.pop("beta", [1.0])}} if algorithm in ("em", "soft") else {}
     stream |= tables
-    return {
-        "name": name, "algorithm": algorithm, "theorem": "none", "mixture": mixture, "stream": stream, "em": em
-    }  # fmt: skip
+    return {"name": name, "algorithm": algorithm, "theorem": "none", "mixture": mixture, "stream": stream, **about}
 
 
 def grid():

@@ -59,8 +59,8 @@ def stored(cell, runs=4):
 
 def law_of(algorithm="lloyd", *, beta=1.0, mixture=PAIR, **stream):
     """The law at the end of the one cell that these tables describe."""
-    study = spec.Study(algorithm=algorithm, theorem="none", mixture=mixture, stream=stream, em={"beta": beta})
-    (cell,) = spec.cells(study)
+    about = {"em": {"beta": beta}} if algorithm in ("em", "soft") else {}
+    (cell,) = spec.cells(spec.Study(algorithm=algorithm, theorem="none", mixture=mixture, stream=stream, **about))
     item = stored(cell)
     return laws.law(item, len(item.samples) - 1)
 
