@@ -20,6 +20,7 @@ import json
 import time
 from pathlib import Path
 
+import about
 import numpy as np
 from scipy import stats
 
@@ -205,7 +206,15 @@ def main():
     parser.add_argument("--json", type=Path, default=Path(__file__).parent / "results" / "coverage.json")
     options = parser.parse_args()
     started = time.process_time()
-    found = {"studies": options.studies, "level": LEVEL, "cells": CELLS, "law": {}, "power": {}, "coverage": {}}
+    found = {
+        "environment": about.environment(),
+        "studies": options.studies,
+        "level": LEVEL,
+        "cells": CELLS,
+        "law": {},
+        "power": {},
+        "coverage": {},
+    }
 
     def tell(table, name, numbers):
         numbers = {key: None if value is None else round(float(value), 4) for key, value in numbers.items()}

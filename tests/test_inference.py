@@ -248,7 +248,12 @@ def test_local_exponents_cover_the_truth():
 
 # Exponents
 
-LAWS = {"power": lambda x: 1 / x, "power-log": lambda x: np.log(3 * x) / x, "power-floor": lambda x: 1 / x + 1e-5}
+LAWS = {
+    "power": lambda x: 1 / x,
+    "power-log": lambda x: np.log(3 * x) / x,
+    "power-floor": lambda x: 1 / x + 1e-5,
+    "power-log-floor": lambda x: 7.5 * np.log(3 * x) / x + 5.8e-4,
+}
 
 
 def squared_errors(rng, law, runs, shared):
@@ -271,12 +276,13 @@ def sizes(cells):
 def test_an_exact_law_is_recognised(family):
     x = sizes(11)
     found = inference.fit(x, np.repeat(LAWS[family](x)[:, None], 100, axis=1))
-    if family == "power-log":
+    if "log" in family:
         # log 3N is no member: without noise a bend of 0.0003 is seen, and nothing is claimed.
         assert (found.family, np.isnan(found.low)) == ("undetermined", True)
-        found = inference.fit(x, np.repeat((np.log(x) / x)[:, None], 100, axis=1))
+        member = np.log(x) / x + (1e-5 if family == "power-log-floor" else 0)
+        found = inference.fit(x, np.repeat(member[:, None], 100, axis=1))
     assert found.family == family
-    assert_allclose(found.exponent, -1, atol=1e-6 if family == "power-floor" else 0.02)
+    assert_allclose(found.exponent, -1, atol=0.02 if family == "power-log" else 1e-6)
     assert found.low <= -1 <= found.high
 
 
@@ -324,7 +330,7 @@ def test_the_logarithm_is_never_taken_for_a_power():
 def test_a_floor_that_would_be_negative_is_the_power():
     x, rng = sizes(8), np.random.default_rng(14)
     found = inference.fit(x, squared_errors(rng, np.log(x) / x, 20_000, shared=False))
-    power, _, floor = found.candidates
+    power, _, floor, _ = found.candidates
     assert_allclose([floor.exponent, floor.chi2_df], [power.exponent, power.chi2_df], rtol=1e-6)
     assert_allclose(floor.heldout, power.heldout, rtol=1e-6)
 
@@ -411,19 +417,54 @@ def check_coverage(family, claimed, hulls, families, studies):
     assert np.mean(both) >= 0.93 - 2.5 * np.sqrt(0.93 * 0.07 / len(both))
     if len(hulls) >= 0.05 * studies:
         assert np.mean(hulls) >= 0.93 - 2.5 * np.sqrt(0.93 * 0.07 / len(hulls))
-    assert len(claimed) + len(hulls) >= 0.9 * studies  # the true family is admitted in 95 %
+    # The true family is admitted in 95 %; log 3N above a floor is no member, which 20,000 runs see in a sixth.
+    assert len(claimed) + len(hulls) >= (0.75 if family == "power-log-floor" else 0.9) * studies
     assert np.mean([name == family for name in families] or [1]) >= 0.97
 
 
-QUICK = [("power", 20_000), ("power-log", 20_000), ("power-floor", 2000), ("power", 200), ("power-log", 200)]
+QUICK = [
+    ("power", 20_000),
+    ("power-log", 20_000),
+    ("power-floor", 20_000),  # at 2000 log x/x^1.09 and a floor do as well
+    ("power", 200),
+    ("power-log", 200),
+]
 
 
 @pytest.mark.parametrize(("family", "runs"), QUICK)
 def test_the_claimed_exponent_covers_the_truth(family, runs):
-    claimed, hulls, families = coverage(family, 11, runs, False, 200, 13)
-    check_coverage(family, claimed, hulls, families, 200)
+    claimed, hulls, families = coverage(family, 11, runs, False, 100, 13)
+    check_coverage(family, claimed, hulls, families, 100)
     if runs > 200:
-        assert len(claimed) >= 180  # enough runs to say so
+        assert len(claimed) >= 85  # enough runs to say so
+
+
+def test_a_logarithm_above_a_floor_is_not_claimed_to_be_another_power_above_a_floor():
+    # Without power-log-floor nine studies of ten claimed a power-floor of exponent -0.92 at 2000 runs.
+    for cells, runs, claims in ((7, 2000, 0), (11, 200, 0), (11, 20_000, 18)):
+        claimed, hulls, families = coverage("power-log-floor", cells, runs, False, 30, 14)
+        assert set(families) <= {"power-log-floor"}
+        assert np.mean(claimed + hulls) >= 0.85  # 0.95 less 2.5 standard errors of 30 studies
+        assert len(claimed) >= claims
+
+
+def test_an_interval_that_says_nothing_is_none():
+    rng = np.random.default_rng(16)
+    x = np.array([3.0, 4.0, 5.0, 6.0])  # exp(-x^2/4) over so short a stretch is any power with any logarithm
+    found = [inference.fit(x, squared_errors(rng, np.exp(-(x**2) / 4), 200, False)) for _ in range(20)]
+    assert all(np.isnan(fit.low) or fit.high - fit.low <= inference.WIDEST for fit in found)
+    assert any(max(c.high - c.low for c in fit.candidates) > 10 for fit in found)
+
+
+def test_runs_that_agree_but_for_float32_have_its_resolution():
+    x, rng = np.array([0.5, 1.0, 2.0, 4.0]), np.random.default_rng(17)
+    shared = rng.chisquare(4, 100)
+    values = (x[:, None] ** 2 * shared[None] * (1 + 3e-8 * rng.standard_normal((4, 100)))).astype(np.float32)
+    found = inference.fit(x, values)
+    assert found.low < 2 < found.high
+    centred = np.log(x) - np.log(x).mean()
+    slope = inference.contrast_interval(values, centred / (centred @ centred))
+    assert slope.high - slope.low > 1e-6
 
 
 @pytest.mark.slow
