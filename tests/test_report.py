@@ -384,7 +384,11 @@ def laid_out(monkeypatch):
 PIXEL = bytes.fromhex("89504e470d0a1a0a")
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+QUICK = (few_good, none_good, not_finite, some_zero)
+ODD = [pytest.param(kind, id=kind.__name__, marks=() if kind in QUICK else pytest.mark.slow) for kind in KINDS]
+
+
+@pytest.mark.parametrize("kind", ODD)
 def test_no_cell_is_odd_enough_to_fail_a_report(kind, tmp_path, capsys, laid_out):
     for name, text in STUDIES.items():
         folder = tmp_path / name
@@ -399,3 +403,161 @@ def test_no_cell_is_odd_enough_to_fail_a_report(kind, tmp_path, capsys, laid_out
         for word in written.left_out:
             assert word in " ".join(said.split())
             assert word.replace("'", "&#39;") in page
+
+
+# --- figures ---
+
+
+def boxes(made):
+    """Where the legends, the ticks' labels and other texts of a figure are, in pixels, and the figure's own box."""
+    made.draw_without_rendering()
+    renderer = made._get_renderer()
+    legends = [one.get_window_extent(renderer) for one in made.legends]
+    ticks = [
+        [label.get_window_extent(renderer) for label in axes.get_xticklabels() if label.get_text()]
+        for axes in made.axes
+    ]
+    texts = [[text.get_window_extent(renderer) for text in axes.texts] for axes in made.axes]
+    return made.bbox, legends, ticks, texts
+
+
+def inside(outer, inner):
+    across = outer.x0 - 1 <= inner.x0 and inner.x1 <= outer.x1 + 1
+    return across and outer.y0 - 1 <= inner.y0 and inner.y1 <= outer.y1 + 1
+
+
+RATES = [f"{0.01 + 0.002 * i:.3f}" for i in range(77)]
+
+
+@pytest.mark.parametrize("count", [3, 8, 80])
+def test_a_comparison_of_any_number_of_settings_can_be_read(count, tmp_path, laid_out):
+    rates = ", ".join(RATES[: max(count - 3, 0)] or ['"paper"'])
+    text = SAME.replace('"paper", 0.05', rates)
+    if count == 3:
+        text = text[: text.index('[[part]]\nname = "oracle"')]
+    written = published(tmp_path / "out", text, usual)
+    made = laid_out["comparison"]
+    whole, legends, _, (texts,) = boxes(made)
+    assert all(inside(whole, box) for box in (*legends, *texts))
+    assert not any(a.overlaps(b) for i, a in enumerate(texts) for b in texts[:i])
+    named = sum(len(one.get_texts()) for one in made.legends) - 1 + len(texts)  # less that of the Cramér-Rao bound
+    assert named == min(count, plots.LABELLED)
+    (caption,) = (caption for path, caption in written.figures if path.stem == "comparison")
+    assert ("24 of 80 settings shown" in caption) == (count == 80)
+
+
+TICKS = """
+[mixture]
+k = 4
+d = 3
+layout = "simplex"
+separation = 4.0
+weights = [[0.25, 0.25, 0.25, 0.25], [0.4, 0.3, 0.2, 0.1], [0.7, 0.1, 0.1, 0.1]]
+[stream]
+n = [1000000, 1048576, 1100000, 2000000, 2097152, 3000000]
+rate = 0.05
+start = 0.1
+checkpoints = 1
+"""
+
+
+def test_ticks_do_not_collide_and_long_legends_are_not_cut(tmp_path, laid_out):
+    published(tmp_path / "out", TICKS, usual)
+    whole, legends, ticks, _ = boxes(laid_out["main-n"])
+    assert legends
+    assert all(inside(whole, box) for box in legends)
+    for labels in ticks:
+        assert len(labels) >= 2
+        assert not any(a.overlaps(b) for i, a in enumerate(labels) for b in labels[:i])
+
+
+def test_an_average_of_0_has_its_place_on_a_logarithmic_axis(tmp_path, laid_out):
+    published(tmp_path / "out", AVERAGED, usual)
+    (axes,) = laid_out["main-average"].axes
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["0", "0.25", "0.5"]
+    low, high = axes.get_xlim()
+    assert low < 0 < high
+    drawn = [list(line.get_xdata()) for line in axes.get_lines() if len(line.get_xdata()) == 3]
+    assert [0.0, 0.25, 0.5] in drawn
+
+
+def captions(written):
+    return {path.stem: caption for path, caption in written.figures}
+
+
+def test_a_caption_promises_what_is_drawn_and_no_theorem_where_there_is_none(tmp_path, laid_out):
+    told = captions(published(tmp_path / "with", FLOOR, usual))["main-floor"]
+    assert "Theorem 1" in told
+    labels = [text.get_text() for text in laid_out["main-floor"].legends[0].get_texts()]
+    assert any("Theorem 1" in label for label in labels)
+    told = captions(published(tmp_path / "none", FLOOR.replace("theorem = 1", 'theorem = "none"'), usual))["main-floor"]
+    assert "Theorem" not in told
+    labels = [text.get_text() for text in laid_out["main-floor"].legends[0].get_texts()]
+    assert not any("Theorem" in label for label in labels)
+    told = captions(published(tmp_path / "way", ON_THE_WAY, usual))["main-samples"]
+    assert "law" not in told
+    told = captions(published(tmp_path / "twin", ON_THE_WAY.replace("4.0", "30.0"), with_twin))["main-samples"]
+    assert "lines: law" in told
+
+
+def test_points_over_few_runs_are_open_and_have_no_interval_they_cannot_have(tmp_path, laid_out):
+    told = captions(published(tmp_path / "out", LINE, few_good))["main-n"]
+    (axes,) = laid_out["main-n"].axes
+    dots = [line for line in axes.get_lines() if line.get_marker() == "o" and len(line.get_xdata())]
+    assert dots
+    assert all(line.get_markerfacecolor() == "none" for line in dots)
+    assert "open: fewer than 8 good runs" in told
+    assert "95 %" not in told
+    assert not axes.containers
+    told = captions(published(tmp_path / "usual", LINE, usual))["main-n"]
+    assert "open" not in told
+    assert "95 %" in told
+
+
+def test_what_a_reader_of_matplotlibrc_has_set_changes_nothing(tmp_path):
+    import matplotlib as mpl
+
+    def drawn(folder):
+        written = published(folder, ONE + "average = [0.0, 0.25, 0.5]", usual)
+        return {path.name: path.with_suffix(".svg").read_bytes() for path, _ in written.figures}
+
+    usual_ones = drawn(tmp_path / "usual")
+    own = {"text.usetex": True, "font.family": "serif", "savefig.bbox": "tight", "axes.facecolor": "black"}
+    own |= {"figure.facecolor": "black", "lines.linewidth": 9.0, "axes.xmargin": 0.4}
+    with mpl.rc_context(own):
+        assert drawn(tmp_path / "own") == usual_ones
+        assert mpl.rcParams["text.usetex"]
+
+
+def test_no_two_figures_have_one_name_on_any_disk():
+    parts = ["a", "a-seeding", "A", "a-n", "comparison", "x" * 300, "x" * 301]
+    found = drawing.names(parts)
+    assert found["a", "n"] == "a-n"  # as always, where nothing is in its way
+    lower = [name.casefold() for name in found.values()]
+    assert len(set(lower)) == len(lower) == len(parts) * (len(settings.HEADINGS) + len(drawing.FIGURES))
+    assert "comparison" not in lower
+    assert max(map(len, lower)) < 220
+    assert found == drawing.names(parts)
+
+
+# --- the page ---
+
+
+def test_what_others_wrote_is_escaped_on_the_page(tmp_path, laid_out):
+    evil = "<script>alert(1)</script>"
+    asked = study(LINE, runs=1, aim=f'"{evil}')
+    cells = [cell.model_copy(update={"layout": "=a'><b>.npy"}) for cell in spec.cells(asked)]
+    data = [made(cell, seed=seed) for seed, cell in enumerate(cells)]
+    folder = tmp_path / f"{evil[:8]} 'x\udcff\n"
+    folder.mkdir()
+    (folder / "study.toml").write_text(seal.text(""))
+    written = report.publish(folder, asked, data, [evil], None)
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "<script" not in page
+    assert "<b>.npy" not in page
+    assert "=a&#39;&gt;&lt;b&gt;.npy" in page
+    assert page.startswith('<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">')
+    assert evil in written.ignored
+    summary = (folder / "summary.csv").read_text(encoding="utf-8")
+    assert "\"'=a'><b>.npy\"" in summary
+    assert ',"=a' not in summary
