@@ -95,8 +95,11 @@ def symmetric(cell: Cell, separation: float, samples: int, *, start_sq: float) -
     there = _effect(cell, separation, samples, weight, start_sq)
     settled, began = _spreads(cell, samples, weight, start_sq)
     lately = _effect(cell, seen(cell, separation, settled), samples, weight, start_sq)
-    early = _effect(cell, seen(cell, separation, settled + began), samples, weight, start_sq)
-    curved = sum(abs(a - b) for a, b in zip(there.kept, early.kept, strict=True))
+    # What the first steps of a schedule left behind is remembered as a start is.
+    spread = began * (1 if cell.algorithm == "em" else cell.k) * cell.d * cell.scales[0] ** 2
+    straight = _effect(cell, separation, samples, weight, spread)
+    early = _effect(cell, seen(cell, separation, settled + began), samples, weight, spread)
+    curved = sum(abs(a - b) for a, b in zip(straight.kept, early.kept, strict=True))
     curved += sum(abs(a - b) for a, b in zip(there.noise, lately.noise, strict=True))
     curved += sum(abs(a - b) for a, b in zip(there.young, lately.young, strict=True))
     curved += abs(there.moved - lately.moved)
