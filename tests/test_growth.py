@@ -379,7 +379,7 @@ def test_float64_after_float32_in_one_process_is_float64_alone(tmp_path):
     part = {"name": "box", "mixture": {"k": 2, "d": 2, "layout": "box", "side": 20.0}, "stream": {**SHORT, "n": 400}}
     runner.run_study(study(8, [part]), tmp_path / "a")
     runner.run_study(study(8, [part], x64=True), tmp_path / "a", fresh=True)
-    work._drawn_mixture.cache_clear()
+    work._drawn.clear()
     runner.run_study(study(8, [part], x64=True), tmp_path / "b")
     assert bytes_of(tmp_path / "a") == bytes_of(tmp_path / "b")
     (cell,) = spec.cells(study(8, [part]))

@@ -24,6 +24,9 @@ PLAIN_SECONDS = 60  # between lines of progress where there is no terminal
 PILOT_SECONDS = 4.0  # of a dry run's pilot, about
 COMPILE_SECONDS = 3.0  # of a program, its start and its errors: measured 2 to 4
 SHOWN_WIDTH = 14  # of a column of `jgmm show`
+# Of memory, fitted to peaks of 490 to 760 MB (k d from 4 to 5,000, 2,000 to 8,000 runs, 10 to 2,000 checkpoints), right
+# within a quarter there: what every study takes, its report included; each coordinate of a pack; each run.
+BYTES, BYTES_PER_COORDINATE, BYTES_PER_RUN = 530e6, 150, 200
 BYTES_PER_ROW = 40  # of a cell's file, compressed: the presets have 21 to 62, displacements apart
 
 
@@ -96,7 +99,8 @@ def dry_run(study: Study, out: Path, *, spec_folder: Path, kernel: str = "auto")
     largest = max((cell.k * cell.d for cell in cells), default=1)
     width = max(plan.pack_width(c.k, c.d, c.n, devices=len(devices), gpu=gpu) for c in cells)
     beside = runner.GPU_THREADS if gpu else 1
-    memory = (500e6 + 60 * beside * width * largest + 16 * max((p.high - p.low for p in todo), default=0)) / 1e9
+    longest = max((p.high - p.low for p in todo), default=0)
+    memory = (BYTES + BYTES_PER_COORDINATE * beside * width * largest + BYTES_PER_RUN * longest) / 1e9
     pilots = _pilot(study, todo, spec_folder, kernel)
     streams = sum(task.seconds for task in tasks) * (
         float(np.mean([p.slowness for p in pilots.values()])) if pilots else 1.0

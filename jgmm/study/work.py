@@ -5,7 +5,9 @@ numbers, and cells that differ after their start share it: it is computed once.
 """
 
 import hashlib
+import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from itertools import pairwise
@@ -256,13 +258,34 @@ class _Start(NamedTuple):
     kernel: Choice  # of the power iteration
 
 
-@lru_cache(maxsize=1024)
+DRAWN_BYTES = 2**26  # of mixtures that are kept for the cells that share them
+_drawn: OrderedDict[tuple, Mixture] = OrderedDict()  # the last one used at its end
+_drawing = threading.Lock()
+
+
 def _drawn_mixture(fields: MixtureFields, seed: int, low: int, high: int, folder: Path, *, x64: bool) -> Mixture:
     """The mixture of these runs as NumPy arrays with a run axis, drawn once for all cells that share it.
 
     x64: what is asked of JAX here, so that float32's are not taken for float64's.
     """
     assert x64 == jax.config.jax_enable_x64
+    key = (fields, seed, low, high, folder, x64)
+    with _drawing:
+        found = _drawn.pop(key, None)
+    found = _draw_mixture(fields, seed, low, high, folder) if found is None else found
+    with _drawing:
+        _drawn[key] = found
+        while sum(map(_mixture_bytes, _drawn.values())) > DRAWN_BYTES:
+            _drawn.popitem(last=False)
+    return found
+
+
+def _mixture_bytes(mixed: Mixture) -> int:
+    """What it holds: one that is the same in every run holds a run."""
+    return sum(x.nbytes for x in map(np.asarray, mixed) if x.strides[-1])
+
+
+def _draw_mixture(fields: MixtureFields, seed: int, low: int, high: int, folder: Path) -> Mixture:
     built = build_mixture(fields, study_keys(seed).mixture, range(low, high), folder)
     runs = high - low
     spread = lambda x: np.broadcast_to(np.asarray(x)[..., None], (*x.shape, runs))  # noqa: E731
