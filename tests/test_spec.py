@@ -177,6 +177,7 @@ HUGE = {
     "an axis": f"[stream]\nn = {list(range(1000, 31000))}",
     "many axes": "[stream]\nstart = 0.1\n" + "\n".join(f"{name} = {[0.01] * 4000}" for name in ("rate", "average")),
     "a grid": f"[mixture]\nk = 2\nsigma = {[1.0] * 5000}\nseparation = {[2.0] * 5000}",
+    "cells alone": f"[stream]\nstart = 0.1\nn = {[30000] * 80}\naverage = {[0.0] * 80}\ncheckpoints = 1",
     "cells with checkpoints": f"[stream]\nstart = 0.1\nn = {[30000] * 4000}\ncheckpoints = 10000",
     "k": "[mixture]\nk = 2000000000",
     "d": "[mixture]\nd = 2000000000",
