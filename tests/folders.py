@@ -32,7 +32,7 @@ def made_up_work(study, out, task, meter=None, *, kernel="auto"):
     receipts = []
     for cell, low, high in task.pieces:
         name = cell.identifier(study.seed, study.x64)
-        store.write_runs(out, name, low, made_up(cell, low, high), cell.rows)
+        store.write_runs(out, name, low, high, [made_up(cell, low, high)])
         receipts.append(work.Receipt(name, low, high, DRIVEN))
     return receipts
 
@@ -71,7 +71,7 @@ def made_up_figures(folder, *rest):
     """As `plots.write_all`."""
     for name in ("a-n.png", "a-n.svg"):
         records.write_figure(folder / name, lambda file: file.write(b"drawn"))
-    return [(folder / "a-n.png", "a figure")]
+    return plots.Figures([(folder / "a-n.png", "a figure")], [])
 
 
 def tiny(runs=4, seed=0):

@@ -26,7 +26,7 @@ def out(tmp_path):
     folders.go(tmp_path / "out")
     (cell,) = spec.cells(folders.tiny())
     name = cell.identifier(0, False)
-    store.write_runs(tmp_path / "out", name, 4, folders.made_up(cell, 4, 6), cell.rows)
+    store.write_runs(tmp_path / "out", name, 4, 6, [folders.made_up(cell, 4, 6)])
     store.write_table(tmp_path / "out" / "examples" / f"{name}.parquet", folders.made_up(cell, 0, 1))
     return tmp_path / "out"
 

@@ -143,7 +143,7 @@ def test_a_worker_that_comes_late_replaces_nothing(tmp_path):
     (cell,) = spec.cells(folders.tiny())
     name = cell.identifier(0, False)
     for low, high in ((0, 4), (0, 2), (2, 4)):  # of a smaller study, whose process is gone
-        store.write_runs(tmp_path, name, low, folders.made_up(cell, low, high), cell.rows)
+        store.write_runs(tmp_path, name, low, high, [folders.made_up(cell, low, high)])
     assert stored(tmp_path) == [7]
     folders.go(tmp_path, runs=7)
     assert folders.everything(tmp_path) == before
@@ -153,8 +153,8 @@ def test_a_cell_is_never_replaced_by_one_of_fewer_runs_and_tiles_beyond_it_stay(
     folders.go(tmp_path, runs=7)
     (cell,) = spec.cells(folders.tiny())
     name = cell.identifier(0, False)
-    few = store.write_runs(tmp_path, name, 0, folders.made_up(cell, 0, 4), cell.rows)
-    beyond = store.write_runs(tmp_path, name, 9, folders.made_up(cell, 9, 12), cell.rows)
+    few = store.write_runs(tmp_path, name, 0, 4, [folders.made_up(cell, 0, 4)])
+    beyond = store.write_runs(tmp_path, name, 9, 12, [folders.made_up(cell, 9, 12)])
     assert store.join(tmp_path, name, [few]).high == 7
     assert stored(tmp_path) == [7, 12]
     assert beyond.path.exists()
