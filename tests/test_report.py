@@ -169,7 +169,7 @@ def along(axis):
     tables = {
         "mixture": {"layout": "simplex", "d": 3},
         "stream": {"n": 1000, "checkpoints": 1, "start": "seeding" if seeded else 0.1},
-        "seeding": {"n": 300, "block": 10, "graph_points": 20},
+        "seeding": {"n": 300, "block": 10, "graph_points": 20} if seeded else {},
         "em": {},
     }
     table = "seeding" if seeded else "em" if axis == "beta" else "mixture" if axis in MIXTURE else "stream"
@@ -200,6 +200,7 @@ def test_an_axis_that_varies_is_a_column_and_in_every_name(axis):
     names = {settings.words(item.cell, settings.varying(i.cell for i in data)) for item in data}
     assert len(names) == 2
     assert all(f"{heading}=" in name for name in names)
+    assert len({settings.where(item.cell) for item in data}) == 2  # in sentences, too
     summary = COLUMNS.get(axis, axis.rpartition(".")[2])
     told = {(row[summary], row["rate_name"]) if axis == "rate" else row[summary] for row in rows}
     assert len(told) == 2

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jgmm import theory
-from jgmm.study import inference, laws
+from jgmm.study import inference, laws, settings
 from jgmm.study.cells import QUANTITIES, TWINS, CellData
 from jgmm.study.spec import Cell
 from jgmm.study.spool import all_finite
@@ -229,6 +229,9 @@ def paired(data: list[CellData]) -> list[Paired]:
         if item.cell.algorithm != "seeding":
             groups.setdefault((*item.cell.start_fields(), item.cell.n), []).append(item)
     found = []
+    own = ("layout", "n", "rate", "average", "beta")  # in the names and the column beside it
+    shown = [name for name in settings.varying(item.cell for item in data) if name not in own]
+    told = [name for name in settings.HEADINGS if name in ("k", "d", "separation", "sigma", *shown)]
     for group in groups.values():
         first = group[0]
         for other in group[1:]:
@@ -241,7 +244,7 @@ def paired(data: list[CellData]) -> list[Paired]:
             gap = inference.paired_difference(b, a)
             ratio = inference.ratio(b, a) if a.any() else (math.nan,) * 3  # to errors that are all exactly 0
             cell = other.cell
-            setting = f"k={cell.k} d={cell.d} C={cell.separation:g} sigma={cell.sigma:g}"
+            setting = settings.words(cell, told)
             names = (setting, name_of(first.cell), name_of(cell), cell.n)
             found.append(Paired(*names, *gap[:2], *ratio, _labelled_ratio(first, other)))
     return found

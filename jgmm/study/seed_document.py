@@ -395,7 +395,7 @@ def _error_row(name: str, row: Row) -> tuple[str, ...]:
     limit = row["bound_error_sq"]
     law = row["law_error_sq"]
     gap = ""
-    if law is not None:
+    if law is not None and row["error_sq_ok_se"] > 0:  # not of one run, nor of equal ones
         gap = f"{(row['error_sq_ok_mean'] - law) / row['error_sq_ok_se']:+.1f} standard errors from the law"
     elif row["floor_error_sq"] is not None:
         gap = f"exact floor {row['floor_error_sq']:.4g}"
@@ -408,7 +408,8 @@ def _measured(row: Row, quantity: str = "error_sq") -> tuple[str, str]:
     """Ours and the law's."""
     law = row.get(f"law_{quantity}")
     mean, error = row[f"{quantity}_ok_mean"], row[f"{quantity}_ok_se"]
-    return f"{mean:.4g} ± {error:.2g}", "" if law is None or math.isnan(law) else f"{law:.4g}"
+    said = f"{mean:.4g} ± {error:.2g}" if math.isfinite(error) else f"{mean:.4g}"
+    return said, "" if law is None or math.isnan(law) else f"{law:.4g}"
 
 
 def _failed(row: Row) -> str:

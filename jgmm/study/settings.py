@@ -71,6 +71,17 @@ def text(value: Any) -> str:
     return "" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
+USUAL = {"sigma": 1.0, "weights": "equal", "scales": "equal", "rate": "paper", "average": 0.0, "beta": 1.0}
+USUAL |= {"seeding.neighbors": 3, "seeding.method": "block"}
+
+
+def where(cell: Cell) -> str:
+    """A cell in a sentence that knows no other: its part, and its place on every axis where that is not the usual."""
+    here = place(cell)
+    told = [name for name, value in here.items() if name not in ("layout", "side") and value != USUAL.get(name)]
+    return f"{cell.part}, {words(cell, told)}"
+
+
 def words(cell: Cell, names: Sequence[str]) -> str:
     """The cell's places on these axes: "k=2 C=4 weights=(0.6 0.4)"."""
     here = place(cell)

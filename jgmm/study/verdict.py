@@ -25,7 +25,7 @@ import numpy as np
 from scipy import stats
 
 from jgmm import theory
-from jgmm.study import analysis, claims, curves, inference, laws
+from jgmm.study import analysis, claims, curves, inference, laws, settings
 from jgmm.study.cells import CellData
 from jgmm.study.curves import Curve
 from jgmm.study.spec import Study
@@ -374,8 +374,7 @@ def _joined(*parts: str) -> str:
 
 
 def _where(item: CellData) -> str:
-    cell = item.cell
-    return f"{cell.part}, k={cell.k} d={cell.d} C={cell.separation:.3g} N={cell.n}"
+    return settings.where(item.cell)
 
 
 def _cells(count: int) -> str:
