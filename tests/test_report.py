@@ -563,3 +563,14 @@ def test_what_others_wrote_is_escaped_on_the_page(tmp_path, laid_out):
     summary = (folder / "summary.csv").read_text(encoding="utf-8")
     assert "\"'=a'><b>.npy\"" in summary
     assert ',"=a' not in summary
+
+
+@pytest.mark.parametrize(("kind", "why"), [(none_good, "no cell has a good run"), (zero, "is exactly 0")])
+def test_a_figure_of_nothing_is_a_word_instead(kind, why, tmp_path, laid_out):
+    written = published(tmp_path / "out", LINE, kind)
+    assert not written.figures
+    assert not laid_out
+    assert any(
+        word.startswith("no figure of main, error against horizon N") and why in word for word in written.left_out
+    )
+    assert any(word.startswith("no exponent of main in N") for word in written.left_out)
