@@ -150,6 +150,8 @@ def writes(code):
     found = []
     for call in (node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call)):
         said = ast.unparse(call)
+        if any(isinstance(argument, ast.Constant) and argument.value == "rb" for argument in call.args):
+            continue  # reads what the user names
         match call.func:
             case ast.Name("open") | ast.Attribute(ast.Name("os" | "io" | "gzip"), "open"):
                 found.append(said)
