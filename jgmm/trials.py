@@ -1084,7 +1084,10 @@ def _errors(
     if state.twin is None or state.average is not None:
         return error, None
     moved = np.asarray(state.twin.offset)[..., :runs].reshape(-1, runs)  # a twin's origin is its component's mean
-    return error, ordered.dot(moved, moved)
+    # In float64, row by row: summed in float32, 5,000 squares are 6e-6 off in the mean of all runs, and its exact mean
+    # is known. What is kept is rounded once, without bias.
+    squares = ordered.add_up(np.square(row, dtype=np.float64) for row in moved)
+    return error, squares.astype(moved.dtype)
 
 
 def _estimate(state: State) -> Array:
