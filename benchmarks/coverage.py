@@ -5,6 +5,9 @@ Everything is drawn from known laws, thousands of studies at once, in NumPy alon
     law        22 cells held against their true means at a first look, 2.5 %: the share of studies that contradict one
                or more. "before" is Student's t with Bonferroni, 8 runs or more, which jgmm had until then
     power      the same at 64 runs of chi^2_4 errors, every law, or one of the 22, off by 10, 20, 30 %, up and down
+    bound      5 N and 5 k, their means exactly of the shape of a bound's variance term, the least favourable truth: the
+               share of verdicts "contradicted" at a first look. "before" is the delta method and Student's t, as above
+    bound power  the same at 64 runs of means whose exponent in N or k is 0.2 above the bound's
     coverage   of every interval that is printed, and the share of samples that get one
 
 Errors: chi^2_1, chi^2_4, lognormal (sigma = 1), chi^2_50 (5 centres in 10 dimensions), and chi^2_4 of which 1, 2 or 3 %
@@ -24,7 +27,7 @@ import about
 import numpy as np
 from scipy import stats
 
-from jgmm.study import curves, inference, skewed
+from jgmm.study import analysis, curves, inference, skewed
 
 LEVEL, CELLS = 0.025, 22
 RUNS = (8, 16, 64, 256)
@@ -108,6 +111,48 @@ def false_alarms(family, runs, studies, seed=0, parts=10):
         values = FAMILIES[family](rng, (-(-studies // parts), CELLS, runs))
         found.append([before(values, law), after(values, law)])
     return np.concatenate(found, axis=1).mean(axis=1)
+
+
+NS, KS = 2.0 ** np.arange(16, 25, 2), np.arange(2.0, 7)
+
+
+def bound_contradicted(values, above=(0.0, 0.0), level=LEVEL):
+    """Which studies (studies, N, k, runs) contradict a bound of a constant shape, before and after.
+
+    The means grow faster than it by `above` in N and k. Answers of `verdict.verdicts` for many studies at once (a test
+    compares them), where no cell is on its floor and every cell has the samples that the theorem asks for.
+    """
+    n, carried = values.shape[-1], carried_by_few(values)
+    contradicted = np.zeros((2, len(values)), bool)
+    axes = []
+    for axis, sizes in ((1, NS), (2, KS)):
+        usable = ~np.moveaxis(carried, axis, 2).any(axis=-1) & (n >= analysis.FEW)
+        axes.append((sizes, above[axis - 1], np.moveaxis(values, axis, 2), usable))
+    curves_used = sum(usable.sum(axis=1) for *_, usable in axes)
+    for sizes, more, v, usable in axes:
+        step = np.zeros(len(sizes))
+        step[-2:] = np.array([-1, 1]) / np.log(sizes[-1] / sizes[-2])
+        means = v.mean(axis=-1)
+        for contrast in (curves.slope_weights(sizes), step):
+            gap, parts = inference.contrast_parts(v, contrast)
+            linear = np.einsum("c,socr->sor", contrast, v / means[..., None])
+            error = linear.std(axis=-1, ddof=1) / np.sqrt(n)
+            for count in np.unique(curves_used[curves_used > 0]):
+                some = curves_used == count
+                # Of the level a part for each curve, and now for the constant; of that one for each of `sizes` gaps.
+                before, after = (level / each / (2 * len(sizes)) for each in (count, count + 1))
+                reaches = (stats.t.isf(before, n - 1) * error[some], inference.student_reach(parts[some], after))
+                for found, reach in zip(contradicted, reaches, strict=True):
+                    found[some] |= (usable[some] & (gap[some] + more - reach > curves.MARGIN)).any(axis=1)
+    return contradicted
+
+
+def bound_shares(family, runs, studies, above=(0.0, 0.0), seed=4, parts=10):
+    """The shares of studies whose verdict is "contradicted", before and after."""
+    rng, size = np.random.default_rng([seed, runs]), (-(-studies // parts), len(NS), len(KS), runs)
+    return np.concatenate([bound_contradicted(FAMILIES[family](rng, size), above) for _ in range(parts)], axis=1).mean(
+        axis=1
+    )
 
 
 def power(off, cells_off, studies, runs=64, seed=1):
@@ -213,13 +258,15 @@ def main():
         "cells": CELLS,
         "law": {},
         "power": {},
+        "bound": {},
+        "bound power": {},
         "coverage": {},
     }
 
     def tell(table, name, numbers):
         numbers = {key: None if value is None else round(float(value), 4) for key, value in numbers.items()}
         found[table][name] = numbers
-        print(f"{table:8}  {name:34}  " + "  ".join(f"{key} {value}" for key, value in numbers.items()), flush=True)
+        print(f"{table:11}  {name:34}  " + "  ".join(f"{key} {value}" for key, value in numbers.items()), flush=True)
 
     for family in FAMILIES:
         for runs in RUNS:
@@ -229,6 +276,14 @@ def main():
         for cells in (CELLS, 1):
             shares = power(off, cells, options.studies)
             tell("power", f"{cells} laws {off:g} times the truth", dict(zip(("before", "after"), shares, strict=True)))
+    for family in FAMILIES:
+        for runs in RUNS:
+            shares = bound_shares(family, runs, 2 * options.studies)
+            tell("bound", f"{family}, {runs} runs", dict(zip(("before", "after"), shares, strict=True)))
+    for family in ("chi2_1", "chi2_4", "lognormal"):
+        for axis, above in (("N", (0.2, 0.0)), ("k", (0.0, 0.2))):
+            shares = bound_shares(family, 64, options.studies, above)
+            tell("bound power", f"{family}, {axis}", dict(zip(("before", "after"), shares, strict=True)))
     rng, many = np.random.default_rng(2), 4 * options.studies
     for family in ("chi2_1", "chi2_4", "chi2_50", "lognormal"):
         for runs in (2, 5, *RUNS):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from jgmm.study import curves, inference, skewed
+from jgmm.study import cells, curves, inference, skewed, spec, verdict
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 import coverage  # the simulations, and today's answers of `curves.against_law` for many studies at once
@@ -171,6 +171,70 @@ def test_a_squared_length_is_held_against_its_law_at_its_level(noise):
         assert (found < 0.025).mean(axis=0).max() <= 0.025 + 2.5 * np.sqrt(0.025 / 600)
         assert inference.length_tails(vectors[0], 1.0 + 40 * noise**2, 100.0, 0.025).low < 0.025
         assert inference.length_tails(vectors[0] + 8 * noise, 0, 1.0, 0.025).high < 0.025
+
+
+# --- verdicts of bounds ---
+
+
+@pytest.mark.parametrize("runs", [8, 16, 64])
+@pytest.mark.parametrize("family", ["chi2_1", "lognormal", "lost 3%"])
+def test_a_bound_of_the_true_shape_is_contradicted_as_rarely_as_said(family, runs):
+    # The delta method's error with Student's t: 5 % at 8 runs of which 3 % are lost.
+    assert rarely(coverage.bound_shares(family, runs, 300, parts=1)[1], 300)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("runs", [8, 16, 64, 256])
+@pytest.mark.parametrize("family", coverage.FAMILIES)
+def test_a_bound_of_the_true_shape_is_contradicted_as_rarely_as_said_at_length(family, runs):
+    assert rarely(coverage.bound_shares(family, runs, 2000, seed=5)[1], 2000)
+
+
+def test_an_exponent_above_the_bounds_is_seen_at_64_runs():
+    assert coverage.bound_shares("chi2_4", 64, 100, (0.2, 0.0), parts=1)[1] > 0.97
+    assert coverage.bound_shares("chi2_4", 64, 100, (0.0, 0.6), parts=1)[1] > 0.9
+
+
+def verdict_of(values, above):
+    """What is said of Theorem 1 where errors (N, k, runs) are these times its variance term and N^above."""
+    table = {"k": [int(k) for k in coverage.KS], "d": 5, "layout": "simplex", "separation": 12.0}
+    stream = {"n": [int(n) for n in coverage.NS], "start": 0.5, "checkpoints": 1}
+    study = spec.Study(mixture=table, stream=stream, theorem=1)
+    found, runs = [], values.shape[-1]
+    for cell in spec.cells(study):
+        error = cell.k**3 * np.log(cell.n) / cell.n * cell.n**above
+        error = error * values[list(coverage.NS).index(cell.n), list(coverage.KS).index(cell.k)]
+        errors = np.stack([np.ones(runs), error], axis=1)
+        quantities = {"error_sq": errors, "error_sum": errors, "error_max": errors, "lost": np.zeros_like(errors)}
+        reached = np.full(runs, cell.separation)
+        rest = (None, np.ones(runs, bool), reached, reached, None, None, None, None)
+        found.append(cells.CellData(cell, cell.identifier(0, False), np.array([0, cell.n]), quantities, *rest))
+    (said,) = verdict.verdicts(study, found, look=1)
+    return said.verdict
+
+
+def verdicts_one_by_one(family, runs, studies):
+    """Half of the studies' exponents in N are above the bound's, by about what the runs can just see."""
+    values = coverage.FAMILIES[family](np.random.default_rng(12), (studies, 5, 5, runs))
+    seen = []
+    for above in (0.0, 0.35 / np.sqrt(runs / 16)):
+        many = coverage.bound_contradicted(values, (above, 0.0))[1]
+        assert [verdict_of(study, above) == "contradicted" for study in values] == list(many)
+        seen.append(many.mean())
+    return seen
+
+
+def test_many_bounds_at_once_are_judged_as_whole_verdicts():
+    alarms, power = verdicts_one_by_one("chi2_4", 16, 5)
+    assert alarms < 0.5
+    assert power > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ["chi2_1", "lognormal", "lost 2%"])
+def test_many_bounds_at_once_are_judged_as_whole_verdicts_at_length(family):
+    for runs in (8, 64):
+        verdicts_one_by_one(family, runs, 20)
 
 
 # --- control variates ---
