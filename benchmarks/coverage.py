@@ -8,7 +8,8 @@ Everything is drawn from known laws, thousands of studies at once, in NumPy alon
     bound      5 N and 5 k, their means exactly of the shape of a bound's variance term, the least favourable truth: the
                share of verdicts "contradicted" at a first look. "before" is the delta method and Student's t, as above
     bound power  the same at 64 runs of means whose exponent in N or k is 0.2 above the bound's
-    coverage   of every interval that is printed, and the share of samples that get one
+    coverage   of every interval that is printed, and the share of samples that get one. A root of a mean has the roots
+               of its limits, and so their coverage
 
 Errors: chi^2_1, chi^2_4, lognormal (sigma = 1), chi^2_50 (5 centres in 10 dimensions), and chi^2_4 of which 1, 2 or 3 %
 of runs (a lost centre) are 300 times as large: once the law knows of these ("lost"), once it does not ("unknown").
@@ -195,12 +196,32 @@ def quantile_covers(family, runs, studies, rng, probability=0.5):
     return {"covered": _share((found[:, 1] <= truth) & (truth <= found[:, 2]), printed), "printed": printed.mean()}
 
 
-def proportion_covers(share, runs, studies, rng):
-    """Of Wilson's."""
-    hits = rng.binomial(runs, share, studies)
-    limits = {h: inference.proportion(int(h), runs) for h in np.unique(hits)}
-    covered = np.array([limits[h].low <= share <= limits[h].high for h in hits])
-    return {"covered": covered.mean(), "printed": 1.0}
+DEVIATIONS = {"chi2_1": 2**0.5, "chi2_4": 0.5**0.5, "chi2_50": 0.2, "lognormal": (np.e - 1) ** 0.5}
+
+
+def difference_covers(family, runs, studies, rng):
+    """Of `mean_interval` for differences of two errors of means 1 and 1.2, half of either shared by the pair."""
+    shared, first, second = (FAMILIES[family](rng, (studies, runs)) for _ in range(3))
+    found = [inference.mean_interval(row) for row in 0.5 * (first + shared) - 0.6 * (second + shared)]
+    printed = np.array([each is not None for each in found])
+    covered = np.array([each is not None and each.low <= -0.2 <= each.high for each in found])
+    return {"covered": _share(covered, printed), "printed": printed.mean()}
+
+
+def deviation_covers(family, runs, studies, rng):
+    """Of twice the standard error of `relative_deviation`, of which no interval is made."""
+    found = np.array([inference.relative_deviation(row)[:2] for row in FAMILIES[family](rng, (studies, runs))])
+    return {"two errors": np.mean(np.abs(found[:, 0] - DEVIATIONS[family]) <= 2 * found[:, 1]), "printed": 0.0}
+
+
+def proportion_covers(share, runs):
+    """Of `proportion`, and of Wilson's interval: exactly, by the binomial law."""
+    hits = np.arange(runs + 1)
+    weights = stats.binom.pmf(hits, runs, share)
+    exact = [inference.proportion(h, runs)[1:] for h in hits.tolist()]
+    wilson = [stats.binomtest(h, runs).proportion_ci(method="wilson") for h in hits.tolist()]
+    inside = [[low <= share <= high for low, high in found] for found in (exact, wilson)]
+    return {"covered": weights @ inside[0], "printed": 1.0, "wilson": weights @ inside[1]}
 
 
 def twins(rng, studies, runs, rate):
@@ -292,9 +313,13 @@ def main():
             tell("coverage", f"slope, {family}, {runs} runs", contrast_covers(family, runs, many, rng))
         for runs in (2, 5, 6, *RUNS):
             tell("coverage", f"median, {family}, {runs} runs", quantile_covers(family, runs, options.studies, rng))
+        for runs in (2, 5, *RUNS):
+            tell("coverage", f"difference, {family}, {runs} runs", difference_covers(family, runs, many, rng))
+        for runs in (64, 256, 1024):
+            tell("coverage", f"deviation, {family}, {runs} runs", deviation_covers(family, runs, options.studies, rng))
     for share in (0.5, 0.9, 0.99):
         for runs in RUNS:
-            tell("coverage", f"proportion {share}, {runs} runs", proportion_covers(share, runs, many, rng))
+            tell("coverage", f"proportion {share}, {runs} runs", proportion_covers(share, runs))
     for rate in (1, 0.1, 0.01, 0.001):
         for runs in (5, 16, 64, 256):
             tell("coverage", f"controlled, {rate:g}, {runs} runs", controlled_covers(rate, runs, options.studies, rng))

@@ -76,6 +76,13 @@ def test_the_interval_of_a_contrast_covers_for_skewed_errors(family, runs):
         assert 0.93 - 0.012 <= np.mean(np.abs(found) <= reach) <= 0.97 + 0.008
 
 
+@pytest.mark.parametrize("runs", [8, 64])
+def test_the_interval_of_a_difference_of_pairs_covers(runs):
+    found = coverage.difference_covers("chi2_4", runs, 1000, np.random.default_rng(runs))
+    assert 0.93 - 0.02 <= found["covered"] <= 0.97 + 0.014  # 93 to 97 %, and 2.5 standard errors of 1000 studies
+    assert found["printed"] > 0.8
+
+
 def test_a_contrast_by_loop_and_a_ratio():
     values = np.random.default_rng(0).chisquare(4, (5, 9)) * np.arange(1.0, 6.0)[:, None]
     found = inference.contrast_interval(values, SLOPE)

@@ -535,13 +535,32 @@ def test_more_than_90_percent_is_asked_for_where_1_less_1_over_k_is_more():
 
 
 def test_with_too_few_runs_to_see_a_success_the_least_number_is_said():
-    """One cell at the first look's 2.5 %: z^2 = 5.02, so 45 of 45 begin at 0.8996 and 46 of 46 at 0.9015."""
+    """One cell at the first look's 2.5 %: 41 of 41 have a chance of 0.9^41 = 1.33 % at 0.9, 42 of 42 one of 1.20 %."""
     study = seeding_study(block=[500])
-    (found,) = verdict.verdicts(study, seeded(study, lambda c: 1.0, runs=45), look=1)
+    (found,) = verdict.verdicts(study, seeded(study, lambda c: 1.0, runs=41), look=1)
     assert found.verdict == "inconclusive"
-    assert "With 1 cell tested at once it takes 46 runs, all within, to see 0.9." in found.sentence
-    (found,) = verdict.verdicts(study, seeded(study, lambda c: 1.0, runs=46), look=1)
+    assert "With 1 cell tested at once it takes 42 runs, all within, to see 0.9." in found.sentence
+    (found,) = verdict.verdicts(study, seeded(study, lambda c: 1.0, runs=42), look=1)
     assert found.verdict.startswith("consistent")
+
+
+@pytest.mark.parametrize("k", [2, 20])
+@pytest.mark.parametrize("cells", [1, 30])
+def test_a_success_of_starts_has_an_interval_that_ends_within_the_limit(k, cells):
+    """So no success is called tight for want of an end: `high` is no number where order statistics reach no level."""
+    study = seeding_study(block=[500], k=k, d=20)
+    (item,) = seeded(study, lambda c: 1.0, runs=1)
+    limit, seen = item.cell.separation / 20, set()
+    for runs in (*range(1, 20), 41, 42, 85, 86, 144, 150, 400):
+        for failed in range(0, min(runs, 12)):
+            largest = np.where(np.arange(runs) < failed, np.inf, 0.5 * limit)[:, None]
+            many = item._replace(values={**item.values, "error_max": largest}, ok=np.ones(runs, bool))
+            found = verdict._success(many, 0.025 / cells)
+            seen.add(found.kind)
+            assert (found.kind in ("tight", "loose")) == (found.high <= 1)
+            assert found.kind != "tight"  # half of the limit is loose
+            assert np.isfinite([found.measured, found.high]).all() or found.kind in ("inconclusive", "fails")
+    assert seen == {"inconclusive", "fails", "loose"}
 
 
 def test_starts_that_are_no_numbers_count_as_failed():

@@ -63,7 +63,7 @@ def _row(item: CellData, index: int) -> dict[str, Any]:
     row |= _controlled(item, index)
     everyone = item.values["error_sq"][:, index].astype(float)
     for level in (5, 50, 95):
-        found = _quantile(everyone, level / 100)
+        found = quantile(everyone, level / 100)
         row[f"error_sq_q{level:02}"] = found.value
         if level == 50:
             row["error_sq_q50_low"], row["error_sq_q50_high"] = found.low, found.high
@@ -144,13 +144,13 @@ def limits(values: np.ndarray) -> tuple[float | None, float | None]:
     return (None, None) if found is None else (found.low, found.high)
 
 
-def _quantile(values: np.ndarray, probability: float) -> inference.Interval:
+def quantile(values: np.ndarray, probability: float, level: float = 0.95) -> inference.Interval:
     """A quantile of all runs; one that is not finite is worse than any that is, and infinite where it decides."""
     finite = np.isfinite(values)
     if finite.all():
-        return inference.quantile(values, probability)
+        return inference.quantile(values, probability, level)
     most = float(values[finite].max(initial=0.0))
-    found = inference.quantile(np.where(finite, values, 4 * most + 1), probability)
+    found = inference.quantile(np.where(finite, values, 4 * most + 1), probability, level)
     return inference.Interval(*(value if value <= most else math.inf for value in found))
 
 
@@ -179,7 +179,7 @@ def _theorem3(item: CellData, index: int) -> dict[str, float | None]:
 
 
 def proportion(hits: np.ndarray) -> inference.Interval:
-    """The share of runs that are hits, with its 95 % Wilson interval."""
+    """The share of runs that are hits, with its interval, of 95 % at least."""
     return inference.proportion(int(np.sum(hits)), len(hits))
 
 

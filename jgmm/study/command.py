@@ -126,7 +126,7 @@ def dry_run(study: Study, out: Path, *, spec_folder: Path, kernel: str = "auto")
     for part, found in pilots.items():
         count = sum(cell.part == part for cell in cells)
         needed = "?" if found.spread is None else f"{math.ceil((found.spread.value / target) ** 2)}"
-        spread = f"{found.spread.value:.3g} ± {found.spread.standard_error:.2g}" if found.spread else "no finite errors"
+        spread = report.plus_minus(*found.spread[:2], digits=3) if found.spread else "no finite errors"
         length = f"{found.n}" + (f" in place of {found.whole_n}" if found.n < found.whole_n else "")
         rows.append((part, count, found.runs, length, spread, needed))
     names = ("part", "cells", "pilot runs", "of samples", "relative sd of a run", "runs")
@@ -160,7 +160,7 @@ def _pilot(study: Study, todo: list[plan.Piece], folder: Path, kernel: str) -> d
         error, seconds, driven = runner.pilot(study, short, runs, folder, kernel=kernel)
         error = error[np.isfinite(error)]
         known = len(error) > 1 and error.mean() > 0
-        spread = inference.standard_deviation(error / error.mean()) if known else None
+        spread = inference.relative_deviation(error) if known else None
         slowness = seconds * devices / plan.cost(short, runs, seeded=True, gpu=gpu)
         found[part] = Pilot(runs, short.n, cell.n, spread, slowness, driven)
     return found

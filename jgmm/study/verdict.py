@@ -31,7 +31,7 @@ from jgmm.study.curves import Curve
 from jgmm.study.spec import Study
 
 GROUPS = 24  # of runs, for the jackknife of a floor's logarithm
-LEAST_CONVERGING = 100  # runs for a word on the basin: of 73 that all converge the Wilson interval begins below 95 %
+LEAST_CONVERGING = 100  # runs for a word on the basin: of 71 that all converge the exact interval begins below 95 %
 AXES = ("n", "k", "d", "sigma")  # that variance terms are about
 AT_FLOOR = 0.05  # of an error: with more of it in its floor it bends by more than the margin within a decade of N
 HALF = 0.5  # of an error: with more of it in its floor the floor term is the right one
@@ -467,7 +467,7 @@ def _constant_words(constant: Constant, findings: list[Finding]) -> str:
 
 
 def _basin(items: list[CellData]) -> list[str]:
-    """From how far away 95 % of runs or more (the low end of Wilson's interval) converge, where starts were tried."""
+    """From how far away 95 % of runs or more (the low end of the interval) converge, where starts were tried."""
     told, few = [], []
     for separation in sorted({item.cell.separation for item in items}):
         mine = [i for i in items if i.cell.separation == separation and isinstance(i.cell.start, float)]
@@ -697,9 +697,8 @@ def _target(k: int) -> float:
 
 
 def _least_runs(target: float, level: float) -> int:
-    """The runs of which all must be hits for Wilson's interval, which then begins at n/(n + z^2), to exceed target."""
-    z = float(stats.norm.isf(level / 2))
-    return int(z**2 * target / (1 - target)) + 1
+    """The runs of which all must be hits for the exact interval, from (level/2)^(1/n) on, to lie above target."""
+    return int(np.log(level / 2) / np.log(target)) + 1
 
 
 def _seedings(items: list[CellData]) -> str:
@@ -761,17 +760,18 @@ def _threshold(paired: list[tuple[CellData, Finding]]) -> Threshold | None:
 
 
 def _success(item: CellData, level: float) -> Finding:
-    """The quantile of the largest distance over C sigma/20, with its order-statistic interval."""
+    """The quantile of the largest distance over C sigma/20, with its order-statistic interval.
+
+    Hits are seen to be more than wanted just where the interval's upper end is one of them (both are the binomial law's
+    tail at the same level), so that a success has its interval, and ends within the limit.
+    """
     cell = item.cell
     limit = float(theory.theorem3_bound(separation=cell.separation, sigma=max(cell.scales)))
     largest = item.values["error_max"][:, -1].astype(float)
-    largest = np.where(np.isfinite(largest), largest, np.inf)
     target = _target(cell.k)
     hits = int((largest <= limit).sum())
     share = inference.proportion(hits, len(largest), 1 - level)
-    finite = np.minimum(largest, 1e30)
-    quantile = inference.quantile(finite, target, 1 - level)
-    value, low, high = (x / limit for x in quantile)
+    value, low, high = (x / limit for x in analysis.quantile(largest, target, 1 - level))
     if share.low > target:
         kind = "loose" if high < 0.8 else "tight"
     elif share.high < target:
