@@ -15,7 +15,6 @@ from typing import Any
 
 import jax
 import optax
-from jax.extend import core
 
 Place = int | None  # of the run axis in an array; None: what it holds does not depend on any run
 
@@ -90,11 +89,12 @@ def _same(places: Sequence[Place], name: str) -> Place:
     return found.pop() if found else None
 
 
-def _walk(jaxpr: core.Jaxpr, arguments: Sequence[Place]) -> list[Place]:
+def _walk(jaxpr: Any, arguments: Sequence[Place]) -> list[Place]:
     """The places of the run axis in a jaxpr's results, from those in its arguments."""
     known: dict[Any, Place] = dict.fromkeys(jaxpr.constvars)
     known.update(zip(jaxpr.invars, arguments, strict=True))
-    read = lambda name: None if isinstance(name, core.Literal) else known[name]  # noqa: E731
+    # A literal has a value. (Its class is of jax.extend, whose import takes Pallas.)
+    read = lambda name: None if hasattr(name, "val") else known[name]  # noqa: E731
     for equation in jaxpr.eqns:
         known.update(zip(equation.outvars, _through(equation, [read(x) for x in equation.invars]), strict=True))
     return [read(name) for name in jaxpr.outvars]
@@ -132,7 +132,7 @@ def _through(equation: Any, places: list[Place]) -> list[Place]:
     return [moved(equation, places)] * len(equation.outvars)
 
 
-def _inner(jaxpr: Any) -> core.Jaxpr:
+def _inner(jaxpr: Any) -> Any:
     return jaxpr.jaxpr if hasattr(jaxpr, "consts") else jaxpr
 
 

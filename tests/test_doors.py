@@ -105,7 +105,8 @@ def test_every_public_function_of_trials_and_mixture_is_tried():
         for name, function in vars(module).items()
         if inspect.isfunction(inspect.unwrap(function)) and function.__module__ == module.__name__ and name[0] != "_"
     }
-    assert public - set(GOOD) == {trials.load_fused}  # which takes nothing
+    inner = {trials.load_fused, mixture.proposed}  # takes nothing; is called with a key that its caller has made
+    assert public - set(GOOD) == inner
 
 
 @pytest.mark.slow

@@ -129,7 +129,7 @@ def test_a_name_that_is_too_long_is_bad_input(folder):
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
     assert "finished tiles" not in done.stderr
-    assert "x" * 300 in done.stderr
+    assert "File name too long" in done.stderr
 
 
 def test_a_platform_that_is_not_there_is_told_in_a_line(folder):

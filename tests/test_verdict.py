@@ -405,7 +405,7 @@ def test_rounding_is_no_finding_about_a_law_and_no_error_is_a_power_of_c():
         for item in data:
             item.values["error_sq"][:, -1] = shared * item.cell.sigma**power
         (fit,) = (f for f in map(curves.fit, curves.curves(study, data)) if f)
-        assert fit.high - fit.low < 1e-6
+        assert fit.high - fit.low < 1e-5  # what float32 leaves of a mean, inference.ROUNDING, over four decades
         assert fit.verdict == said
     table = {"k": 2, "d": 2, "layout": "simplex", "separation": [3.0, 4.0, 5.0]}
     study = spec.Study(mixture=table, stream={"n": 1000, "start": "truth"})
