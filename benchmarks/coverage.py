@@ -299,7 +299,7 @@ def main():
             tell("power", f"{cells} laws {off:g} times the truth", dict(zip(("before", "after"), shares, strict=True)))
     for family in FAMILIES:
         for runs in RUNS:
-            shares = bound_shares(family, runs, 2 * options.studies)
+            shares = bound_shares(family, runs, options.studies)
             tell("bound", f"{family}, {runs} runs", dict(zip(("before", "after"), shares, strict=True)))
     for family in ("chi2_1", "chi2_4", "lognormal"):
         for axis, above in (("N", (0.2, 0.0)), ("k", (0.0, 0.2))):
@@ -314,9 +314,11 @@ def main():
         for runs in (2, 5, 6, *RUNS):
             tell("coverage", f"median, {family}, {runs} runs", quantile_covers(family, runs, options.studies, rng))
         for runs in (2, 5, *RUNS):
-            tell("coverage", f"difference, {family}, {runs} runs", difference_covers(family, runs, many, rng))
+            numbers = difference_covers(family, runs, 2 * options.studies, rng)
+            tell("coverage", f"difference, {family}, {runs} runs", numbers)
         for runs in (64, 256, 1024):
-            tell("coverage", f"deviation, {family}, {runs} runs", deviation_covers(family, runs, options.studies, rng))
+            numbers = deviation_covers(family, runs, options.studies, rng)
+            tell("coverage", f"deviation, {family}, {runs} runs", numbers)
     for share in (0.5, 0.9, 0.99):
         for runs in RUNS:
             tell("coverage", f"proportion {share}, {runs} runs", proportion_covers(share, runs))

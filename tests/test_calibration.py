@@ -115,7 +115,7 @@ def rarely(share, studies):
 @pytest.mark.parametrize("family", ["chi2_1", "chi2_4", "lognormal", "lost 1%", "lost 2%, unknown"])
 def test_true_laws_are_contradicted_as_rarely_as_said(family, runs):
     # Student's t: in 13 % of the studies of 8 chi2_4 runs, 66 % of lognormal ones, all with lost centres.
-    studies = 200 if runs < 256 else 100
+    studies = 100  # allowed: 5.6 %; the larger number is among the slow tests
     assert rarely(coverage.false_alarms(family, runs, studies, parts=2)[1], studies)
 
 
@@ -173,9 +173,9 @@ def test_a_squared_length_is_held_against_its_law_at_its_level(noise):
     """Below, at and above the noise: tr(S)/n is noise^2 of the law. The t test: 13 % are "below" at 1/4 %."""
     rng = np.random.default_rng(8)
     for runs in (8, 64):
-        vectors = np.array([1.0, 0, 0, 0]) + noise * np.sqrt(runs / 4) * rng.standard_normal((600, runs, 4))
+        vectors = np.array([1.0, 0, 0, 0]) + noise * np.sqrt(runs / 4) * rng.standard_normal((400, runs, 4))
         found = np.array([inference.length_tails(v, 1.0, 1.0, 0.025) for v in vectors])
-        assert (found < 0.025).mean(axis=0).max() <= 0.025 + 2.5 * np.sqrt(0.025 / 600)
+        assert (found < 0.025).mean(axis=0).max() <= 0.025 + 2.5 * np.sqrt(0.025 / 400)
         assert inference.length_tails(vectors[0], 1.0 + 40 * noise**2, 100.0, 0.025).low < 0.025
         assert inference.length_tails(vectors[0] + 8 * noise, 0, 1.0, 0.025).high < 0.025
 

@@ -239,7 +239,7 @@ def test_quantile_intervals_cover():
     for probability, n in ((0.5, 30), (0.9, 100), (0.1, 50)):
         law = stats.gamma(0.7)
         truth = law.ppf(probability)
-        found = [inference.quantile(law.rvs(n, random_state=rng), probability) for _ in range(1000)]
+        found = [inference.quantile(law.rvs(n, random_state=rng), probability) for _ in range(300)]
         hits = [interval.low <= truth <= interval.high for interval in found]
         low, high = stats.binom.ppf([0.025, 0.975], n, probability)
         exact = stats.binom.cdf(high, n, probability) - stats.binom.cdf(low - 1, n, probability)
@@ -327,8 +327,8 @@ def test_the_power_slope_is_the_weighted_regression_by_loop():
 def test_the_logarithm_is_never_taken_for_a_power():
     x, rng = sizes(11), np.random.default_rng(9)
     for runs in (200, 2000, 100_000):
-        for _ in range(20):
-            found = inference.fit(x, squared_errors(rng, LAWS["power-log"](x), runs, shared=False))
+        for _ in range(12):
+            found = inference.fit(x, squared_errors(rng, LAWS["power-log"](x), runs, shared=False), resamples=100)
             assert found.family in ("power-log", "undetermined")
             if runs == 100_000:
                 power = found.candidates[0]
@@ -368,8 +368,9 @@ def test_a_claim_needs_agreement_precision_and_no_simpler_family_open():
 
 def test_a_floor_that_the_smaller_sizes_cannot_see_is_admitted():
     x, rng = sizes(11), np.random.default_rng(15)
-    found = [inference.fit(x, squared_errors(rng, 1 / x + 1e-7, 2000, False), resamples=20) for _ in range(150)]
-    assert np.mean([fit.candidates[2].admitted for fit in found]) > 0.88  # 0.95 in the mean
+    found = [inference.fit(x, squared_errors(rng, 1 / x + 1e-7, 2000, False), resamples=20) for _ in range(60)]
+    # 0.95 in the mean, less 2.5 standard errors of 60 studies; 0.7 where the unseen floor is forgotten.
+    assert np.mean([fit.candidates[2].admitted for fit in found]) >= 0.88
 
 
 def test_three_sizes_claim_nothing_and_small_sizes_have_no_log_log():
@@ -394,17 +395,23 @@ def test_a_law_outside_every_family_leaves_no_interval():
 def test_the_misfit_test_is_right_at_few_runs():
     """40 runs, 11 cells: a chi-square with 9 degrees of freedom would reject in 9 % instead of 2.5 %."""
     x, rng = sizes(11), np.random.default_rng(12)
-    found = [inference.fit(x, squared_errors(rng, 1 / x, 40, shared=True), resamples=50) for _ in range(600)]
-    rejected = [fit.candidates[0].p_value < 0.05 for fit in found]
+    counts, found = np.ones(40, int), []
+    for _ in range(600):
+        moments = inference._moments(np.log(x), squared_errors(rng, 1 / x, 40, shared=True), counts)
+        found.append(inference._try_family("power", moments, moments.y[None] + np.zeros((2, 1))).fit)
+    rejected = [fit.p_value < 0.05 for fit in found]
     assert within_binomial(rejected, 0.05, slack=0.01)  # skew of the runs: 0.01
-    unseen = np.mean([fit.candidates[0].heldout ** 2 for fit in found])
+    unseen = np.mean([fit.heldout**2 for fit in found])
     assert_allclose(unseen, 1, rtol=0.15)
 
 
-def coverage(family, cells, runs, shared, studies, seed):
+def coverage(family, cells, runs, shared, studies, seed, resamples=1000):
     """Claimed intervals and hulls that hold the true exponent -1, and the families claimed."""
     x, rng = sizes(cells), np.random.default_rng(seed)
-    found = [inference.fit(x, squared_errors(rng, LAWS[family](x), runs, shared)) for _ in range(studies)]
+    found = [
+        inference.fit(x, squared_errors(rng, LAWS[family](x), runs, shared), resamples=resamples)
+        for _ in range(studies)
+    ]
     claimed = [fit for fit in found if fit.family != "undetermined"]
     hulls = [fit for fit in found if fit.family == "undetermined" and not np.isnan(fit.low)]
     return (
@@ -425,6 +432,7 @@ def check_coverage(family, claimed, hulls, families, studies):
     if len(claimed) >= 0.05 * studies:
         assert within_binomial(claimed, c=2.5, slack=0.02)
     both = claimed + hulls
+    assert both
     assert np.mean(both) >= 0.93 - 2.5 * np.sqrt(0.93 * 0.07 / len(both))
     if len(hulls) >= 0.05 * studies:
         assert np.mean(hulls) >= 0.93 - 2.5 * np.sqrt(0.93 * 0.07 / len(hulls))
@@ -433,36 +441,33 @@ def check_coverage(family, claimed, hulls, families, studies):
     assert np.mean([name == family for name in families] or [1]) >= 0.97
 
 
-QUICK = [
-    ("power", 20_000),
-    ("power-log", 20_000),
-    ("power-floor", 20_000),  # at 2000 log x/x^1.09 and a floor do as well
-    ("power", 200),
-    ("power-log", 200),
-]
+# What is claimed and covers, what only leaves a hull (claimed all the same, it covers 6 %), and a floor, which only one
+# family of the list fits. 100 resamples know a deviation to 7 %: 1 % of coverage. An interval of half the
+# width covers 67 %. All of them, with 1000 studies each, are among the slow tests.
+QUICK = [("power", 20_000), ("power-log", 200), ("power-floor", 20_000)]
 
 
 @pytest.mark.parametrize(("family", "runs"), QUICK)
 def test_the_claimed_exponent_covers_the_truth(family, runs):
-    claimed, hulls, families = coverage(family, 11, runs, False, 100, 13)
-    check_coverage(family, claimed, hulls, families, 100)
+    claimed, hulls, families = coverage(family, 11, runs, False, 50, 13, resamples=100)
+    check_coverage(family, claimed, hulls, families, 50)
     if runs > 200:
-        assert len(claimed) >= 85  # enough runs to say so
+        assert len(claimed) >= 42  # enough runs to say so
 
 
 def test_a_logarithm_above_a_floor_is_not_claimed_to_be_another_power_above_a_floor():
     # Without power-log-floor nine studies of ten claimed a power-floor of exponent -0.92 at 2000 runs.
-    for cells, runs, claims in ((7, 2000, 0), (11, 200, 0), (11, 20_000, 18)):
-        claimed, hulls, families = coverage("power-log-floor", cells, runs, False, 30, 14)
+    for cells, runs, claims in ((7, 2000, 0), (11, 20_000, 10)):
+        claimed, hulls, families = coverage("power-log-floor", cells, runs, False, 20, 14, resamples=100)
         assert set(families) <= {"power-log-floor"}
-        assert np.mean(claimed + hulls) >= 0.85  # 0.95 less 2.5 standard errors of 30 studies
+        assert np.mean(claimed + hulls) >= 0.8  # 0.95 less 3 standard errors of 20 studies
         assert len(claimed) >= claims
 
 
 def test_an_interval_that_says_nothing_is_none():
     rng = np.random.default_rng(16)
     x = np.array([3.0, 4.0, 5.0, 6.0])  # exp(-x^2/4) over so short a stretch is any power with any logarithm
-    found = [inference.fit(x, squared_errors(rng, np.exp(-(x**2) / 4), 200, False)) for _ in range(20)]
+    found = [inference.fit(x, squared_errors(rng, np.exp(-(x**2) / 4), 200, False), resamples=100) for _ in range(20)]
     assert all(np.isnan(fit.low) or fit.high - fit.low <= inference.WIDEST for fit in found)
     assert any(max(c.high - c.low for c in fit.candidates) > 10 for fit in found)
 

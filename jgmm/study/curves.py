@@ -214,6 +214,9 @@ def against_bound(x: np.ndarray, errors: np.ndarray, bound: np.ndarray, level: f
     (`inference.contrast_interval`, Bonferroni over all of them). Contradicted: the end-to-end gap, or that of the two
     largest sizes, is above MARGIN. Loose: the end-to-end gap is below -MARGIN. Tight: it is within the margin. Else
     inconclusive, as where the runs cannot tell.
+
+    Runs so rare that the sample has none (lost centres) are taken to carry the same share of the mean at every size:
+    no sample tells that they carry more of it at the small ones.
     """
     order = np.argsort(x)
     x, errors, bound = x[order], errors[order], bound[order]
