@@ -258,7 +258,8 @@ class LawCheck(NamedTuple):
     agrees: bool | None  # None: no cell could be tested, or the only ones off are `short`
     cells: int  # tested
     largest: float  # gap beyond the law's own accuracy, in standard errors
-    worst: int | None  # which
+    worst: int | None  # which: the least likely
+    chance: float  # of a gap like the worst's, by itself, its side given
     untested: int
     short: list[int]  # so far below their law that runs too rare for this sample may carry it
     enough: int  # runs that would not have missed those
@@ -319,6 +320,7 @@ def against_law(samples: list[np.ndarray], law: ArrayLike, accuracy: ArrayLike, 
         cells=len(tested),
         largest=max(gaps.values(), default=0.0),
         worst=min(tested, key=lambda i: (chances[i], -gaps[i]), default=None),
+        chance=min(chances.values(), default=1.0),
         untested=len(samples) - len(tested),
         short=short,
         enough=runs_for_rare(tail),

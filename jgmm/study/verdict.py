@@ -831,7 +831,9 @@ def law_verdict(data: list[CellData], look: int) -> LawVerdict | None:
             f" as 1 in {1 / curves.RARE:g} carry the mean, which {check.enough} runs would show."
         )
     else:
-        said = f"All {check.cells} means with a known law agree with it: the largest gap is {largest}."
+        said = f"All {check.cells} means with a known law agree with it: the least likely is off by {largest}"
+        # Few or skewed runs stray by many standard errors: what that says is its probability.
+        said += f", which has probability {min(2 * check.chance, 1):.1g}." if check.largest else "."
     if check.together is not None:
         ratio = check.together
         said += f" Over all of them measured / law is {ratio.value:.4g} ± {ratio.standard_error:.1g}."
