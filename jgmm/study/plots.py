@@ -162,7 +162,8 @@ def _floor(figures: Figures, path: Path, part: str, found: list[Curve], last: di
     words += [f"lines: {', '.join(sorted(lines))}"] if lines else []
     hidden = sum(map(len, points)) - sum(map(len, above))
     words += [f"{hidden} are not measured above 0 and not drawn"] if hidden else []
-    figures.made.append((save(made, path), caption(*words, told=told, note=_note(found))))
+    words += ["bars of two standard errors"] if drawing.BARS in told else []
+    figures.made.append((save(made, path), caption(*words, told=told - {drawing.BARS}, note=_note(found))))
 
 
 def _floor_point(row: Row) -> Point:
@@ -277,7 +278,7 @@ def _phase(figures: Figures, path: Path, part: str, mine: list[CellData], last: 
     axes.set(xlabel=WORDS.get(x, x), ylabel=WORDS.get(y, y))
     axes.set_title(f"{part}: share of runs,\n{what}", fontsize=8.5)
     made.colorbar(image, ax=axes, shrink=0.9)
-    said = f"{part}: share of runs that end with {what}, of all runs. Wilson intervals stand in the table of cells."
+    said = f"{part}: share of runs that end with {what}, of all runs. Intervals stand in the table of cells."
     figures.made.append((save(made, path), said))
 
 

@@ -208,7 +208,7 @@ def _theorem3(folder: Path, parts: Parts) -> tuple[Path, str]:
     caption = (
         "6. Theorem 3: the largest distance of a run against C sigma/20 (left), and the share of runs within it (right)"
     )
-    return drawing.save(made, folder / "6-theorem3.png"), f"{caption}, with 95 % Wilson intervals."
+    return drawing.save(made, folder / "6-theorem3.png"), f"{caption}, with exact intervals (95 % at least)."
 
 
 def _streaming(folder: Path, parts: Parts, rows: list[Row]) -> tuple[Path, str]:
