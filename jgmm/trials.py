@@ -368,6 +368,8 @@ def check_seeding(*, k: int, d: int, n: int, block: int, graph_points: int, neig
 
 def check_power(mixture: Mixture, *, block: int) -> None:
     """Raises ValueError if the power iteration over such blocks leaves floating point (`reach.check_power`)."""
+    check_whole(mixture)
+    block = doors.whole("block", block)
     means, scales = np.asarray(mixture.means), np.asarray(mixture.scales)
     norm, d = float(np.sqrt((means.astype(float) ** 2).sum(axis=1).max())), means.shape[1]
     for scale in (float(scales.min()), float(scales.max())):
