@@ -119,7 +119,7 @@ def test_true_laws_are_contradicted_as_rarely_as_said(family, runs):
     assert rarely(coverage.false_alarms(family, runs, studies, parts=2)[1], studies)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("runs", [8, 16, 64, 256])
 @pytest.mark.parametrize("family", coverage.FAMILIES)
 def test_true_laws_are_contradicted_as_rarely_as_said_at_length(family, runs):
@@ -190,7 +190,7 @@ def test_a_bound_of_the_true_shape_is_contradicted_as_rarely_as_said(family, run
     assert rarely(coverage.bound_shares(family, runs, 300, parts=1)[1], 300)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("runs", [8, 16, 64, 256])
 @pytest.mark.parametrize("family", coverage.FAMILIES)
 def test_a_bound_of_the_true_shape_is_contradicted_as_rarely_as_said_at_length(family, runs):
@@ -237,7 +237,7 @@ def test_many_bounds_at_once_are_judged_as_whole_verdicts():
     assert power > 0
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("family", ["chi2_1", "lognormal", "lost 2%"])
 def test_many_bounds_at_once_are_judged_as_whole_verdicts_at_length(family):
     for runs in (8, 64):

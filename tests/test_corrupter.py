@@ -52,7 +52,7 @@ def told(read):
     return said
 
 
-SHARES = [0.01, pytest.param(0.2, marks=pytest.mark.slow)]
+SHARES = [0.01, pytest.param(0.2, marks=pytest.mark.long)]
 
 
 def believed(data):
@@ -141,7 +141,7 @@ def mend(out):
     return True
 
 
-@pytest.mark.parametrize("count", [16, pytest.param(150, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [16, pytest.param(150, marks=pytest.mark.long)])
 def test_a_damaged_study_is_told_and_computed_again(out, tmp_path, count):
     rng = np.random.default_rng(1)
     right = everything_read(out)

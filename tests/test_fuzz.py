@@ -283,7 +283,7 @@ def test_odd_specs_are_taken_whole_or_refused_in_few_plain_lines(folder):
     all_checked(range(2000), folder)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("thousands", range(2, 22, 4))
 def test_many_odd_specs_are_taken_whole_or_refused_in_few_plain_lines(folder, thousands):
     all_checked(range(1000 * thousands, 1000 * (thousands + 4)), folder)
@@ -507,7 +507,7 @@ def small(number):
     return table
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("chunk", range(8))
 def test_small_odd_specs_that_are_taken_run_to_the_end(tmp_path, chunk):
     ran = 0

@@ -483,7 +483,7 @@ def test_runs_that_agree_but_for_float32_have_its_resolution():
     assert slope.high - slope.low > 1e-6
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("shared", [False, True])
 @pytest.mark.parametrize("runs", [200, 2000, 20_000])
 @pytest.mark.parametrize("cells", [5, 11])

@@ -134,7 +134,7 @@ COMMANDS = {
     "--fresh": (another, {"fresh": True}, 107),
 }
 QUICK = 12  # moments of each, drawn; all of them are among the slow tests
-EVERY = pytest.mark.slow
+EVERY = pytest.mark.long
 
 
 class Case(NamedTuple):

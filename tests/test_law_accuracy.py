@@ -250,7 +250,7 @@ def test_sharp_laws_are_as_accurate_as_they_say(tmp_path):
     assert sharp["mean"] - without_overlap > 10 * sharp["standard_error"] + sharp["accuracy"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_laws_are_as_accurate_as_they_say_over_a_larger_grid(tmp_path):
     names = ("lloyd-four-4", "soft-pair-4", "lloyd-unequal-4", "averaged", "falling", "count", "blunt", "slow")
     parts = [part for part in calibration.grid() if part["name"].startswith(names)]

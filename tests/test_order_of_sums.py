@@ -285,7 +285,7 @@ FLAGS = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("flags", FLAGS.values(), ids=FLAGS)
 def test_starts_have_the_same_bytes_in_any_company_on_any_processor(tmp_path, flags):
     env = {**os.environ, "XLA_FLAGS": flags}
