@@ -46,6 +46,8 @@ and plain JAX. |
 | `scaling.py` | How do throughput and peak memory grow with runs, dimensions, components, samples and devices? |
 | `startup.py` | What does one wait for besides the stream: imports, compiler, caches, a tiny study? |
 | `studies.py` | What does a study cost beside its streams: cells side by side, many small cells, a million runs? |
+| `calibration.py` | Are laws as accurate as they say? Law against simulation over a grid; it fails where one is not. |
+| `coverage.py` | Do verdicts contradict true laws and bounds as rarely as they say, and do intervals cover? |
 | `gpu_compile.py` | What do the GPU kernels compile to, and are their instructions right? Asked without a GPU. |
 | `gpu.py` | Is the fused kernel right on a GPU, and how fast is it there? |
 
@@ -57,6 +59,8 @@ To run them, in the repository's root, on an otherwise idle machine:
     python benchmarks/scaling.py
     python benchmarks/startup.py
     python benchmarks/studies.py
+    python benchmarks/calibration.py      # 10 minutes
+    python benchmarks/coverage.py         # 10 minutes
     python benchmarks/gpu_compile.py
     python benchmarks/gpu.py              # needs an NVIDIA GPU: 7 minutes of an H100
     python benchmarks/make_readme.py    # this page and its picture, from the JSON files in results/
