@@ -46,7 +46,7 @@ OPEN, ZERO, ABSENT, BARS, LAW, FIRST_ORDER, BOUND, ORACLE = (
     "bars: 95 % intervals, where there are runs enough for one",
     "law",
     "law, first order",
-    "bound",
+    "bound, constants 1",
     "labelled oracle",
 )
 
