@@ -32,6 +32,7 @@ def most(dtype: Any) -> float:
     return float(np.sqrt(float(np.finfo(dtype).max)) * np.finfo(dtype).eps)
 
 
+@np.errstate(over="ignore")  # what is infinite is beyond any format
 def check(name: str, value: Any, *, norms: Any, scales: Any, d: int, dtype: Any) -> None:
     """Raises ValueError if means of these norms (at most; one or one each) and scales are beyond the format.
 
@@ -61,6 +62,7 @@ def check(name: str, value: Any, *, norms: Any, scales: Any, d: int, dtype: Any)
         )
 
 
+@np.errstate(over="ignore")
 def check_power(*, block: int, norm: float, scale: float, d: int, dtype: Any) -> None:
     """Raises ValueError if the power iteration of blocks of samples of this size leaves the format."""
     info = np.finfo(dtype)

@@ -83,6 +83,7 @@ def test_moves_that_a_start_swallows_are_refused():
          "mixture.means is .* standard deviations"),
         (lambda: trials.check_power(mixture.symmetric(4, separation=4.0, scales=1e8), block=1000), "block is 1000"),
         (lambda: trials.check_power(mixture.symmetric(4, separation=4.0, scales=1e-10), block=10), "block is 10"),
+        (lambda: mixture.symmetric(4, separation=1e-9, scales=1e308), "scales reach 1e.308"),  # and no warning
     ],
 )  # fmt: skip
 def test_what_float32_cannot_hold_is_refused_by_name(call, message):
