@@ -86,6 +86,7 @@ def test_identifiers_tell_cells_seeds_and_precisions_apart():
         ('algorithm = "emm"', "algorithm is 'emm'"),
         ('[[part]]\nname = "a"\n[[part]]\nname = "a"', "expected each to differ"),
         ("part = 3", "part is 3"),
+        ("mixture = [[2]]\n[[part]]\nmixture = { k = 2 }", "mixture is [[2]], expected a table"),
         # Types are not taken for one another.
         ("[mixture]\nsigma = true", "mixture.sigma is True: expected a number"),
         ('[mixture]\nseparation = "4"', "mixture.separation is '4': expected a number"),

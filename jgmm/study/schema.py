@@ -318,6 +318,9 @@ def _of_use(parts: list[Part], shared: dict, own: list) -> list[Part]:
     to any part.
     """
     faults = []
+    for name in TABLES:  # every part may have one of its own in place of it
+        if name in shared and not isinstance(shared[name], Mapping):
+            raise ValueError(f"{name} is {shown.value(shared[name])}, expected a table")
     idle = [part.idle() for part in parts]
     common = {(name, key) for name in TABLES for key in shared.get(name, {})}
     for part, mine, unused in zip(parts, own, idle, strict=True):
