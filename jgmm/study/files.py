@@ -72,17 +72,7 @@ def put(file: BinaryIO, place: int, data: bytes) -> None:
 
 def open_file(path: Path) -> BinaryIO:
     """A file to read. Raises ValueError if it is a link, a folder, a pipe or a device, OSError if it cannot be read."""
-    try:
-        number = os.open(path, os.O_RDONLY | _PLAIN | _AT_ONCE)
-    except OSError as error:
-        # A link (ELOOP), a socket (ENXIO) and, elsewhere than on Linux, a folder cannot even be opened.
-        if (other := kind(path)) not in (None, "file"):
-            raise ValueError(f"{path} is a {other}, expected a file") from error
-        raise
-    if not stat.S_ISREG(os.fstat(number).st_mode):
-        os.close(number)
-        raise ValueError(f"{path} is a {kind(path)}, expected a file")
-    return os.fdopen(number, "rb")
+    return os.fdopen(_open_plain(path, os.O_RDONLY), "rb")
 
 
 def read_bytes(path: Path) -> bytes:
@@ -146,9 +136,15 @@ def move(path: Path, to: Path) -> None:
 
 def open_lock(path: Path) -> int:
     """The number of a file to lock, made if need be. Raises ValueError if it is not a file."""
+    return _open_plain(path, os.O_RDWR | os.O_CREAT)
+
+
+def _open_plain(path: Path, flags: int) -> int:
+    """The number of a file, through no link and without waiting. Raises ValueError if something else has its name."""
     try:
-        number = os.open(path, os.O_RDWR | os.O_CREAT | _PLAIN | _AT_ONCE, 0o666)
+        number = os.open(path, flags | _PLAIN | _AT_ONCE, 0o666)
     except OSError as error:
+        # A link (ELOOP), a socket (ENXIO) and, elsewhere than on Linux, a folder cannot even be opened.
         if (other := kind(path)) not in (None, "file"):
             raise ValueError(f"{path} is a {other}, expected a file") from error
         raise
