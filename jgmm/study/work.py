@@ -268,7 +268,7 @@ def _drawn_mixture(fields: MixtureFields, seed: int, low: int, high: int, folder
 
     x64: what is asked of JAX here, so that float32's are not taken for float64's.
     """
-    assert x64 == jax.config.jax_enable_x64
+    assert x64 == jax.config.read("jax_enable_x64")
     key = (fields, seed, low, high, folder, x64)
     with _drawing:
         found = _drawn.pop(key, None)
