@@ -1,0 +1,216 @@
+"""The folder of machine code: what was compiled once is found again, by what it was compiled from.
+
+An entry is a file KEY.code: magic, key, digest of the code, code. It is written under another name and renamed, so that
+whoever looks sees all of it; one that is not as it was written is not there, and is replaced when it is made anew. What
+is read here is executed: it must be a file of this user's own, in such a folder, to which nobody else may write. What
+is not, a link or another's file, is neither followed nor removed. Digests stand for content, owners for trust.
+
+Nothing is kept until `configure` names a folder. What the file system does costs compiling again, and a line (`fault`).
+"""
+
+import contextlib
+import hashlib
+import os
+import re
+import secrets
+import stat
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import platformdirs
+
+MAGIC = b"jgmmcod1"  # ends with the format's number
+LIMIT = 2**28  # bytes of the folder
+LEFT = 3 / 4  # of the limit, once the least recently used entries are gone
+UNFINISHED_SECONDS = 86_400.0  # after which a file that has not been renamed is of a writer that was killed
+
+_KEY = re.compile(r"[0-9a-f]{64}")
+_NAME = re.compile(r"[0-9a-f]{64}\.code|\.[0-9a-f]{32}\.tmp")
+# Through no link, and without waiting for a pipe. Where a system lacks one of these, it lacks what it guards against.
+_PLAIN = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+_AT_ONCE = getattr(os, "O_NONBLOCK", 0)
+
+
+class _Folder:
+    """Where entries are. `size`: bytes of all of them, as last listed and with what this process has written since."""
+
+    def __init__(self, path: Path, limit: int):
+        self.path, self.limit, self.lock = path, limit, threading.Lock()
+        self.size: int | None = None
+
+
+_here: _Folder | None = None
+_faults: list[str] = []  # the first one, and once it is told an empty one
+
+
+def user_folder() -> Path:
+    """Where the command line keeps machine code: JAX_COMPILATION_CACHE_DIR, or jgmm's part of the user's caches."""
+    given = os.environ.get("JAX_COMPILATION_CACHE_DIR")
+    return (Path(given) if given else platformdirs.user_cache_path("jgmm")) / "code"
+
+
+def configure(folder: Path | None, *, limit: int = LIMIT) -> None:
+    """Keep machine code in this folder from now on, made if need be, in no more than `limit` bytes; None: nowhere."""
+    global _here
+    _here = None
+    _faults.clear()
+    if folder is None:
+        return
+    try:
+        folder = folder.expanduser().absolute()
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _check_folder(folder)
+    except (OSError, RuntimeError) as error:  # the latter: no home
+        _note(error)
+    else:
+        _here = _Folder(folder, limit)
+
+
+def fault() -> str | None:
+    """Why machine code is not kept, in a line for the command to tell: once after a `configure`, else None."""
+    told = _faults[0] if _faults else ""
+    _faults[:] = [""] if told else _faults
+    return f"machine code is not kept ({told})" if told else None
+
+
+def key_of(*parts: str) -> str:
+    """The name of what is made from these parts alone, in this order.
+
+    For machine code: the program's text, target triple, CPU, its features, the versions of llvmlite and of LLVM.
+    """
+    made = hashlib.blake2b(MAGIC, digest_size=32)
+    for part in map(str.encode, parts):
+        made.update(len(part).to_bytes(8, "little") + part)
+    return made.hexdigest()
+
+
+def load(key: str) -> bytes | None:
+    """The code of this key; None where there is none that can be trusted."""
+    here = _here
+    if here is None:
+        return None
+    path = _entry(here, key)
+    try:
+        number = os.open(path, os.O_RDONLY | _PLAIN | _AT_ONCE)
+    except OSError:
+        return None
+    try:
+        told = os.fstat(number)
+        if not (_ours(told) and _only_ours(told) and told.st_size <= here.limit):
+            return None
+        with os.fdopen(number, "rb", closefd=False) as file:
+            data = file.read()
+        code = data[len(_header(key, b"")) :]
+        if data != _header(key, code) + code:
+            return None
+        with contextlib.suppress(OSError):  # a file system to read only
+            os.utime(number if os.utime in os.supports_fd else path)
+        return code
+    except OSError:
+        return None
+    finally:
+        os.close(number)
+
+
+def store(key: str, code: bytes) -> None:
+    """Keep code under this key, in the place of what is there; nothing that is more than the whole folder may hold."""
+    here = _here
+    if here is None:
+        return
+    path, data = _entry(here, key), _header(key, code) + code
+    if len(data) > here.limit:
+        return
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            if not _ours(os.lstat(path)):
+                raise PermissionError(f"{path} is not a file of this user")
+        _write(path, data)
+        with here.lock:
+            here.size = None if here.size is None else here.size + len(data)
+            if here.size is None or here.size > here.limit:
+                here.size = _make_room(here, path)
+    except OSError as error:
+        _note(error)
+
+
+def _entry(here: _Folder, key: str) -> Path:
+    """Raises ValueError for what `key_of` cannot have given: a key names a file."""
+    if not _KEY.fullmatch(key):
+        raise ValueError(f"key is {key!r}, expected 64 hexadecimal digits")
+    return here.path / f"{key}.code"
+
+
+def _header(key: str, code: bytes) -> bytes:
+    return MAGIC + bytes.fromhex(key) + hashlib.blake2b(code, digest_size=32).digest()
+
+
+def _write(path: Path, data: bytes) -> None:
+    """A whole file, to which nobody else may write, whatever the umask. Raises OSError.
+
+    Not `study.files`: that gives the user's own permissions, and waits for the disk, which here a digest makes good.
+    """
+    temporary = path.with_name(f".{secrets.token_hex(16)}.tmp")
+    try:
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _PLAIN, 0o600), "wb") as file:
+            file.write(data)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def _make_room(here: _Folder, fresh: Path) -> int:
+    """The folder's size, without the least recently used entries if it is beyond its limit. `fresh` stays."""
+    found = sorted(_list(here.path))
+    size = sum(weight for _, _, weight in found)
+    left = here.limit if size <= here.limit else LEFT * here.limit
+    old = time.time() - UNFINISHED_SECONDS
+    for modified, path, weight in found:
+        if path != fresh and (modified < old if path.suffix == ".tmp" else size > left):
+            with contextlib.suppress(OSError):  # on Windows, somebody may be reading it
+                path.unlink(missing_ok=True)  # another process makes room, too
+                size -= weight
+    return size
+
+
+def _list(folder: Path) -> Iterator[tuple[float, Path, int]]:
+    """Last use, path and bytes of each file that this user's processes wrote there."""
+    for path in folder.iterdir():
+        if _NAME.fullmatch(path.name):
+            with contextlib.suppress(FileNotFoundError):
+                told = os.lstat(path)
+                if _ours(told):
+                    yield told.st_mtime, path, told.st_size
+
+
+def _check_folder(folder: Path) -> None:
+    """Raises OSError unless it is this user's own, nobody else may write to it, and this process may."""
+    told = os.stat(folder)  # what a link leads to: where caches lie is the user's to say
+    if not _owned(told):
+        raise OSError(f"{folder} is another user's")
+    if not _only_ours(told):
+        raise OSError(f"{folder} has mode {stat.S_IMODE(told.st_mode):o}, expected one for its owner alone to write to")
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        raise OSError(f"{folder} is not writable")
+
+
+def _ours(told: os.stat_result) -> bool:
+    """Whether it is a file, no link or pipe, of this user."""
+    return stat.S_ISREG(told.st_mode) and _owned(told)
+
+
+def _owned(told: os.stat_result) -> bool:
+    return os.name != "posix" or told.st_uid == os.geteuid()
+
+
+def _only_ours(told: os.stat_result) -> bool:
+    return os.name != "posix" or not told.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
+def _note(error: Exception) -> None:
+    if not _faults:
+        said = isinstance(error, OSError) and error.strerror
+        _faults.append(f"{error.filename}: {said}" if said else str(error))

@@ -1,0 +1,473 @@
+"""The folder of machine code: what is found is what was kept, or nothing; and nothing else is touched."""
+
+import os
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+
+from jgmm.engine import cache
+
+KEY, OTHER = cache.key_of("program"), cache.key_of("another")
+SIZE = len(cache.MAGIC) + 64  # of an entry beside its code
+
+
+@pytest.fixture(autouse=True)
+def strict():
+    """No JAX here."""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path):
+    cache.configure(tmp_path / "code")
+    yield tmp_path / "code"
+    cache.configure(None)
+
+
+def entry(folder, key=KEY):
+    return folder / f"{key}.code"
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+# --- an entry ---
+
+
+def test_what_was_kept_is_found_under_its_key_alone(folder):
+    assert cache.load(KEY) is None
+    cache.store(KEY, b"code")
+    assert cache.load(KEY) == b"code"
+    assert cache.load(OTHER) is None
+    assert names(folder) == [f"{KEY}.code"]
+    assert cache.fault() is None
+
+
+def test_an_entry_holds_magic_key_digest_and_code(folder):
+    cache.store(KEY, b"code")
+    digest = "6470fd21983eae8d706f1edd5e2dc5afe095980f8fb7bd4ebfd33550d8730246"  # printf code | b2sum -l 256
+    data = entry(folder).read_bytes()
+    assert data[:8] == b"jgmmcod1"
+    assert data[8:40].hex() == KEY
+    assert data[40:72].hex() == digest
+    assert data[72:] == b"code"
+
+
+def test_the_last_code_of_a_key_is_kept_and_code_may_be_empty(folder):
+    for code in (b"first", b"", b"second" * 1000):
+        cache.store(KEY, code)
+        assert cache.load(KEY) == code
+    assert names(folder) == [f"{KEY}.code"]
+
+
+def test_another_process_finds_it(folder):
+    cache.store(KEY, b"code")
+    cache.configure(folder)
+    assert cache.load(KEY) == b"code"
+
+
+def test_without_a_folder_nothing_is_kept(folder):
+    cache.configure(None)
+    cache.store(KEY, b"code")
+    assert cache.load(KEY) is None
+    assert names(folder) == []
+    assert cache.fault() is None
+
+
+# --- keys ---
+
+
+def test_a_key_changes_with_each_part_and_with_the_format(monkeypatch):
+    parts = ["program", "x86_64-linux", "znver3", "+avx2,+fma", "0.50.0", "22.1.0"]
+    keys = [cache.key_of(*parts)]
+    keys += [cache.key_of(*parts[:i], parts[i] + " ", *parts[i + 1 :]) for i in range(len(parts))]
+    keys += [cache.key_of(*parts[:i], *parts[i + 1 :]) for i in range(len(parts))]
+    keys += [cache.key_of(*parts, ""), cache.key_of("".join(parts)), cache.key_of(*parts[::-1])]
+    keys += [cache.key_of("ab", "c"), cache.key_of("a", "bc")]
+    assert cache.key_of(*parts) == keys[0]
+    monkeypatch.setattr(cache, "MAGIC", b"jgmmcod2")
+    keys.append(cache.key_of(*parts))
+    assert len(set(keys)) == len(keys)
+
+
+@pytest.mark.parametrize("key", ["", "program", KEY[1:], KEY.upper(), f"../{KEY[3:]}"])
+def test_what_cannot_be_a_key_is_told(key):
+    for act in (lambda: cache.load(key), lambda: cache.store(key, b"")):
+        with pytest.raises(ValueError, match="expected 64 hexadecimal digits"):
+            act()
+
+
+# --- damage ---
+
+
+def is_replaced(folder):
+    cache.store(KEY, b"anew")
+    return cache.load(KEY) == b"anew" and names(folder) == [f"{KEY}.code"] and cache.fault() is None
+
+
+def test_a_flipped_bit_anywhere_is_seen_and_the_entry_replaced(folder):
+    cache.store(KEY, b"code")
+    good = entry(folder).read_bytes()
+    for place in range(len(good)):
+        for bit in (1, 128):
+            bad = bytearray(good)
+            bad[place] ^= bit
+            entry(folder).write_bytes(bad)
+            assert cache.load(KEY) is None, place
+    assert is_replaced(folder)
+
+
+def test_an_entry_of_any_other_length_is_seen_and_replaced(folder):
+    cache.store(KEY, b"code")
+    good = entry(folder).read_bytes()
+    for length in range(len(good)):
+        entry(folder).write_bytes(good[:length])
+        assert cache.load(KEY) is None, length
+    entry(folder).write_bytes(good + b"\0")
+    assert cache.load(KEY) is None
+    assert is_replaced(folder)
+
+
+def test_another_keys_entry_under_this_name_is_seen(folder):
+    cache.store(OTHER, b"code")
+    entry(folder, OTHER).rename(entry(folder))
+    assert cache.load(KEY) is None
+    assert is_replaced(folder)
+
+
+def test_a_file_too_large_to_be_an_entry_is_not_read(folder):
+    cache.configure(folder, limit=SIZE + 4)
+    cache.store(KEY, b"code")
+    assert cache.load(KEY) == b"code"
+    cache.configure(folder, limit=SIZE + 3)
+    assert cache.load(KEY) is None
+
+
+# --- whose it is ---
+
+
+@pytest.mark.parametrize("mode", [0o620, 0o602])
+def test_an_entry_that_others_may_write_to_is_not_run_but_replaced(folder, mode):
+    cache.store(KEY, b"code")
+    entry(folder).chmod(mode)
+    assert cache.load(KEY) is None
+    assert is_replaced(folder)
+    assert stat.S_IMODE(entry(folder).stat().st_mode) == 0o600
+
+
+def test_entries_and_folder_are_the_owners_alone_whatever_the_umask(folder):
+    before = os.umask(0)
+    try:
+        cache.configure(folder / "made")
+        cache.store(KEY, b"code")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((folder / "made").stat().st_mode) == 0o700
+    assert cache.load(KEY) == b"code"
+
+
+@pytest.fixture
+def stranger(monkeypatch):
+    """Makes the files that are there another user's."""
+    me = os.geteuid()
+    return lambda: monkeypatch.setattr(cache.os, "geteuid", lambda: me + 1)
+
+
+def test_another_users_entry_is_neither_run_nor_replaced_nor_removed(folder, stranger):
+    cache.configure(folder, limit=4 * SIZE)
+    for key in (KEY, OTHER):
+        cache.store(key, b"code")
+        os.utime(entry(folder, key), (0, 0))
+    stranger()
+    assert cache.load(KEY) is None
+    cache.store(KEY, b"mine")
+    cache.store(cache.key_of("large"), bytes(SIZE))
+    assert entry(folder).read_bytes()[SIZE:] == b"code"
+    assert entry(folder, OTHER).exists()
+    assert cache.fault() == f"machine code is not kept ({entry(folder)} is not a file of this user)"
+
+
+def test_another_users_folder_is_refused(folder, stranger):
+    cache.store(KEY, b"code")
+    stranger()
+    cache.configure(folder)
+    cache.store(OTHER, b"code")
+    assert cache.load(KEY) is None
+    assert cache.fault() == f"machine code is not kept ({folder} is another user's)"
+    assert names(folder) == [f"{KEY}.code"]
+
+
+@pytest.mark.parametrize("mode", [0o720, 0o702, 0o777, 0o1777])
+def test_a_folder_that_others_may_write_to_is_refused(folder, mode):
+    cache.store(KEY, b"code")
+    folder.chmod(mode)
+    cache.configure(folder)
+    assert cache.load(KEY) is None
+    assert f"{folder} has mode {mode:o}, expected" in cache.fault()
+
+
+def make_link(path):
+    (path.parent.parent / "away").write_bytes(b"not ours")
+    path.symlink_to(path.parent.parent / "away")
+
+
+@pytest.mark.parametrize("make", [make_link, os.mkfifo, os.mkdir])
+def test_what_is_no_file_in_the_place_of_an_entry_stays(folder, make):
+    make(entry(folder))
+    before = os.lstat(entry(folder))
+    opened = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else None
+    assert cache.load(KEY) is None
+    cache.store(KEY, b"code")
+    assert os.lstat(entry(folder)).st_ino == before.st_ino
+    assert names(folder) == [f"{KEY}.code"]
+    assert cache.fault() == f"machine code is not kept ({entry(folder)} is not a file of this user)"
+    if make is make_link:
+        assert (folder.parent / "away").read_bytes() == b"not ours"
+    if opened is not None:
+        assert len(os.listdir("/proc/self/fd")) == opened
+
+
+def test_a_good_entry_behind_a_link_is_not_run(folder):
+    cache.store(KEY, b"code")
+    entry(folder).rename(folder.parent / "away")
+    entry(folder).symlink_to(folder.parent / "away")
+    assert cache.load(KEY) is None
+
+
+# --- no place ---
+
+
+def test_a_file_in_the_folders_place_is_told_once(folder):
+    place = folder.parent / "file"
+    place.touch()
+    for asked, said in ((place, "File exists"), (place / "in" / "it", "Not a directory")):
+        cache.configure(asked)
+        cache.store(KEY, b"code")
+        assert cache.load(KEY) is None
+        assert said in cache.fault()
+        assert cache.fault() is None
+
+
+def test_a_folder_that_cannot_be_written_to_is_told(folder, monkeypatch):
+    monkeypatch.setattr(cache.os, "access", lambda path, mode: not mode & os.W_OK)
+    cache.configure(folder)
+    assert cache.fault() == f"machine code is not kept ({folder} is not writable)"
+    cache.store(KEY, b"code")
+    assert names(folder) == []
+
+
+def test_no_home_is_told(monkeypatch):
+    def homeless(path):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(cache.Path, "expanduser", homeless)
+    cache.configure(Path("~/code"))
+    assert cache.fault() == "machine code is not kept (Could not determine home directory.)"
+
+
+def test_a_disk_that_is_full_is_told_once_and_leaves_nothing_half_written(folder, monkeypatch):
+    def full(*paths):
+        raise OSError(28, "No space left on device", str(paths[0]))
+
+    cache.store(OTHER, b"code")
+    with monkeypatch.context() as patched:
+        patched.setattr(cache.os, "replace", full)
+        cache.store(KEY, b"code")
+        assert "No space left on device" in cache.fault()
+        cache.store(KEY, b"code")
+        assert cache.fault() is None
+    assert names(folder) == [f"{OTHER}.code"]
+    assert cache.load(OTHER) == b"code"
+    assert is_replaced_beside(folder)
+
+
+def is_replaced_beside(folder):
+    cache.store(KEY, b"code")
+    return cache.load(KEY) == b"code" and len(names(folder)) == 2
+
+
+def test_a_folder_that_is_removed_is_told(folder):
+    folder.rmdir()
+    cache.store(KEY, b"code")
+    assert cache.load(KEY) is None
+    assert "No such file or directory" in cache.fault()
+
+
+def test_a_file_system_that_keeps_no_times_is_well(folder, monkeypatch):
+    def readonly(*told):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(cache.os, "utime", readonly)
+    cache.store(KEY, b"code")
+    assert cache.load(KEY) == b"code"
+
+
+def test_what_is_stopped_leaves_nothing_half_written(folder, monkeypatch):
+    def stopped(*paths):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cache.os, "replace", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        cache.store(KEY, b"code")
+    assert names(folder) == []
+
+
+# --- its size ---
+
+
+def fill(folder, count, size=100):
+    """Keys of entries of this size, the first one the longest unused."""
+    keys = [cache.key_of(str(i)) for i in range(count)]
+    for i, key in enumerate(keys):
+        cache.store(key, bytes(size - SIZE))
+        os.utime(entry(folder, key), (1e9 + i, 1e9 + i))
+    return keys
+
+
+def kept(folder, keys):
+    return [i for i, key in enumerate(keys) if entry(folder, key).exists()]
+
+
+def test_beyond_the_limit_the_least_recently_used_go(folder):
+    cache.configure(folder, limit=1000)
+    keys = fill(folder, 10)
+    assert kept(folder, keys) == list(range(10))
+    assert cache.load(keys[0]) is not None  # and is used again
+    cache.store(KEY, bytes(100 - SIZE))
+    assert kept(folder, [*keys, KEY]) == [0, 5, 6, 7, 8, 9, 10]
+
+
+def test_nothing_goes_as_long_as_all_fits(folder):
+    keys = fill(folder, 9)
+    cache.configure(folder, limit=1000)  # another process
+    cache.store(KEY, bytes(100 - SIZE))
+    assert kept(folder, [*keys, KEY]) == list(range(10))
+
+
+def test_what_was_just_written_stays_even_if_it_looks_old(folder, monkeypatch):
+    cache.configure(folder, limit=1000)
+    keys = fill(folder, 1, size=600)
+    os.utime(entry(folder, keys[0]), (2**33, 2**33))  # of a clock that ran ahead
+    cache.store(KEY, bytes(500 - SIZE))
+    assert cache.load(KEY) is not None
+    assert kept(folder, keys) == []
+
+
+def test_more_than_the_folder_may_hold_is_not_kept(folder):
+    cache.configure(folder, limit=1000)
+    keys = fill(folder, 5)
+    cache.store(KEY, bytes(1001 - SIZE))
+    assert kept(folder, [*keys, KEY]) == [0, 1, 2, 3, 4]
+    assert cache.fault() is None
+
+
+def test_what_others_wrote_counts_and_what_they_remove_is_not_missed(folder, monkeypatch):
+    keys = fill(folder, 12)
+    cache.configure(folder, limit=1000)  # another process
+    listed = cache._list
+
+    def listed_late(path):
+        found = list(listed(path))
+        for key in keys[:4]:  # a third one makes room, too
+            entry(folder, key).unlink()
+        return found
+
+    monkeypatch.setattr(cache, "_list", listed_late)
+    cache.store(KEY, bytes(100 - SIZE))
+    assert kept(folder, [*keys, KEY]) == list(range(6, 13))
+
+
+def test_only_entries_go_and_writers_that_were_killed(folder):
+    cache.configure(folder, limit=200)
+    strangers = ["notes.txt", ".mine.tmp", "x.code", f"{KEY}.code.bak", "sub"]
+    temporaries = [f".{digit * 32}.tmp" for digit in "ab"]
+    (folder / "sub").mkdir()
+    (folder / "sub" / f"{KEY}.code").write_bytes(bytes(300))
+    for name in [*strangers[:-1], *temporaries]:
+        (folder / name).write_bytes(bytes(300))
+        os.utime(folder / name, (0, 0))
+    os.utime(folder / temporaries[1])  # its writer may still be there
+    (folder / f"{OTHER}.code").symlink_to(folder / "notes.txt")
+    cache.store(KEY, b"code")
+    assert names(folder) == sorted([*strangers, temporaries[1], f"{OTHER}.code", f"{KEY}.code"])
+    assert (folder / "sub" / f"{KEY}.code").exists()
+    assert cache.fault() is None
+
+
+def test_a_folder_that_is_far_from_full_is_listed_once_and_never_to_load(folder, monkeypatch):
+    listings = []
+    listed = cache._list
+    monkeypatch.setattr(cache, "_list", lambda path: listings.append(path) or listed(path))
+    for key in fill(folder, 5):
+        assert cache.load(key) is not None
+    assert len(listings) == 1
+
+
+# --- at once ---
+
+
+def test_an_entry_that_is_replaced_is_there_all_the_time(folder):
+    codes = [bytes([i]) * 1_000_000 for i in range(2)]
+    cache.store(KEY, codes[0])
+    found, done = [], threading.Event()
+
+    def read():
+        while not done.is_set():
+            found.append(cache.load(KEY) in codes)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for turn in range(60):
+        cache.store(KEY, codes[turn % 2])
+    done.set()
+    reader.join()
+    assert len(found) > 10
+    assert all(found)
+
+
+def test_readers_see_whole_entries_while_others_write_them(folder):
+    cache.configure(folder, limit=200_000)
+    codes = [bytes([i]) * 30_000 for i in range(8)]
+    keys = [cache.key_of(str(i)) for i in range(8)]  # more than fit: each writer also makes room
+    wrong, found, done = [], [], threading.Event()
+
+    def write(shift):
+        for turn in range(40):
+            i = (turn + shift) % 8
+            cache.store(keys[i], codes[i])
+            cache.store(KEY, codes[i])
+
+    def read():
+        while not done.is_set():
+            for i in range(8):
+                code = cache.load(keys[i])
+                (wrong if code not in (None, codes[i]) else found).append(code)
+            code = cache.load(KEY)
+            (wrong if code not in (None, *codes) else found).append(code)
+
+    writers = [threading.Thread(target=write, args=(shift,)) for shift in range(3)]
+    readers = [threading.Thread(target=read) for _ in range(2)]
+    for thread in writers + readers:
+        thread.start()
+    for thread in writers:
+        thread.join()
+    done.set()
+    for thread in readers:
+        thread.join()
+    assert not wrong
+    assert sum(code is not None for code in found) > 10
+    assert not [name for name in names(folder) if name.endswith(".tmp")]
+    assert sum(path.stat().st_size for path in folder.iterdir()) <= 200_000
+    assert cache.fault() is None
+
+
+# --- where ---
+
+
+def test_it_is_where_the_user_says_or_among_their_caches(monkeypatch, tmp_path):
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path))
+    assert cache.user_folder() == tmp_path / "code"
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR")
+    assert cache.user_folder().parts[-2:] == ("jgmm", "code")
