@@ -210,7 +210,9 @@ def _only_ours(told: os.stat_result) -> bool:
     return os.name != "posix" or not told.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
-def _note(error: Exception) -> None:
+def _note(error: OSError | RuntimeError) -> None:
     if not _faults:
-        said = isinstance(error, OSError) and error.strerror
-        _faults.append(f"{error.filename}: {said}" if said else str(error))
+        if isinstance(error, OSError) and error.filename:
+            _faults.append(f"{error.filename}: {error.strerror}")
+        else:
+            _faults.append(str(error))
