@@ -25,10 +25,10 @@ GENERATOR = "threefry2x32"  # of keys, by name: JAX's default is the user's to s
 class LaneState(NamedTuple):
     """The four words of every lane."""
 
-    s0: UInt32[Array, "lanes *runs"]
-    s1: UInt32[Array, "lanes *runs"]
-    s2: UInt32[Array, "lanes *runs"]
-    s3: UInt32[Array, "lanes *runs"]
+    s0: UInt32[Array | np.ndarray, "lanes *runs"]
+    s1: UInt32[Array | np.ndarray, "lanes *runs"]
+    s2: UInt32[Array | np.ndarray, "lanes *runs"]
+    s3: UInt32[Array | np.ndarray, "lanes *runs"]
 
 
 def num_lanes(d: int) -> int:
@@ -50,7 +50,7 @@ def seed(key: Key[Array, ""], run_id: Integer[Array, "*runs"], *, d: int) -> Lan
     return LaneState(*flat.reshape(*flat.shape[:-1], *run_id.shape))
 
 
-def next_bits(state: LaneState) -> tuple[LaneState, UInt32[Array, "lanes *runs"]]:
+def next_bits(state: LaneState) -> tuple[LaneState, UInt32[Array | np.ndarray, "lanes *runs"]]:
     """One step of xoshiro128++: the next state, and 32 bits of every lane."""
     s0, s1, s2, s3 = state
     bits = _rotate(s0 + s3, 7) + s0
@@ -161,5 +161,5 @@ def _flip(x: Float[Array, "*shape"], sign: UInt32[Array, "*shape"]) -> Float[Arr
     return lax.bitcast_convert_type(lax.bitcast_convert_type(x, jnp.uint32) ^ (sign << 31), jnp.float32)
 
 
-def _rotate(x: UInt32[Array, "*shape"], by: int) -> UInt32[Array, "*shape"]:
+def _rotate(x: UInt32[Array | np.ndarray, "*shape"], by: int) -> UInt32[Array | np.ndarray, "*shape"]:
     return (x << by) | (x >> (32 - by))

@@ -7,12 +7,12 @@ inside a block advances the lanes by the samples consumed, no more. Knows no alg
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float, Int, UInt32
+from jaxtyping import Array, Float, Int
 
 from jgmm import lanes, loops, tiling
 from jgmm.lanes import LaneState
@@ -88,9 +88,10 @@ def draw_together(state: LaneState, mixture: Mixture, steps: Array, *, block: in
     return state, Sample(jnp.moveaxis(x, 1, 0), lanes.choose(word, steps, index))
 
 
-def _words(state: LaneState, count: int) -> tuple[LaneState, UInt32[Array, "count lanes *runs"]]:
+def _words(state: LaneState, count: int) -> tuple[LaneState, Any]:
     """The next `count` words of every lane; several steps a trip cut the traffic of the state."""
-    return lax.scan(lambda words, _: lanes.next_bits(words), state, None, length=count, unroll=4)
+    step: Any = lambda words, _: lanes.next_bits(words)  # noqa: E731
+    return lax.scan(step, state, None, length=count, unroll=4)
 
 
 def fold(

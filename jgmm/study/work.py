@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -81,7 +81,7 @@ def canary(seed: int) -> list[int]:
 
 
 @jax.jit
-def _few_draws(key_lanes: jax.Array, key_mixture: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _few_draws(key_lanes: jax.Array, key_mixture: jax.Array) -> tuple[Any, jax.Array]:
     """The third words of two runs in two dimensions, and the means of a box that a run is first offered."""
     words = lanes.seed(key_lanes, jax.numpy.arange(2, dtype=jax.numpy.uint32), d=2)
     for _ in range(3):

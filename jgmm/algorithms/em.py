@@ -1,0 +1,59 @@
+r"""Streaming EM for two balanced components at +mu and -mu (Algorithm 3 of the paper), in the tanh form.
+
+    p(+|x) - p(-|x) = tanh(beta <x, mu> / sigma^2),      mu <- mu + eta (tanh(.) x - mu)
+
+beta = 1 is the posterior, so EM; beta = 2 is what denominators of sigma^2 in place of 2 sigma^2 make of it (the course
+project); beta -> infinity is Lloyd. The ratio of exponentials would be 0 / 0 for d of several hundred; the tanh never
+is. There is one estimate, of either mean; the other component's is its negative.
+"""
+
+from collections.abc import Callable
+
+import jax.numpy as jnp
+import numpy as np
+
+from jgmm.algorithms.lloyd import State, init, pulled
+from jgmm.contract import Algorithm, Sample
+from jgmm.loops import over_coordinates
+from jgmm.mixture import Mixture
+
+
+def step(state: State, sample: Sample, params: dict, move: Callable) -> State:
+    """Take in one sample. params: sharpness, beta / sigma^2."""
+    x, (origin, offset) = sample.x, (state.origin[0], state.offset[0])
+    inner = over_coordinates(len(x), lambda j: x[j] * (origin[j] + offset[j]), jnp.zeros_like(x[0]))
+    side = jnp.tanh(params["sharpness"] * inner)
+    return pulled(state, (side[None] * x)[None], None, move)
+
+
+def labelled_step(state: State, sample: Sample, params: dict, move: Callable) -> State:
+    """Take in one sample whose side is known: +x where it came from the `component` that the mean stands for."""
+    side = jnp.where(params["component"] == sample.label, 1, -1).astype(sample.x.dtype)
+    return pulled(state, (side[None] * sample.x)[None], None, move)
+
+
+def params(mixture: Mixture, component: np.ndarray, numbers: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What a step is told: component, and beta / sigma^2, computed in float64."""
+    scale = np.asarray(mixture.scales[0], np.float64)
+    sharpness = (numbers["beta"] / scale**2).astype(np.asarray(mixture.means).dtype)
+    return {"component": component[0], "sharpness": sharpness}
+
+
+def one(k: int) -> int:
+    """A single estimate."""
+    del k
+    return 1
+
+
+def check(mixture: Mixture) -> None:
+    """Raises ValueError unless the mixture is a balanced pair of one scale at +m and -m."""
+    means, weights, scales = (np.asarray(x) for x in mixture)
+    balanced = len(means) == 2 and (means[0] == -means[1]).all() and (weights[0] == weights[1]).all()
+    if not (balanced and (scales[0] == scales[1]).all()):
+        raise ValueError(
+            f"the mixture has k = {len(means)}, expected two balanced components of one scale at +m and -m"
+        )
+
+
+_WORDS = "streaming EM for a symmetric pair: each sample moves the mean by the posterior of its side"
+EM = Algorithm(init, step, labelled_step, params, one, check, (("beta", 1.0),), _WORDS)

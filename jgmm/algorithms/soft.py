@@ -1,0 +1,50 @@
+r"""Soft updates for k components of known weights and scales: the general form of streaming EM.
+
+    p_i ~ w_i sigma_i^-d exp(-beta |x - mu_i|^2 / (2 sigma_i^2)),   sum_i p_i = 1,   mu_i <- mu_i + eta p_i (x - mu_i)
+
+beta = 1 is the posterior; beta -> infinity is streaming Lloyd, at the same rate. For two balanced components that are
+kept at +mu and -mu, half the difference of the two moves is `em.step` at the rate eta / 2. An estimate knows the weight
+and the scale of the component that its start was matched to.
+"""
+
+from collections.abc import Callable
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from jgmm import loops
+from jgmm.algorithms.lloyd import State, all_of_them, any_mixture, init, labelled_step, pulled, squared_distances
+from jgmm.contract import Algorithm, Sample
+from jgmm.mixture import Mixture
+
+
+def step(state: State, sample: Sample, params: dict, move: Callable) -> State:
+    """Take in one sample."""
+    return pulled(state, sample.x, posterior(state.origin, state.offset, sample.x, params), move)
+
+
+def posterior(
+    origin: Float[Array, "k d *runs"], offset: Float[Array, "k d *runs"], x: Float[Array, "d *runs"], params: dict
+) -> Float[Array, "k *runs"]:
+    """The probability of each component, given the sample; sums to 1. params: those of `params`."""
+    distances = squared_distances(origin, offset, x)
+    exponent = params["prior"] - params["sharpness"] * distances
+    share = jnp.exp(exponent - jnp.max(exponent, axis=0)[None])
+    whole = loops.add_up(len(share), lambda i: share[i], jnp.zeros_like(share[0]))
+    # A loop, so that the share is made once for each centre and not for each of its coordinates.
+    return loops.rows(len(share), lambda i: share[i] / whole, whole)
+
+
+def params(mixture: Mixture, component: np.ndarray, numbers: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What a step is told, computed in float64: prior, ln(w_i) - d ln(sigma_i), and sharpness, beta / (2 sigma_i^2)."""
+    del component  # estimates stand in the order of the components
+    means, weights, scales = (np.asarray(x) for x in mixture)
+    with np.errstate(divide="ignore"):  # a component of weight 0 has a share of 0
+        prior = np.log(weights.astype(np.float64)) - means.shape[1] * np.log(scales.astype(np.float64))
+    sharpness = numbers["beta"][None] / (2 * scales.astype(np.float64) ** 2)
+    return {"prior": prior.astype(means.dtype), "sharpness": sharpness.astype(means.dtype)}
+
+
+_WORDS = "soft updates: each sample moves every centre by the posterior of its component"
+SOFT = Algorithm(init, step, labelled_step, params, all_of_them, any_mixture, (("beta", 1.0),), _WORDS)

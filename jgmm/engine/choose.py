@@ -1,0 +1,77 @@
+"""Which back end takes a stream: one function decides, and says why. Nothing falls back silently.
+
+cpu     one program for all machines, on the cores of this one
+gpu     the same program, on NVIDIA cards
+scan    XLA's loops, on whatever JAX has: the reference
+"""
+
+import importlib
+import importlib.util
+from typing import Any
+
+import jax
+
+from jgmm import doors
+from jgmm.contract import Choice, Kernel, Refused, Stream
+from jgmm.lanes import LaneState
+from jgmm.mixture import Mixture
+
+NAMES = ("auto", "cpu", "gpu", "scan")
+
+
+def opened(
+    back_end: str, kernel: Kernel, words: LaneState, state: Any, params: Any, mixture: Mixture
+) -> tuple[Stream, Choice]:
+    """The stream of these runs, and what drives it and why; see `contract.Stream` for what is held.
+
+    Raises ValueError for another name, and where one that is asked for cannot be.
+    """
+    choice = choose(back_end)
+    try:
+        return load(choice.name).open(kernel, words, state, params, mixture), choice
+    except Refused as error:
+        if back_end != "auto":
+            raise ValueError(f"back_end is {back_end!r}, but {error}: expected auto or scan") from None
+        return load("scan").open(kernel, words, state, params, mixture), Choice("scan", str(error))
+
+
+def choose(back_end: str) -> Choice:
+    """The back end for this machine, before it is known what is to stream. Raises ValueError as `opened` does."""
+    doors.choice("back_end", back_end, NAMES)
+    if back_end == "auto":
+        name = _best()
+        why_not = obstacle(name)
+        return Choice("scan", why_not) if why_not else Choice(name, _WHY[name])
+    why_not = obstacle(back_end)
+    if why_not:
+        raise ValueError(f"back_end is {back_end!r}, but {why_not}: expected auto or scan")
+    return Choice(back_end, "asked for")
+
+
+_WHY = {"cpu": "the device is a CPU", "gpu": "the device is an NVIDIA GPU", "scan": "the device is neither"}
+
+
+def obstacle(name: str) -> str | None:
+    """Why this back end cannot be on this machine, if it cannot."""
+    device = jax.devices()[0]
+    if name == "gpu" and _best() != "gpu":
+        return "the device is a CPU" if device.platform == "cpu" else f"the device is {device.device_kind}"
+    if importlib.util.find_spec(f"jgmm.engine.{name}") is None:
+        return f"this version has no back end {name!r}"
+    if name != "scan" and importlib.util.find_spec("llvmlite") is None:
+        return "llvmlite is not installed"
+    return None
+
+
+def load(name: str) -> Any:
+    """The module of a back end."""
+    return importlib.import_module(f"jgmm.engine.{name}")
+
+
+def _best() -> str:
+    """What this machine's first device is for."""
+    device = jax.devices()[0]
+    if device.platform == "cpu":
+        return "cpu"
+    rocm = "rocm" in str(getattr(device.client, "platform_version", "")).lower()
+    return "gpu" if device.platform in ("gpu", "cuda") and not rocm else "scan"

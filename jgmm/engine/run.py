@@ -1,0 +1,251 @@
+r"""Streams driven from the host, in calls of about half a second, and what they leave: errors at checkpoints.
+
+It knows the contract, the mixture and the lanes, and a back end by its `open`. Errors and what else is made of a state
+are NumPy, elementwise along the runs.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jgmm import doors, errors, ordered, steps, together
+from jgmm.batch import Batch
+from jgmm.contract import Algorithm, Choice, Numbers, Stream
+from jgmm.engine import choose
+from jgmm.errors import CentreError
+from jgmm.together import Ready, State
+
+CALL_SECONDS = 0.5  # a call's length on the host's clock
+FIRST, LEAST = 512, 64  # samples of the first call, and of any but the last
+
+Progress = Callable[[int], None]  # told how many samples (of all runs together) have been consumed since the last call
+
+
+class Segment(NamedTuple):
+    """Some consecutive runs of a batch, and the sample counts at which their errors are recorded."""
+
+    num_runs: int
+    checkpoints: tuple[int, ...]
+
+
+class Record(NamedTuple):
+    """Errors of every run at each checkpoint (the start is checkpoint 0), and where the estimates ended.
+
+    An estimate i of the start given is set against the component `component[i]` that it was matched to: `displacement`
+    is its last distance from that mean, as a vector. The twin is the same start fed the same samples with every label
+    known. `back_end` says what drove the stream, and why; None where none was streamed.
+    """
+
+    samples: np.ndarray  # (checkpoints,)
+    error: CentreError  # NumPy arrays of shape (checkpoints, runs)
+    centres: np.ndarray  # (e, d, runs)
+    displacement: np.ndarray  # as centres
+    component: np.ndarray  # (e, runs)
+    start_displacement: np.ndarray  # as centres
+    start_sq: np.ndarray  # its squared length, as component
+    twin_sq: np.ndarray | None  # squared error of the twin, shape (checkpoints, runs)
+    twin_displacement: np.ndarray | None  # as centres
+    back_end: Choice | None = None
+
+
+def run(
+    batch: Batch,
+    algorithm: Algorithm,
+    start: np.ndarray,
+    *,
+    rate: steps.Rate,
+    checkpoints: Sequence[int],
+    twin: bool = False,
+    burn: Numbers | None = None,
+    back_end: str = "auto",
+    progress: Progress | None = None,
+    **numbers: Numbers,
+) -> Record:
+    """Stream every run of the batch from `start`; errors at the start and after each of `checkpoints` samples.
+
+    algorithm: a value of `jgmm.algorithms`. start: finite numbers of shape (e, d, runs), e the estimates that the
+    algorithm keeps. rate: a step size of `steps`, or what stands for one: a constant in (0, 1), one for each run,
+    `rates.polynomial`, any other schedule (a function of the count of samples seen that JAX can trace, its first step
+    in [0, 1]), or any optax transformation of gradients of shape (e, d, runs) that treats runs apart (`apart`). twin:
+    whether the labelled twin streams beside it. burn: how many first iterates its average leaves out, a number or one
+    for each run; None: the last iterate is the estimate. back_end: auto, cpu, gpu or scan (`engine.choose`). numbers:
+    those that the algorithm names (beta).
+    Raises ValueError if the transformation mixes runs, if a rate is outside (0, 1) or lost beside the start
+    (`reach.check_rate`), if an argument is of another kind or shape, or if the back end cannot be.
+    """
+    doors.kind("batch", batch, Batch, "of jgmm.batch.batch")
+    doors.kind("algorithm", algorithm, Algorithm, "of jgmm.algorithms")
+    doors.floats("start", start, ("e", "d", "runs"))
+    doors.numbers("start", np.asarray(start), ("e", "d", "runs"))
+    ready = together.ready(batch, algorithm, start, rate=rate, twin=twin, burn=burn, **numbers)
+    segments = [Segment(len(batch.run_ids), doors.wholes("checkpoints", checkpoints))]
+    return simulate(ready, batch, segments, back_end=back_end, progress=progress)[0]
+
+
+def simulate(
+    ready: Ready,
+    batch: Batch,
+    segments: Sequence[Segment],
+    *,
+    back_end: str = "auto",
+    progress: Progress | None = None,
+    keep: Callable[[int, int, np.dtype], Any] = lambda checkpoints, runs, dtype: np.empty((checkpoints, runs), dtype),
+) -> list[Record]:
+    """Stream a batch whose runs are the segments side by side, each to its own last checkpoint; a record for each.
+
+    Segments may differ in length: give the longest first; one that has ended may stream on unseen. keep: makes the
+    arrays (checkpoints, runs) that errors are put into, a checkpoint at a time; what it makes is in the records.
+    Raises ValueError if the segments are not the batch, if checkpoints do not increase, if a longer segment follows a
+    shorter one, or if the back end cannot be.
+    """
+    doors.kind("ready", ready, Ready, "of jgmm.together")
+    doors.kind("batch", batch, Batch, "of jgmm.batch.batch")
+    doors.called("progress", progress)
+    if not callable(keep):
+        raise doors.bad("keep", keep, "a function")
+    segments = _segments(segments, len(batch.run_ids))
+    lengths = [segment.checkpoints[-1] if segment.checkpoints else 0 for segment in segments]
+    edges = np.cumsum([0, *(segment.num_runs for segment in segments)])
+    stream, chosen = choose.opened(back_end, ready.kernel, batch.words, ready.state, ready.params, batch.mixture)
+    notes = [
+        _Notes(segment, slice(int(a), int(b)), keep) for segment, (a, b) in zip(segments, pairwise(edges), strict=True)
+    ]
+    here = 0
+    for stop in sorted({0, *(t for segment in segments for t in segment.checkpoints)}):
+        active = sum(note.runs for note, length in zip(notes, lengths, strict=True) if length >= stop)
+        advance(stream, stop - here, live=active, progress=progress)
+        here = stop
+        due = [note for note in notes if stop == 0 or stop in note.segment.checkpoints]
+        state = ready.state if stop == 0 else stream.state()
+        measured = _measured(state, np.asarray(batch.mixture.means), active)
+        for note in due:
+            note.take(measured, state, ready)
+    return [note.record(chosen) for note in notes]
+
+
+def advance(
+    stream: Stream, total: int, *, live: int, block: int | None = None, progress: Progress | None = None
+) -> None:
+    """`total` more samples (or blocks) of the first `live` runs, in calls of about CALL_SECONDS."""
+    done, piece = 0, min(total, FIRST)
+    while done < total:
+        count = min(piece, total - done)
+        start = time.perf_counter()
+        stream.advance(count, live=live, block=block)
+        elapsed = max(time.perf_counter() - start, 1e-9)
+        done += count
+        if count == piece:
+            # At most four times longer than the last: the first call's clock holds the compiler.
+            piece = max(LEAST, min(4 * piece, int(piece * CALL_SECONDS / elapsed))) if done > count else 4 * piece
+        if progress is not None:
+            progress(count * (block or 1) * live)
+
+
+class _Notes:
+    """What is written down of a segment while it streams."""
+
+    def __init__(self, segment: Segment, place: slice, keep: Callable):
+        self.segment, self.place, self.keep = segment, place, keep
+        self.runs = place.stop - place.start
+        self.kept: list[Any] = []  # arrays of the errors, and of the twin's
+        self.seen = 0
+        self.first: dict[str, np.ndarray] = {}
+        self.last: dict[str, np.ndarray] = {}
+
+    def take(self, measured: list[np.ndarray | None], state: State, ready: Ready) -> None:
+        """What there is at the next checkpoint."""
+        rows = 1 + len(self.segment.checkpoints)
+        if self.seen == 0:
+            self.kept = [None if x is None else self.keep(rows, self.runs, x.dtype) for x in measured]
+            self.first = _started(ready, self.place)
+        for kept, x in zip(self.kept, measured, strict=True):
+            if x is not None:
+                kept[self.seen] = x[self.place]
+        self.seen += 1
+        if self.seen == rows:
+            self.last = _ended(state, ready, self.place)
+
+    def record(self, chosen: Choice) -> Record:
+        """All of it."""
+        *found, twin_sq = self.kept
+        samples = np.array([0, *self.segment.checkpoints])
+        return Record(
+            samples=samples, error=CentreError(*found), twin_sq=twin_sq, back_end=chosen, **self.first, **self.last
+        )
+
+
+def _segments(segments: Any, num_runs: int) -> list[Segment]:
+    if not isinstance(segments, (list, tuple)) or not all(isinstance(segment, Segment) for segment in segments):
+        raise doors.bad("segments", segments, "a list of run.Segment")
+    found = [
+        Segment(doors.whole("num_runs", runs), doors.wholes("checkpoints", checkpoints))
+        for runs, checkpoints in segments
+    ]
+    sizes = [segment.num_runs for segment in found]
+    lengths = [segment.checkpoints[-1] if segment.checkpoints else 0 for segment in found]
+    if sum(sizes) != num_runs:
+        raise ValueError(f"the segments hold {sizes} runs, expected {num_runs} in all")
+    if any(later > earlier for earlier, later in pairwise(lengths)):
+        raise ValueError(f"the segments are {lengths} samples long, expected the longest first")
+    for segment in found:
+        if any(later <= earlier for earlier, later in pairwise([0, *segment.checkpoints])):
+            raise ValueError(f"checkpoints are {list(segment.checkpoints)}, expected increasing positive sample counts")
+    return found
+
+
+def _measured(state: State, means: np.ndarray, runs: int) -> list[np.ndarray | None]:
+    """The errors of the first `runs` runs, and their twins' squared errors."""
+    origin, offset = (np.asarray(x)[..., :runs] for x in (state.centres.origin, _estimate(state)))
+    error = errors.centre_errors(origin, offset, means[..., :runs])
+    if state.twin is None or state.average is not None:
+        return [*error, None]
+    moved = np.asarray(state.twin.offset)[..., :runs].reshape(-1, runs)  # a twin's origin is its component's mean
+    # In float64, row by row: summed in float32, 5,000 squares are 6e-6 off in the mean of all runs, and its exact mean
+    # is known. What is kept is rounded once, without bias.
+    squares = ordered.add_up(np.square(row, dtype=np.float64) for row in moved)
+    return [*error, squares.astype(moved.dtype)]
+
+
+def _estimate(state: State) -> Any:
+    return state.centres.offset if state.average is None else state.average.mean
+
+
+def _started(ready: Ready, place: slice) -> dict[str, np.ndarray]:
+    component = ready.component[..., place]
+    offset = together.as_given(np.asarray(ready.state.centres.offset[..., place], np.float64), component)
+    along = np.moveaxis(offset, -2, 0)  # the coordinates
+    return {"start_displacement": offset, "start_sq": ordered.dot(along, along), "component": component}
+
+
+def _ended(state: State, ready: Ready, place: slice) -> dict[str, Any]:
+    component = ready.component[..., place]
+
+    def given(x):
+        return together.as_given(np.asarray(np.asarray(x)[..., place], np.float64), component)
+
+    displacement = given(_estimate(state))
+    twin = None if state.twin is None or state.average is not None else given(state.twin.offset)
+    centres = given(state.centres.origin) + displacement
+    return {"centres": centres, "displacement": displacement, "twin_displacement": twin}
+
+
+def start_record(samples: int, error: CentreError, runs: slice) -> Record:
+    """The record of some runs that go no further than their start, which took `samples` samples."""
+    samples = doors.whole("samples", samples, 0)
+    doors.kind("error", error, CentreError, "of start.measure")
+    doors.kind("runs", runs, slice, "of the runs' places")
+    empty = np.zeros((0, 0))
+    alone = CentreError(*(x[None, runs] for x in error))
+    return Record(np.array([samples]), alone, empty, empty, empty, empty, empty, None, None)
+
+
+def log_checkpoints(n: int, count: int) -> list[int]:
+    """About `count` sample counts, log-spaced, the last n (fewer where they would coincide).
+
+    Raises ValueError unless both are whole numbers of at least 1.
+    """
+    n, count = doors.whole("n", n), doors.whole("count", count)
+    return sorted({round(n ** (i / count)) for i in range(1, count + 1)} | {n})

@@ -1,0 +1,220 @@
+r"""Where streams begin: at an offset from the truth, or by Algorithm 2 of the paper.
+
+Algorithm 2 has block power iteration (or Oja's rule) find the means' subspace from the first samples of each run, and a
+neighbour graph of the next ones, projected to it, the centres. Samples are drawn and folded by a back end; all else is
+NumPy and SciPy.
+"""
+
+import math
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Array, Float, Int, Key
+
+from jgmm import doors, errors, lanes, machine, ordered, reach
+from jgmm.algorithms import graph, pca
+from jgmm.batch import Batch, normals
+from jgmm.contract import Choice, Numbers
+from jgmm.engine import choose
+from jgmm.engine.run import Progress, advance
+from jgmm.errors import CentreError
+from jgmm.lanes import LaneState
+from jgmm.mixture import Mixture, check_whole
+
+POINTS_BYTES = 2**26  # of the graph points of the runs that are drawn together
+
+
+_none: Any = np.int32(0)
+
+
+class Seeding(NamedTuple):
+    """Starting centres, and how they came about."""
+
+    means: Float[np.ndarray, "k d runs"]
+    num_components: Int[np.ndarray, "runs"]  # of the graph; a run has succeeded where it is k
+    basis: Float[np.ndarray, "r d runs"]
+    back_end: Choice  # of the power iteration
+
+
+class GraphExample(NamedTuple):
+    """The graph step of the batch's first run, to look at."""
+
+    points: np.ndarray  # (n, d)
+    projected: np.ndarray  # (n, r)
+    component: np.ndarray  # (n,), rank by size; k and beyond lumped as k
+
+
+def offset_start(key: Key[Array, ""], batch: Batch, offset: Numbers) -> Float[np.ndarray, "k d runs"]:
+    """The true means, each moved by offset * max(scales) in a uniformly random direction of the run's own.
+
+    key: of threefry. offset: a number, at least 0, or one for each run.
+    Raises ValueError for others, and for an offset that is lost in the rounding of the means (`reach.check_start`).
+    """
+    doors.keys("key", key)
+    doors.kind("batch", batch, Batch, "of jgmm.batch.batch")
+    means, _, scales = map(np.asarray, batch.mixture)
+    k, d, runs = means.shape
+    offset = doors.numbers("offset", offset, (), (runs,), low=0, closed=True)
+    reach.check_start("offset", offset, means=means, scales=scales)
+    moves = normals(key, batch.run_ids, k=k, d=d).astype(means.dtype)
+    sizes = np.sqrt(np.stack([ordered.dot(move, move) for move in moves]))
+    distance = np.broadcast_to(offset.astype(means.dtype), (runs,)) * scales.max(axis=0)
+    return means + distance[None, None] * (moves / sizes[:, None])
+
+
+def seed(
+    key: Key[Array, ""],
+    batch: Batch,
+    *,
+    n: int,
+    block: int,
+    graph_points: int,
+    neighbors: int,
+    method: str = "block",
+    back_end: str = "auto",
+    progress: Progress | None = None,
+) -> tuple[Batch, Seeding, GraphExample]:
+    """Algorithm 2 on the first n samples of every run; the batch returned stands behind them.
+
+    `n - graph_points` samples go through block power iteration in blocks of `block` (what is left of the last block is
+    drawn and not used), the last `graph_points` through the neighbour graph. The example is the first run's graph.
+    method: "block" (the paper's), or "oja" for Oja's rule in its place, at the rate of `oja_rate`, orthonormalised
+    after each block. back_end: as in `engine.run.run`.
+    Raises ValueError if k > d, if the sizes leave no block or no graph, if squares of a block's sums leave floating
+    point (`reach.check_power`), for an unknown method, or for a back end that cannot be.
+    """
+    doors.keys("key", key)
+    doors.kind("batch", batch, Batch, "of jgmm.batch.batch")
+    k, d, runs = batch.mixture.means.shape
+    named = {"n": n, "block": block, "graph_points": graph_points, "neighbors": neighbors}
+    n, block, graph_points, neighbors = (doors.whole(name, value) for name, value in named.items())
+    check_seeding(k=k, d=d, n=n, block=block, graph_points=graph_points, neighbors=neighbors)
+    doors.choice("method", method, ("block", "oja"))
+    doors.called("progress", progress)
+    check_power(batch.mixture, block=block)
+    basis = _frames(key, batch)
+    blocks, rest = divmod(n - graph_points, block)
+    kernel, state, params = _power(basis) if method == "block" else _oja(basis, batch.mixture)
+    stream, chosen = choose.opened(back_end, kernel, batch.words, state, params, batch.mixture)
+    advance(stream, blocks, live=runs, block=block, progress=progress)
+    words, basis = stream.words(), stream.state().basis
+    for _ in range(rest):
+        words = lanes.next_bits(words)[0]
+    words, starts, example = _by_graph(batch, words, basis, graph_points, neighbors, chosen)
+    means = np.stack([start.means for start in starts], axis=-1)
+    counts = np.stack([start.num_components for start in starts])
+    return batch._replace(words=words), Seeding(means, counts, basis, chosen), example
+
+
+def _frames(key: Key[Array, ""], batch: Batch) -> Float[np.ndarray, "r d runs"]:
+    """A uniformly random orthonormal frame for each run."""
+    k, d, _ = batch.mixture.means.shape
+    columns = normals(key, batch.run_ids, k=k, d=d)
+    return ordered.span(columns, tolerance=0.0).astype(batch.mixture.means.dtype)
+
+
+def _power(basis: Any) -> tuple:
+    return pca.POWER, pca.PowerState(basis, np.zeros_like(basis)), {}
+
+
+def _oja(basis: Any, mixture: Mixture) -> tuple:
+    gap, shift = (x.astype(basis.dtype) for x in oja_rate(mixture))
+    log_d = basis.dtype.type(math.log(max(basis.shape[1], 3)))
+    return pca.OJA, pca.OjaState(basis, _none), {"log_d": log_d, "gap": gap, "shift": shift}
+
+
+def _by_graph(
+    batch: Batch, words: LaneState, basis: np.ndarray, graph_points: int, neighbors: int, chosen: Choice
+) -> tuple[LaneState, list[graph.GraphStart], GraphExample]:
+    """The starts of all runs from their next `graph_points` samples.
+
+    Drawn some runs at a time, as many as POINTS_BYTES allows; each run's graph is its own, so cores share them.
+    """
+    k, d, runs = batch.mixture.means.shape
+    draw, whole = choose.load(chosen.name).draw, (words, batch.mixture)
+    together = max(1, POINTS_BYTES // (graph_points * d * basis.itemsize))
+    starts: list[graph.GraphStart] = []
+    after: list[LaneState] = []
+    with ThreadPoolExecutor(machine.cores()) as pool:
+        for low in range(0, runs, together):
+            here = jax.tree.map(lambda x, low=low: x[..., low : low + together], whole)
+            ahead, points = draw(*here, graph_points)
+            after.append(ahead)
+            graphs = [(basis[..., low + i], points[..., i].T) for i in range(points.shape[-1])]
+            found = list(pool.map(lambda each: graph.centres(*each, k=k, neighbors=neighbors), graphs))
+            starts += [start for start, _ in found]
+            if low == 0:
+                first, component = points[..., 0].T, found[0][1]
+    example = GraphExample(first, graph.project(basis[..., 0], first), component)
+    return jax.tree.map(lambda *parts: np.concatenate(parts, axis=-1), *after), starts, example
+
+
+def oja_rate(mixture: Mixture) -> tuple[np.ndarray, np.ndarray]:
+    """gap and t0 of the rate ln d / (gap (t0 + t)) for each run (Jain, Jin, Kakade, Netrapalli and Sidford 2016).
+
+    gap is the smallest positive eigenvalue of sum_j w_j mu_j mu_j^T (what stands out of the noise); t0 makes the first
+    step at most 1 / E|x|^2. Both are known to the simulator, not to an algorithm: a baseline at its best.
+    """
+    check_whole(mixture)
+    means, weights, scales = (np.asarray(x, np.float64) for x in mixture)
+    if means.ndim != 3:
+        raise ValueError(f"mixture.means has shape {means.shape}, expected (k, d, runs)")
+    d = means.shape[1]
+    rows = means * np.sqrt(weights)[:, None]
+    # Those of the moment that are not zero are those of the k x k matrix of inner products.
+    eigenvalues = ordered.eigenvalues(np.array([[ordered.dot(a, b) for b in rows] for a in rows]))
+    gap = np.where(eigenvalues > 1e-9 * eigenvalues.max(axis=0), eigenvalues, np.inf).min(axis=0)
+    power = ordered.add_up(ordered.dot(row, row) for row in rows) + d * ordered.dot(weights, scales * scales)
+    return gap, math.log(max(d, 3)) * power / gap
+
+
+def check_seeding(*, k: int, d: int, n: int, block: int, graph_points: int, neighbors: int) -> None:
+    """Raises ValueError if Algorithm 2 cannot run with these sizes."""
+    named = {"k": k, "d": d, "n": n, "block": block, "graph_points": graph_points, "neighbors": neighbors}
+    k, d, n, block, graph_points, neighbors = (doors.whole(name, value) for name, value in named.items())
+    if k > d:
+        raise ValueError(f"k is {k}, expected at most d = {d}: seeding needs k directions")
+    if block < k:
+        raise ValueError(f"block is {block}, expected at least k = {k}")
+    if graph_points < k or neighbors < 1 or neighbors >= graph_points:
+        raise ValueError(
+            f"graph_points is {graph_points} and neighbors {neighbors}, expected graph_points >= k = {k}"
+            " and 1 <= neighbors < graph_points"
+        )
+    if n - graph_points < block:
+        raise ValueError(
+            f"n is {n}, expected at least block + graph_points = {block + graph_points}: one step of power iteration"
+        )
+
+
+def check_power(mixture: Mixture, *, block: int) -> None:
+    """Raises ValueError if the power iteration over such blocks leaves floating point (`reach.check_power`)."""
+    check_whole(mixture)
+    block = doors.whole("block", block)
+    means, scales = np.asarray(mixture.means), np.asarray(mixture.scales)
+    norm, d = float(np.sqrt((means.astype(float) ** 2).sum(axis=1).max())), means.shape[1]
+    for scale in (float(scales.min()), float(scales.max())):
+        reach.check_power(block=block, norm=norm, scale=scale, d=d, dtype=means.dtype)
+
+
+def measure(start: Float[np.ndarray, "e d runs"], batch: Batch) -> CentreError:
+    """Errors of starting estimates, as NumPy arrays of shape (runs,). Raises ValueError for another shape."""
+    doors.kind("batch", batch, Batch, "of jgmm.batch.batch")
+    means = np.asarray(batch.mixture.means)
+    doors.floats("start", start, ("e", *means.shape[1:]))
+    begin = np.asarray(start, means.dtype)
+    if len(begin) > len(means):
+        raise ValueError(f"start has {len(begin)} estimates, expected at most {len(means)}")
+    component = errors.match(errors.squared_distances(begin, np.zeros_like(begin), means)).component
+    origin = np.take_along_axis(means, component[:, None], axis=0)
+    return errors.centre_errors(origin, begin - origin, means)
+
+
+def measure_subspace(basis: Float[np.ndarray, "r d runs"], batch: Batch) -> np.ndarray:
+    """`errors.subspace_distance` of every run. Raises ValueError for a basis of another shape."""
+    doors.kind("batch", batch, Batch, "of jgmm.batch.batch")
+    d, runs = batch.mixture.means.shape[1:]
+    doors.floats("basis", basis, ("r", d, runs))
+    return errors.subspace_distance(basis, batch.mixture.means)

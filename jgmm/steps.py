@@ -1,0 +1,260 @@
+r"""Step sizes as values: a rule, which is compiled, and its numbers, which are not.
+
+    constant        eta, a number for each run
+    polynomial      scale / (t + shift)^power, t = 0, 1, ... samples seen (Robbins and Monro 1951)
+    inverse_count   1 / n_i, n_i the samples that estimate i has won, its start counted as `initial` of them (MacQueen
+                    1967): it is then the mean of its samples; 0 forgets the start
+    scheduled       any function of t that JAX can trace
+    from_optax      any transformation of gradients that treats runs apart: of half the squared distance to the sample
+    adam            Kingma and Ba 2015, the rate a number for each run
+
+An estimate that a sample does not hit is left as it is, not moved by zero, so that an engine may pass it over. What a
+paper takes for a rate stands in `rates`.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Bool, Float
+
+from jgmm import apart, doors, reach
+from jgmm.contract import Numbers
+from jgmm.rates import Polynomial
+
+Gate: TypeAlias = Bool[Array, "e *runs"] | Float[Array, "e *runs"] | None  # None: all move
+
+
+class Rule(NamedTuple):
+    """init(numbers, offset) -> memory; apply(numbers, memory, offset, pull, gate) -> (offset, memory).
+
+    Functions of modules, or what is equal to another of its kind: two rules of one kind are equal. numbers: a dict of
+    arrays of shape (runs,). words: what it does, in a line.
+    """
+
+    init: Callable
+    apply: Callable
+    words: str
+
+
+class StepSize(NamedTuple):
+    """A rule, and its numbers: one for all runs, or one each."""
+
+    rule: Rule
+    numbers: dict[str, Numbers]
+
+
+Rate: TypeAlias = (
+    Numbers
+    | Sequence[float]
+    | Sequence[int]
+    | StepSize
+    | Polynomial
+    | optax.GradientTransformation
+    | optax.MultiSteps
+    | Callable
+)
+
+
+def constant(rate: Numbers) -> StepSize:
+    """The same rate at every sample."""
+    return StepSize(CONSTANT, {"rate": rate})
+
+
+def polynomial(scale: Numbers, power: Numbers, shift: Numbers = 1.0) -> StepSize:
+    """scale / (t + shift)^power."""
+    return StepSize(POLYNOMIAL, {"scale": scale, "power": power, "shift": shift})
+
+
+def inverse_count(initial: Numbers = 1) -> StepSize:
+    """1 / n_i, the start counted as `initial` samples."""
+    return StepSize(INVERSE_COUNT, {"initial": initial})
+
+
+def adam(rate: Numbers) -> StepSize:
+    """optax.adam(rate): one program for all rates."""
+    return StepSize(ADAM, {"adam": rate})
+
+
+def scheduled(rate: Callable) -> StepSize:
+    """Steps of rate(t). Raises ValueError unless the function gives a step size at any t, 0 to 1 at first."""
+    _check_schedule(rate)
+    return StepSize(Rule(_no_count, Scheduled(rate), "a schedule"), {})
+
+
+def from_optax(transformation: optax.GradientTransformation | optax.MultiSteps) -> StepSize:
+    """What the transformation makes of gradients."""
+    if isinstance(transformation, optax.MultiSteps):
+        transformation = transformation.gradient_transformation()
+    doors.kind("transformation", transformation, optax.GradientTransformation, "of optax")
+    rule = Rule(Started(transformation), Transformed(transformation), "an optax transformation")
+    return StepSize(rule, {})
+
+
+def of(rate: Rate) -> StepSize:
+    """The step size that this stands for."""
+    if isinstance(rate, StepSize):
+        return rate
+    if isinstance(rate, Polynomial):
+        return polynomial(*rate)
+    if isinstance(rate, (optax.GradientTransformation, optax.MultiSteps)):
+        return from_optax(rate)
+    return scheduled(rate) if callable(rate) else constant(rate)  # type: ignore[arg-type]
+
+
+def check(steps: StepSize, shape: tuple[int, int, int], dtype: Any) -> dict[str, np.ndarray]:
+    """The numbers of the rule for estimates of this shape (e, d, runs), each of shape (runs,).
+
+    Raises ValueError for a rate outside (0, 1), for what has no first step in (0, 1], for a transformation that does
+    not treat runs apart (`apart.check`), and for a number that the dtype does not hold.
+    """
+    doors.kind("steps", steps, StepSize, "of jgmm.steps")
+    if not isinstance(steps.rule, Rule) or not isinstance(steps.numbers, dict):
+        raise doors.bad("steps", steps, "a StepSize of jgmm.steps")
+    low_to_high: dict[str, Any] = {"rate": (0, 1), "adam": (0, np.inf), "initial": (0, 2**31)}
+    held = {}
+    for name, given in steps.numbers.items():
+        low, high = low_to_high.get(name, (0, np.inf))
+        values = doors.numbers(name, given, (), (shape[-1],), low=low, high=high, closed=name == "initial")
+        reach.check_held(name, values, dtype=dtype)
+        held[name] = values
+    if steps.rule == POLYNOMIAL:
+        first = np.ravel(held["scale"] / held["shift"] ** held["power"])
+        if (held["power"] > 1).any() or (first > 1).any():
+            raise ValueError(
+                f"rate starts at {first.max():g}, power at most {held['power'].max():g}: expected 1 at most"
+            )
+    if isinstance(steps.rule.apply, (Transformed, Scheduled)):
+        apart.check(steps.rule.apply.as_optax(), shape, dtype)
+    return {name: np.broadcast_to(values.astype(dtype), shape[-1:]) for name, values in held.items()}
+
+
+def check_moves(numbers: dict[str, np.ndarray], *, offset: np.ndarray, scales: np.ndarray) -> None:
+    """Raises ValueError if a constant rate's moves are lost beside the start (`reach.check_rate`).
+
+    offset: (e, d, runs); scales: the mixture's, (k, runs).
+    """
+    if "rate" in numbers and np.min(numbers["rate"]) < np.finfo(offset.dtype).eps:
+        largest = np.abs(offset).max(axis=(0, 1)) / scales.min(axis=0)
+        reach.check_rate(numbers["rate"], offset=largest, dtype=offset.dtype)
+
+
+def _check_schedule(rate: Callable) -> None:
+    expected = "a number in (0, 1), one for each run, a schedule (count -> number) or an optax.GradientTransformation"
+    try:
+        hash(rate)
+        found = jax.eval_shape(rate, jax.ShapeDtypeStruct((), jnp.int32))
+        first = np.asarray(rate(jnp.int32(0)), float) if isinstance(found, jax.ShapeDtypeStruct) else None
+    except Exception as error:  # whatever somebody's function raises
+        raise ValueError(
+            f"rate is {doors.told(rate)}, which fails on a count ({error!r:.80}), expected {expected}"
+        ) from None
+    if first is None or first.shape or not 0 <= first <= 1:
+        gives = doors.told(found if first is None or first.shape else float(first))
+        raise ValueError(f"rate is {doors.told(rate)}, which gives {gives} at 0, expected {expected}")
+
+
+# --- what a kernel does ---
+
+
+def shifted(
+    offset: Float[Array, "e d *runs"],
+    pull: Float[Array, "e d *runs"],
+    gate: Gate,
+    rate: Float[Array, "one_or_e *runs"],
+) -> Float[Array, "e d *runs"]:
+    """offset + gate rate pull; where gates are flags, an estimate whose flag is not set is left as it is."""
+    if gate is None:
+        return offset + rate[:, None] * pull
+    if gate.dtype == bool:
+        return jnp.where(gate[:, None], offset + rate[:, None] * pull, offset)
+    return offset + (gate * rate)[:, None] * pull
+
+
+def _nothing(numbers, offset):
+    del numbers, offset
+    return ()
+
+
+def _no_count(numbers, offset):
+    del numbers, offset
+    return np.int32(0)
+
+
+def _constant(numbers, memory, offset, pull, gate):
+    return shifted(offset, pull, gate, numbers["rate"][None]), memory
+
+
+def _polynomial(numbers, count, offset, pull, gate):
+    base = count.astype(offset.dtype) + numbers["shift"]
+    rate = numbers["scale"] / base ** numbers["power"]
+    return shifted(offset, pull, gate, rate[None]), count + 1
+
+
+def _counts(numbers, offset):
+    return np.broadcast_to(numbers["initial"].astype(np.int32), (len(offset), *offset.shape[2:]))
+
+
+def _inverse_count(numbers, counts, offset, pull, gate):
+    del numbers
+    counts = counts + (1 if gate is None else (gate if gate.dtype == bool else gate > 0).astype(counts.dtype))
+    rate = 1 / jnp.maximum(counts, 1).astype(offset.dtype)
+    return shifted(offset, pull, gate, rate), counts
+
+
+@dataclass(frozen=True)
+class Scheduled:
+    """Steps of rate(count)."""
+
+    rate: Callable
+
+    def __call__(self, numbers, count, offset, pull, gate):
+        del numbers
+        rate = jnp.broadcast_to(jnp.asarray(self.rate(count)).astype(offset.dtype), offset.shape[2:])
+        return shifted(offset, pull, gate, rate[None]), count + 1
+
+    def as_optax(self) -> optax.GradientTransformation:
+        """The same, as a transformation of gradients."""
+        return optax.scale_by_learning_rate(self.rate)
+
+
+@dataclass(frozen=True)
+class Started:
+    """What a transformation starts from."""
+
+    transformation: optax.GradientTransformation
+
+    def __call__(self, numbers, offset):
+        del numbers
+        return self.transformation.init(offset)
+
+
+@dataclass(frozen=True)
+class Transformed:
+    """What a transformation makes of the gradients; `adam`, where that is a number, is the rate behind it."""
+
+    transformation: optax.GradientTransformation
+
+    def __call__(self, numbers, memory, offset, pull, gate):
+        gradients = -pull
+        if gate is not None:
+            gradients = jnp.where(gate[:, None], -pull, 0) if gate.dtype == bool else gate[:, None] * -pull
+        updates, memory = self.transformation.update(gradients, memory, offset)
+        if "adam" in numbers:
+            return offset - numbers["adam"][None, None] * updates, memory
+        return optax.apply_updates(offset, updates), memory
+
+    def as_optax(self) -> optax.GradientTransformation:
+        """The transformation."""
+        return self.transformation
+
+
+CONSTANT = Rule(_nothing, _constant, "a constant rate")
+POLYNOMIAL = Rule(_no_count, _polynomial, "a power of the samples seen")
+INVERSE_COUNT = Rule(_counts, _inverse_count, "1/n of each estimate")
+_ADAM = optax.scale_by_adam()
+ADAM = Rule(Started(_ADAM), Transformed(_ADAM), "Adam")

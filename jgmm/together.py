@@ -1,0 +1,158 @@
+"""What streams: an estimate, and beside it its twin and its average where they are wanted, as one kernel.
+
+    average <- average + (estimate - average) / (number of iterates after the burn)     Polyak and Ruppert's
+
+The twin is the same start fed the same samples with every label known. Estimates stand in the order of the components
+that their starts were matched to, so that their origins are the mixture's own means (the same array: it is held once).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from jgmm import doors, errors, reach, steps
+from jgmm.batch import Batch
+from jgmm.contract import Algorithm, Kernel, Numbers, Sample
+
+
+class AverageState(NamedTuple):
+    """The mean of the offsets that an estimate has had, and how many it has had."""
+
+    mean: Float[Array, "e d *runs"]
+    seen: Int[Array, ""]
+
+
+_average: Callable[..., AverageState] = AverageState
+
+
+class State(NamedTuple):
+    """What a stream carries; None: not wanted."""
+
+    centres: Any
+    twin: Any = None
+    average: AverageState | None = None
+
+
+class Params(NamedTuple):
+    """What a step is told: of the algorithm, of the step size, and how many first iterates an average leaves out."""
+
+    own: dict[str, Any]
+    steps: dict[str, Any]
+    burn: Any = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """The step of all of these together; two of the same functions are equal."""
+
+    step: Callable[..., Any]
+    twin: Callable[..., Any] | None
+    move: Callable[..., Any]
+
+    def __call__(self, state: State, sample: Sample, params: Params) -> State:
+        move = partial(self.move, params.steps)
+        centres = self.step(state.centres, sample, params.own, move)
+        twin = None if self.twin is None else self.twin(state.twin, sample, params.own, move)
+        average = None if state.average is None else averaged(state.average, centres.offset, params.burn)
+        return State(centres, twin, average)
+
+
+def averaged(state: AverageState, offset: Float[Array, "e d *runs"], burn: Int[Array, "*runs"]) -> AverageState:
+    """Take in the next iterate: the average of those after the first `burn` (until then, the last)."""
+    seen = state.seen + 1
+    share = 1 / jnp.maximum(seen - burn, 1).astype(offset.dtype)
+    return AverageState(state.mean + share[None, None] * (offset - state.mean), seen)
+
+
+class Ready(NamedTuple):
+    """What a back end opens for some runs, and which component each estimate of the start given stands for."""
+
+    kernel: Kernel
+    state: State
+    params: Params
+    component: np.ndarray  # (e, runs)
+
+
+def ready(
+    batch: Batch,
+    algorithm: Algorithm,
+    start: Float[np.ndarray, "e d runs"],
+    *,
+    rate: steps.Rate,
+    twin: bool = False,
+    burn: Numbers | None = None,
+    **numbers: Numbers,
+) -> Ready:
+    """The algorithm for the runs of a batch, from `start`.
+
+    rate: a step size of `steps`, or what stands for one. burn: how many first iterates the average leaves out (a number
+    or one for each run); None: the last iterate is the estimate. numbers: those that the algorithm names.
+    Raises ValueError for a start of another shape, a step size as `steps.check` does, a mixture that the algorithm is
+    not for, a number that is not positive, or a twin where there is none.
+    """
+    doors.kind("batch", batch, Batch, "of jgmm.batch")
+    doors.kind("algorithm", algorithm, Algorithm, "of jgmm.algorithms")
+    means, _, scales = map(np.asarray, batch.mixture)
+    algorithm.check(batch.mixture)
+    k, d, runs = means.shape
+    shape = (algorithm.estimates(k), d, runs)
+    if doors.flag("twin", twin) and algorithm.twin is None:
+        raise ValueError("twin is True, but the algorithm has none: expected False")
+    begin = _start(start, shape, means.dtype)
+    size = steps.of(rate)
+    held = steps.check(size, shape, means.dtype)
+    defaults = dict(algorithm.numbers)
+    if unknown := set(numbers) - set(defaults):
+        raise ValueError(f"{min(unknown)} is no number of the algorithm's, expected {sorted(defaults) or 'none'}")
+    own = {name: _number(name, numbers.get(name, default), batch) for name, default in defaults.items()}
+    component = errors.match(errors.squared_distances(begin, np.zeros_like(begin), means)).component
+    if len(component) == k:
+        begin, origin = in_order(begin, component), means
+    else:
+        origin = np.take_along_axis(means, component[:, None], axis=0)
+    offset = begin - origin
+    steps.check_moves(held, offset=offset, scales=scales)
+    centres = algorithm.init(begin, origin, size.rule.init(held, offset))
+    average: Any = None
+    left_out = None
+    if burn is not None:
+        left_out = doors.numbers("burn", burn, (), (runs,), low=0, high=2**31 - 1, closed=True)
+        left_out = np.broadcast_to(left_out.astype(np.int32), (runs,))
+        average = _average(centres.offset, np.int32(0))
+    step = Step(algorithm.step, algorithm.twin if twin else None, size.rule.apply)
+    params = Params(algorithm.params(batch.mixture, component, own), held, left_out)
+    return Ready(Kernel(step), State(centres, centres if twin else None, average), params, component)
+
+
+def in_order(values: np.ndarray, component: Int[np.ndarray, "k runs"]) -> np.ndarray:
+    """The values (k, ..., runs) of estimates, in the order of the components that they stand for."""
+    order = np.argsort(component, axis=0)
+    return _taken(values, order)
+
+
+def as_given(values: np.ndarray, component: Int[np.ndarray, "e runs"]) -> np.ndarray:
+    """The values of estimates that stand in the order of their components, in the order of the start given."""
+    return values if len(component) == 1 else _taken(values, component)
+
+
+def _taken(values, order):
+    return np.take_along_axis(values, order.reshape(len(order), *[1] * (values.ndim - 2), -1), axis=0)
+
+
+def _start(start: Any, shape: tuple[int, int, int], dtype: Any) -> np.ndarray:
+    if getattr(start, "shape", None) != shape or getattr(start, "dtype", None) not in (dtype, np.float64):
+        what = f"of shape {start.shape} and {start.dtype}" if hasattr(start, "dtype") else doors.told(start)
+        raise ValueError(f"start is {what}, expected {dtype} of shape {shape}")
+    return np.asarray(start, dtype)
+
+
+def _number(name: str, given: Numbers, batch: Batch) -> np.ndarray:
+    dtype, runs = batch.mixture.means.dtype, len(batch.run_ids)
+    values = doors.numbers(name, given, (), (runs,), low=0)
+    reach.check_held(name, values, dtype=dtype)
+    return np.broadcast_to(values, (runs,))
