@@ -41,7 +41,9 @@ INTRO = """\
 |:--|:--|
 | `rivals.py` | How many samples a second does each way of doing streaming Lloyd take? From a Python loop over \
 scikit-learn, river, NumPy, Numba and plain JAX to jgmm and to the same algorithm in C by hand (`limit.c`, "limit"). |
-| `algorithms.py` | The same of streaming EM, block power iteration and spectral seeding, against Numba, NumPy, SciPy \
+| `engine.py` | How fast is the strict CPU back end, against C by hand, the scan path and Numba, and how long is its first \
+call? |
+| `algorithms.py` | What `rivals.py` asks, of streaming EM, block power iteration and spectral seeding, against Numba, NumPy, SciPy \
 and plain JAX. |
 | `scaling.py` | How do throughput and peak memory grow with runs, dimensions, components, samples and devices? |
 | `startup.py` | What does one wait for besides the stream: imports, compiler, caches, a tiny study? |
@@ -56,6 +58,7 @@ To run them, in the repository's root, on an otherwise idle machine:
     pip install -e '.[bench]'             # and '.[gpu-compile]' for gpu_compile.py
     python benchmarks/rivals.py
     python benchmarks/algorithms.py
+    python benchmarks/engine.py
     python benchmarks/scaling.py
     python benchmarks/startup.py
     python benchmarks/studies.py
@@ -66,7 +69,7 @@ To run them, in the repository's root, on an otherwise idle machine:
     python benchmarks/make_readme.py    # this page and its picture, from the JSON files in results/
 
 Each one's first lines hold its method and options. A contender whose package, or C compiler, is missing is left out.
-In `rivals.py` and `algorithms.py` every contender's error must follow its law in every round, or the program stops.
+In `rivals.py`, `algorithms.py` and `engine.py` every contender's error must follow its law in every round, or the program stops.
 """
 
 SHARED = """\

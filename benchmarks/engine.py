@@ -1,0 +1,363 @@
+"""How fast is the strict CPU back end, and how long does one wait for it?
+
+Method. Streaming Lloyd as in rivals.py (means 20 apart, eta = 0.05, from the true means on), in one process:
+
+    strict      `jgmm.engine.cpu`: the step as one list of operations, compiled for this machine's vectors
+    scan        the reference: the same step under `jax.jit` and `lax.scan`
+    limit       the same algorithm, bits and normals in C by hand (limit.c), a run a lane of a vector register
+    Numba, ...  of rivals.py: the plain way, and the vectorised one
+
+with 256 runs against scan and limit; then one run alone and 16 against Numba. The other systems, 256 runs against scan,
+the limit of Lloyd at that shape beside them as a yardstick: `em`, streaming EM of a pair at +m and -m (algorithms.py);
+`soft`, posterior weights; `twin`, Lloyd with its labelled twin.
+
+Rounds are those of timing.py. All contenders use all cores, go on from call to call where they can, and hand back no
+arrays within the time that is measured, but Numba. A machine that is shared gives one more of its cores than another,
+so a ratio is that of samples a second of the processor (of all cores together), and beside it that of the clock: the
+median of the rounds' own ratios, with their range. In every round the squared error must follow its law (laws.py).
+
+What scan was before there was a strict back end is in results/engine-before.json, as a multiple of the limit, which has
+not changed: where that is of the same device, strict over the limit over this is strict over "scan, before".
+
+The first call: a process for each shape imports, makes the runs, opens the stream and takes 16 samples; less the same
+once more, that is what tracing and compiling take, on the clock and of the processor. `cold`: the folder of machine
+code is empty; `warm`: it is as the cold one left it; `scan`: XLA, which keeps nothing.
+
+    python benchmarks/engine.py [--sections lloyd few systems first] [--shapes 2,2 10,5 ...] [--seconds 0.5]
+                                [--rounds 5] [--quick] [--json PATH]
+
+A shape is d,k. --quick: a smoke run of one small shape, whose figures mean nothing. What is not installed is left out.
+"""
+
+import argparse
+import importlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import laws
+import numpy as np
+import rivals
+import timing
+from jax.sharding import Mesh
+
+from jgmm import machine, mixture, trials
+
+SHAPES = [(2, 2), (10, 5), (20, 10), (50, 10), (100, 20)]
+SECTIONS = ("lloyd", "few", "systems", "first")
+SYSTEMS = ("em", "soft", "twin")
+RUNS = 256
+FEW = [1, 16]
+FIRST_ROUNDS = 3
+HERE = Path(__file__).parent
+BEFORE = HERE / "results" / "engine-before.json"
+RATE, LEAST = rivals.RATE, rivals.LEAST
+PAIR_SEPARATION = 8.0
+PACKAGES = ("jax", "jaxlib", "llvmlite", "numba", "numpy")
+
+# What strict should reach: times a rival, and seconds of the first call.
+AGAINST_LIMIT = {(2, 2): 0.85, (10, 5): 0.85, (20, 10): 0.80, (50, 10): 0.70, (100, 20): 0.60}
+AGAINST_SCAN = {(2, 2): 1.7, (10, 5): 1.7, (20, 10): 1.7, (50, 10): 1.4, (100, 20): 1.1}
+FIRST_SECONDS = {(2, 2): 0.5, (10, 5): 1.0, (20, 10): 1.5, (50, 10): 3.0, (100, 20): 5.0}
+AGAINST_NUMBA = {(1, "Numba, NumPy"): 4.0, (1, "Numba, vectors"): 0.7, (16, "Numba, vectors"): 1.0}
+SYSTEMS_AGAINST_SCAN = 1.5
+
+
+class Problem(NamedTuple):
+    """What a back end opens, and how to tell that it streamed."""
+
+    step: Any
+    given: tuple  # words, state, params, mixture
+    truth: np.ndarray  # (e, d): where the estimates are to stay
+    weights: np.ndarray  # of the samples that each takes in
+
+
+def problem(system, *, d, k, runs):
+    """A system from the truth on, arrays without padding."""
+    if system == "em":
+        truth = mixture.symmetric(d, separation=PAIR_SEPARATION)
+        batch = trials.batch(jax.random.key(0), range(runs), truth)
+        algorithm, means, weights = (
+            trials.em_algorithm(batch, batch.mixture.means[0], rate=RATE),
+            truth.means[:1],
+            [1.0],
+        )
+    else:
+        means, weights = rivals.the_means(d, k), np.full(k, 1 / k)
+        batch = trials.batch(jax.random.key(0), range(runs), mixture.given(means))
+        how = {"gate": "soft"} if system == "soft" else {"twin": system == "twin"}
+        algorithm = trials.lloyd_algorithm(batch, batch.mixture.means, rate=RATE, **how)
+    whole = (batch.lanes, algorithm.state, algorithm.parameters, batch.mixture)
+    given = jax.tree.map(lambda x: np.asarray(x)[..., :runs] if x.ndim else np.asarray(x), whole)
+    return Problem(algorithm.step, given, np.asarray(means, np.float64), np.asarray(weights))
+
+
+class Scan:
+    """The scan path as a stream of the engine: on all devices, tiles and blocks as they are chosen for them."""
+
+    class Kernel(NamedTuple):
+        step: Any
+
+    def __init__(self, kernel, words, state, params, mixture):
+        self.mesh = Mesh(np.array(jax.devices()), ("runs",))
+        self.carry, *self.given = trials._lay(((words, state), params, mixture), self.mesh)
+        self.how = {"step": kernel.step, "block": 16, "tile": None, "mesh": self.mesh}
+        self.runs = np.int32(mixture.means.shape[-1])
+
+    def advance(self, count):
+        self.carry = trials._advance(self.carry, *self.given, np.int32(count), self.runs, **self.how)
+        jax.block_until_ready(self.carry)
+
+    def state(self):
+        return jax.tree.map(np.asarray, self.carry[1])
+
+
+def opened(back_end, asked):
+    """A stream of this back end."""
+    if back_end == "scan":
+        return Scan(Scan.Kernel(asked.step), *asked.given)
+    cpu = importlib.import_module("jgmm.engine.cpu")
+    return cpu.open(cpu.Kernel(asked.step), *asked.given)
+
+
+def contender(back_end, asked):
+    """The back end on this problem, opened at its first call."""
+    runs, held = asked.given[0][0].shape[-1], []
+
+    def stream(n):
+        if not held:
+            held.append([opened(back_end, asked), 0])
+        held[0][0].advance(n)
+        held[0][1] += n
+        return runs, n, held[0]
+
+    def check(found):
+        state, n = found[0].state(), found[1]
+        told = {"factor": laws.constant_rate(RATE), "weights": asked.weights, "n": n}
+        ratios = [
+            laws.error_over_law(back_end, _estimates(estimate), asked.truth, **told)
+            for estimate in (state.centres, state.twin)
+            if estimate is not None
+        ]
+        return {"error_over_law": ratios[0], "twin_error_over_law": ratios[-1] if ratios[1:] else None}
+
+    return timing.Contender(stream, check, {"cores": os.cpu_count()})
+
+
+def _estimates(held):
+    """(runs, e, d), in float64: what moves by 1e-7 beside a mean of 1e4 is not to be lost."""
+    whole = np.asarray(held.origin, np.float64) + np.asarray(held.offset, np.float64)
+    return np.moveaxis(whole.reshape(-1, *whole.shape[-2:]) if whole.ndim == 3 else whole[None], -1, 0)
+
+
+# --- sections ---
+
+
+def measured(found, *, setting, args):
+    """Records of these contenders, printed."""
+    mine = timing.measure(found, setting=setting, seconds=args.seconds, rounds=args.rounds, least=LEAST)
+    d, k = setting["shape"]
+    print(f"\n{setting['section']}, {setting['system']}: d = {d}, k = {k}, {setting['runs']} runs")
+    print(*table(mine), sep="\n")
+    was, last = args.before.get((setting["section"], setting["system"], (d, k))), mine[-1]
+    if was and "strict_over_it" in last:
+        asked = target({**setting, "name": "scan"})
+        last["strict_over_scan_before"] = found = last["strict_over_it"]["cpu"][0] / was
+        print(f"{'scan, before':16}{'':41}   {found:.3g}   {verdict(found >= asked, asked) if asked else ''}")
+    sys.stdout.flush()
+    return mine
+
+
+def streams(section, args):
+    """Records of one section."""
+    for d, k in args.shapes:
+        for system in SYSTEMS if section == "systems" else ["lloyd"]:
+            for runs in FEW if section == "few" else [RUNS]:
+                names = ["limit"] if section != "few" else ["Numba, NumPy", "Numba, vectors"]
+                asked = problem(system, d=d, k=k, runs=runs)
+                found = {name: contender(name, asked) for name in args.back_ends if section != "few" or name != "scan"}
+                others, missing = rivals.contenders(
+                    d=d, k=k, runs=runs, names=[n for n in names if n not in args.without]
+                )
+                for name in missing:
+                    print(f"{name} is left out: {missing[name]}")
+                args.without |= set(missing)
+                setting = {"section": section, "system": system, "shape": [d, 2 if system == "em" else k], "runs": runs}
+                yield from measured(found | others, setting=setting, args=args)
+
+
+def first_call(back_end, d, k, folder):
+    """Seconds, of the clock and of the processor, that a first call takes beyond a second one."""
+    jax.config.update("jax_platforms", "cpu")
+    machine.prepare()
+    if folder:
+        importlib.import_module("jgmm.engine.cache").configure(Path(folder))
+    asked = problem("lloyd", d=d, k=k, runs=RUNS)
+    clocks = []
+    for _ in range(2):
+        start = time.perf_counter(), time.process_time()
+        stream = opened(back_end, asked)
+        stream.advance(16)
+        stream.state()
+        clocks.append([time.perf_counter() - start[0], time.process_time() - start[1]])
+    return [before - after for before, after in zip(*clocks, strict=True)]
+
+
+FIRST = """
+import json, sys, engine
+print(json.dumps(engine.first_call(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4])))
+"""
+
+
+def first(args):
+    """Records of first calls, a process each, one after another."""
+    states = [("strict", "cold"), ("strict", "warm"), ("scan", "scan")]
+    states = [(name, state) for name, state in states if name in args.back_ends]
+    print("\nfirst call less the second, s: of the processor (of the clock)")
+    print(f"{'':16}" + "".join(f"{state:>18}" for _, state in states))
+    for d, k in args.shapes:
+        found = {state: [] for _, state in states}
+        for _ in range(min(args.rounds, FIRST_ROUNDS)):
+            with tempfile.TemporaryDirectory() as folder:
+                for name, state in states:
+                    call = [sys.executable, "-c", FIRST, name, str(d), str(k), folder if name == "strict" else ""]
+                    done = subprocess.run(call, cwd=HERE, check=True, stdout=subprocess.PIPE, text=True)
+                    found[state].append(json.loads(done.stdout.splitlines()[-1]))
+        line = f"d = {d}, k = {k}".ljust(16)
+        for name, state in states:
+            clock, processor = (float(x) for x in np.median(found[state], axis=0))
+            line += f"{f'{processor:.2f} ({clock:.2f})':>18}"
+            asked = FIRST_SECONDS.get((d, k)) if state == "cold" else None
+            record = {
+                "section": "first",
+                "system": "lloyd",
+                "shape": [d, k],
+                "runs": RUNS,
+                "name": name,
+                "state": state,
+            }
+            yield record | {"cpu_seconds": processor, "seconds": clock, "each": found[state], "target": asked}
+        asked, cold = FIRST_SECONDS.get((d, k)), found.get("cold")
+        if asked and cold:
+            line += f"   cold: at most {verdict(np.median(cold, axis=0)[1] <= asked, asked)}"
+        print(line, flush=True)
+
+
+# --- ratios ---
+
+
+def ratio(ours, theirs, clock="samples_a_cpu_second"):
+    """Median, least and most of the rounds' ratios."""
+    each = np.array(ours[clock]) / np.array(theirs[clock])
+    return [float(x) for x in (np.median(each), each.min(), each.max())]
+
+
+def before(here):
+    """What scan was, over the limit: (section, system, shape) -> ratio; {} where that is of another device."""
+    if not BEFORE.exists():
+        return {}
+    report = json.loads(BEFORE.read_text())
+    if any(report["environment"][name] != here[name] for name in ("device", "cores", "limit_vector_width")):
+        return {}
+    found = {}
+    for record in report["records"]:
+        key = record["section"], record["system"], tuple(record["shape"])
+        found.setdefault(key, {})[record["name"]] = record
+    return {key: ratio(each["scan"], each["limit"])[0] for key, each in found.items()}
+
+
+def target(record):
+    """What `strict` should be over this rival, or None."""
+    shape = tuple(record["shape"])
+    match record["section"], record["name"]:
+        case "lloyd", "limit":
+            return AGAINST_LIMIT.get(shape)
+        case "lloyd", "scan":
+            return AGAINST_SCAN.get(shape)
+        case "systems", "scan":
+            return SYSTEMS_AGAINST_SCAN
+        case "few", name:
+            return AGAINST_NUMBA.get((record["runs"], name))
+    return None
+
+
+def verdict(met, asked):
+    return f"{asked}: {'met' if met else 'MISSED'}"
+
+
+def table(records):
+    """The records of one setting as lines, and strict over each; ratios are put into the records."""
+    us = next((record for record in records if record["name"] == "strict"), None)
+    yield f"{'':16}{'M/CPU-s':>10}{'M/s':>10}{'first, s':>10}{'error/law':>11}   strict over it: CPU (range); clock"
+    for record in records:
+        processor, clock = (np.median(record[name]) / 1e6 for name in ("samples_a_cpu_second", "samples_a_second"))
+        line = f"{record['name']:16}{processor:10.4g}{clock:10.4g}{record['first_call_seconds']:10.2f}"
+        line += f"{record['error_over_law']:11.3f}"
+        if us is not None and record is not us:
+            record["strict_over_it"] = {"cpu": ratio(us, record), "clock": ratio(us, record, "samples_a_second")}
+            middle, low, high = record["strict_over_it"]["cpu"]
+            line += f"   {middle:.3g} ({low:.3g} to {high:.3g}); {record['strict_over_it']['clock'][0]:.3g}"
+            record["target"] = target(record)
+            if record["target"] is not None:
+                line += f"   {verdict(middle >= record['target'], record['target'])}"
+        yield line
+
+
+# --- all together ---
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(description="The strict CPU back end against what else there is.")
+    parser.add_argument("--sections", nargs="+", choices=SECTIONS, default=list(SECTIONS), help="what to measure")
+    parser.add_argument(
+        "--shapes", type=rivals.shape, nargs="+", default=SHAPES, metavar="D,K", help="dimensions,components"
+    )
+    parser.add_argument("--seconds", type=float, default=0.5, help="length of a timed call")
+    parser.add_argument(
+        "--rounds", type=int, default=5, help="timed calls of each contender, processes of a first call"
+    )
+    parser.add_argument("--quick", action="store_true", help="a smoke run: one shape, one short round")
+    default = HERE / "results" / "engine.json"
+    parser.add_argument("--json", type=Path, default=default, help="where to write everything that was measured")
+    args = parser.parse_args(argv)
+    if args.rounds < 1 or args.seconds <= 0:
+        parser.error("--rounds and --seconds must be positive")
+    if args.quick:
+        args.shapes, args.seconds, args.rounds = [(2, 2)], 0.01, 1
+    jax.config.update("jax_platforms", "cpu")
+    machine.prepare()
+    args.back_ends, missing = ["strict", "scan"], None
+    try:
+        importlib.import_module("jgmm.engine.cpu")
+    except ImportError as error:
+        args.back_ends, missing = ["scan"], f"strict is left out: {error}"
+    args.without = {"Numba, NumPy", "Numba, vectors"} if args.quick else set()
+
+    here = {**rivals.environment(args.shapes), **timing.environment(PACKAGES)}
+    options = {name: getattr(args, name) for name in ("sections", "shapes", "seconds", "rounds", "quick")}
+    print(
+        f"the strict CPU back end, {args.rounds} rounds of {args.seconds:g} s; load {here['load_average_at_start']:.1f}"
+    )
+    print(
+        f"{here['device']}, {here['cores']} cores, limit of {here['limit_vector_width']} lanes; Python {here['python']}"
+    )
+    print(", ".join(f"{package} {here[package]}" for package in PACKAGES) + f"; commit {here['commit']}")
+    if missing:
+        print(missing)
+        args.sections = [name for name in args.sections if name != "few"]
+    args.before = before(here)
+    records = []
+    for section in args.sections:
+        for record in first(args) if section == "first" else streams(section, args):
+            records.append(record)
+            timing.save(args.json, environment=here, options=options, records=records)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
