@@ -41,10 +41,10 @@ INTRO = """\
 |:--|:--|
 | `rivals.py` | How many samples a second does each way of doing streaming Lloyd take? From a Python loop over \
 scikit-learn, river, NumPy, Numba and plain JAX to jgmm and to the same algorithm in C by hand (`limit.c`, "limit"). |
-| `engine.py` | How fast is the strict CPU back end, against C by hand, the scan path and Numba, and how long is its first \
-call? |
-| `algorithms.py` | What `rivals.py` asks, of streaming EM, block power iteration and spectral seeding, against Numba, NumPy, SciPy \
-and plain JAX. |
+| `engine.py` | How fast is the strict CPU back end, against C by hand, the scan path and Numba, and how long is its \
+first call? |
+| `algorithms.py` | What `rivals.py` asks, of streaming EM, block power iteration and spectral seeding, against Numba, \
+NumPy, SciPy and plain JAX. |
 | `scaling.py` | How do throughput and peak memory grow with runs, dimensions, components, samples and devices? |
 | `startup.py` | What does one wait for besides the stream: imports, compiler, caches, a tiny study? |
 | `studies.py` | What does a study cost beside its streams: cells side by side, many small cells, a million runs? |
@@ -69,7 +69,8 @@ To run them, in the repository's root, on an otherwise idle machine:
     python benchmarks/make_readme.py    # this page and its picture, from the JSON files in results/
 
 Each one's first lines hold its method and options. A contender whose package, or C compiler, is missing is left out.
-In `rivals.py`, `algorithms.py` and `engine.py` every contender's error must follow its law in every round, or the program stops.
+In `rivals.py`, `algorithms.py` and `engine.py` every contender's error must follow its law in every round, or the \
+program stops.
 """
 
 SHARED = """\
