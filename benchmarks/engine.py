@@ -3,7 +3,7 @@
 Method. Streaming Lloyd as in rivals.py (means 20 apart, eta = 0.05, from the true means on), in one process:
 
     strict      `jgmm.engine.cpu`: the step as one list of operations, compiled for this machine's vectors
-    scan        the reference: the same step under `jax.jit` and `lax.scan`
+    scan        `jgmm.engine.scan`, the reference: the same step under `jax.jit` and `lax.scan`
     limit       the same algorithm, bits and normals in C by hand (limit.c), a run a lane of a vector register
     Numba, ...  of rivals.py: the plain way, and the vectorised one
 
@@ -38,21 +38,21 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import laws
 import numpy as np
 import rivals
 import timing
-from jax.sharding import Mesh
 
-from jgmm import machine, mixture, trials
+from jgmm import algorithms, batch, machine, mixture, together
 
 SHAPES = [(2, 2), (10, 5), (20, 10), (50, 10), (100, 20)]
 SECTIONS = ("lloyd", "few", "systems", "first")
 SYSTEMS = ("em", "soft", "twin")
 RUNS = 256
+BACK_ENDS = {"strict": "cpu", "scan": "scan"}
 FEW = [1, 16]
 FIRST_ROUNDS = 3
 HERE = Path(__file__).parent
@@ -72,67 +72,38 @@ SYSTEMS_AGAINST_SCAN = 1.5
 class Problem(NamedTuple):
     """What a back end opens, and how to tell that it streamed."""
 
-    step: Any
-    given: tuple  # words, state, params, mixture
+    given: tuple  # kernel, words, state, params, mixture
     truth: np.ndarray  # (e, d): where the estimates are to stay
     weights: np.ndarray  # of the samples that each takes in
 
 
 def problem(system, *, d, k, runs):
-    """A system from the truth on, arrays without padding."""
+    """A system from the truth on."""
     if system == "em":
         truth = mixture.symmetric(d, separation=PAIR_SEPARATION)
-        batch = trials.batch(jax.random.key(0), range(runs), truth)
-        algorithm, means, weights = (
-            trials.em_algorithm(batch, batch.mixture.means[0], rate=RATE),
-            truth.means[:1],
-            [1.0],
-        )
+        means, weights = np.asarray(truth.means[:1]), np.ones(1)
     else:
         means, weights = rivals.the_means(d, k), np.full(k, 1 / k)
-        batch = trials.batch(jax.random.key(0), range(runs), mixture.given(means))
-        how = {"gate": "soft"} if system == "soft" else {"twin": system == "twin"}
-        algorithm = trials.lloyd_algorithm(batch, batch.mixture.means, rate=RATE, **how)
-    whole = (batch.lanes, algorithm.state, algorithm.parameters, batch.mixture)
-    given = jax.tree.map(lambda x: np.asarray(x)[..., :runs] if x.ndim else np.asarray(x), whole)
-    return Problem(algorithm.step, given, np.asarray(means, np.float64), np.asarray(weights))
+        truth = mixture.given(means)
+    made = batch.batch(jax.random.key(0), range(runs), truth)
+    algorithm = algorithms.load("lloyd" if system == "twin" else system)
+    start = np.asarray(made.mixture.means)[: len(means)]
+    ready = together.ready(made, algorithm, start, rate=RATE, twin=system == "twin")
+    return Problem((ready.kernel, made.words, ready.state, ready.params, made.mixture), means, weights)
 
 
-class Scan:
-    """The scan path as a stream of the engine: on all devices, tiles and blocks as they are chosen for them."""
-
-    class Kernel(NamedTuple):
-        step: Any
-
-    def __init__(self, kernel, words, state, params, mixture):
-        self.mesh = Mesh(np.array(jax.devices()), ("runs",))
-        self.carry, *self.given = trials._lay(((words, state), params, mixture), self.mesh)
-        self.how = {"step": kernel.step, "block": 16, "tile": None, "mesh": self.mesh}
-        self.runs = np.int32(mixture.means.shape[-1])
-
-    def advance(self, count):
-        self.carry = trials._advance(self.carry, *self.given, np.int32(count), self.runs, **self.how)
-        jax.block_until_ready(self.carry)
-
-    def state(self):
-        return jax.tree.map(np.asarray, self.carry[1])
-
-
-def opened(back_end, asked):
+def opened(name, asked):
     """A stream of this back end."""
-    if back_end == "scan":
-        return Scan(Scan.Kernel(asked.step), *asked.given)
-    cpu = importlib.import_module("jgmm.engine.cpu")
-    return cpu.open(cpu.Kernel(asked.step), *asked.given)
+    return importlib.import_module(f"jgmm.engine.{BACK_ENDS[name]}").open(*asked.given)
 
 
-def contender(back_end, asked):
-    """The back end on this problem, opened at its first call."""
-    runs, held = asked.given[0][0].shape[-1], []
+def contender(name, asked):
+    """This back end on this problem, opened at its first call."""
+    runs, held = asked.given[1].s0.shape[-1], []
 
     def stream(n):
         if not held:
-            held.append([opened(back_end, asked), 0])
+            held.append([opened(name, asked), 0])
         held[0][0].advance(n)
         held[0][1] += n
         return runs, n, held[0]
@@ -141,7 +112,7 @@ def contender(back_end, asked):
         state, n = found[0].state(), found[1]
         told = {"factor": laws.constant_rate(RATE), "weights": asked.weights, "n": n}
         ratios = [
-            laws.error_over_law(back_end, _estimates(estimate), asked.truth, **told)
+            laws.error_over_law(name, _estimates(estimate), asked.truth, **told)
             for estimate in (state.centres, state.twin)
             if estimate is not None
         ]
@@ -152,8 +123,7 @@ def contender(back_end, asked):
 
 def _estimates(held):
     """(runs, e, d), in float64: what moves by 1e-7 beside a mean of 1e4 is not to be lost."""
-    whole = np.asarray(held.origin, np.float64) + np.asarray(held.offset, np.float64)
-    return np.moveaxis(whole.reshape(-1, *whole.shape[-2:]) if whole.ndim == 3 else whole[None], -1, 0)
+    return np.moveaxis(np.asarray(held.origin, np.float64) + np.asarray(held.offset, np.float64), -1, 0)
 
 
 # --- sections ---
@@ -192,7 +162,7 @@ def streams(section, args):
                 yield from measured(found | others, setting=setting, args=args)
 
 
-def first_call(back_end, d, k, folder):
+def first_call(name, d, k, folder):
     """Seconds, of the clock and of the processor, that a first call takes beyond a second one."""
     jax.config.update("jax_platforms", "cpu")
     machine.prepare()
@@ -202,7 +172,7 @@ def first_call(back_end, d, k, folder):
     clocks = []
     for _ in range(2):
         start = time.perf_counter(), time.process_time()
-        stream = opened(back_end, asked)
+        stream = opened(name, asked)
         stream.advance(16)
         stream.state()
         clocks.append([time.perf_counter() - start[0], time.process_time() - start[1]])
