@@ -136,8 +136,8 @@ def measured(found, *, setting, args):
     print(f"\n{setting['section']}, {setting['system']}: d = {d}, k = {k}, {setting['runs']} runs")
     print(*table(mine), sep="\n")
     was, last = args.before.get((setting["section"], setting["system"], (d, k))), mine[-1]
-    if was and "strict_over_it" in last:
-        asked = target({**setting, "name": "scan"})
+    if was and last["name"] == "limit" and "strict_over_it" in last:
+        last["before_target"] = asked = target({**setting, "name": "scan"})
         last["strict_over_scan_before"] = found = last["strict_over_it"]["cpu"][0] / was
         print(f"{'scan, before':16}{'':41}   {found:.3g}   {verdict(found >= asked, asked) if asked else ''}")
     sys.stdout.flush()

@@ -79,6 +79,15 @@ files. "+changes" after a commit: tracked files differed from it. "Lanes" is the
 32-bit numbers it computes at once. The load is that of the minute before the start.
 """
 
+ENGINE_INTRO = """\
+## The strict CPU back end
+
+Samples a second of the processor, strict over each contender: medians of the rounds' ratios, with their range, and what
+was asked. "scan, before": the scan path as it was before there was a strict back end, by way of the limit. The limit is
+streaming Lloyd also beside the other systems. First call: tracing and compiling, seconds of the processor (of the
+clock), with an empty folder of machine code (cold), with what that left (warm), and by XLA (scan).
+"""
+
 RIVALS_INTRO = f"""\
 ## Streaming Lloyd at {SHOWN_RUNS} runs
 
@@ -297,6 +306,51 @@ def algorithms(reports):
             yield from rate_table(records)
             rows = [ratio_row([name], records, name, shapes) for name in names if name != "jgmm"]
             yield from table(["jgmm over", *map(str, shapes)], [row for row in rows if row])
+
+
+def engine(reports):
+    """Strict over each rival, and first calls."""
+    yield ENGINE_INTRO
+    for report in reports:
+        yield f"{heading(report)}\n\n{rounds(report)}"
+        yield from engine_ratios(report["records"])
+        yield from first_calls([record for record in report["records"] if record["section"] == "first"])
+
+
+def engine_ratios(records):
+    """A row for each rival, runs and system; a column for each (d, k)."""
+    over = [record for record in records if "strict_over_it" in record]
+    shapes = unique(tuple(record["shape"]) for record in records if record["system"] == "lloyd")
+    places = {shape[0]: shape for shape in shapes}  # EM's own k is 2
+    rows = {}
+    for record in over:
+        row = rows.setdefault((record["system"], record["runs"], record["name"]), {})
+        place = places[record["shape"][0]]
+        median, *ends = record["strict_over_it"]["cpu"]
+        row[place] = asked(spread(median, ends), median, record["target"])
+        if found := record.get("strict_over_scan_before"):
+            before = rows.setdefault((record["system"], record["runs"], "scan, before"), {})
+            before[place] = asked(digits(found), found, record["before_target"])
+    body = [[s, str(runs), name, *(row.get(at, "-") for at in shapes)] for (s, runs, name), row in rows.items()]
+    yield from table(["system", "runs", "strict over", *map(str, shapes)], body)
+
+
+def asked(text, found, wanted):
+    """The figure, and what it should be at least where something was asked."""
+    return text if wanted is None else f"{text}{'' if found >= wanted else ' **missed**'}, ≥ {digits(wanted)}"
+
+
+def first_calls(records):
+    """Seconds of the processor, and of the clock."""
+    head = ["first call, s", *map(str, shapes_of(records))]
+    rows = {}
+    for record in records:
+        row = rows.setdefault(record["state"], [])
+        row.append(f"{digits(record['cpu_seconds'])} ({digits(record['seconds'])})")
+        if record["target"] is not None:
+            missed = "" if record["cpu_seconds"] <= record["target"] else " **missed**"
+            row[-1] += f"{missed}, ≤ {digits(record['target'])}"
+    yield from table(head, [[state, *row] for state, row in rows.items()])
 
 
 def scaling(reports):
@@ -643,7 +697,12 @@ def draw(report, path):
 def read(folder):
     """Reports by kind, each with its file's name, the newest JAX first."""
     patterns = {kind: f"{kind}-py*.json" for kind in ("rivals", "algorithms", "scaling", "startup")}
-    patterns |= {"studies": "studies-jax*.json", "gpu_compile": "gpu_compile*.json", "gpu": "gpu.json"}
+    patterns |= {
+        "engine": "engine.json",
+        "studies": "studies-jax*.json",
+        "gpu_compile": "gpu_compile*.json",
+        "gpu": "gpu.json",
+    }
     return {
         kind: sorted(
             ((path.name, json.loads(path.read_text())) for path in sorted(folder.glob(pattern))),
@@ -662,7 +721,7 @@ def readme(files):
     lines += rivals(found["rivals"])
     lines += ratios(found["rivals"]) if found["rivals"] else []
     lines += targets(found)
-    for section in (algorithms, scaling, startup, studies, gpu, gpu_compile):
+    for section in (engine, algorithms, scaling, startup, studies, gpu, gpu_compile):
         reports = found[section.__name__]
         lines += section(reports) if reports else []
     text = "\n".join(lines)
