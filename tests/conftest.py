@@ -30,7 +30,20 @@ def programs() -> Path:
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # once: the workers and what the tests start have it from here
     os.environ["JAX_COMPILATION_CACHE_DIR"] = str(programs())
 machine.prepare(devices=2, cache=machine.cache_folder())  # before JAX starts
-KERNELS = ["lanes", "loops", "mixture", "lloyd", "em", "soft", "pca", "stream", "metrics", "seeding", "trials"]
+KERNELS = [
+    "elementary",
+    "lanes",
+    "loops",
+    "mixture",
+    "lloyd",
+    "em",
+    "soft",
+    "pca",
+    "stream",
+    "metrics",
+    "seeding",
+    "trials",
+]
 hook = install_import_hook([f"jgmm.{name}" for name in KERNELS], "beartype.beartype")
 
 
