@@ -166,6 +166,7 @@ def first_call(name, d, k, folder):
     """Seconds, of the clock and of the processor, that a first call takes beyond a second one."""
     jax.config.update("jax_platforms", "cpu")
     machine.prepare()
+    importlib.import_module(f"jgmm.engine.{BACK_ENDS[name]}")
     if folder:
         importlib.import_module("jgmm.engine.cache").configure(Path(folder))
     asked = problem("lloyd", d=d, k=k, runs=RUNS)
