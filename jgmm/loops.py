@@ -47,6 +47,12 @@ def dimensions(x: Array) -> int:
 
 
 @jax.jit
+def sum_over_shares(part: Array) -> Array:
+    """A mark in a jaxpr, by its name: `engine.program` puts the sum over the shares of a run's coordinates there."""
+    return part
+
+
+@jax.jit
 def sum_over_threads(part: Array) -> Array:
     """A mark in a jaxpr, by its name: `registers` puts the sum over a run's threads in its place."""
     return part
@@ -57,13 +63,14 @@ def over_coordinates(
 ) -> Float[Array, "*shape"]:
     """`add_up` over the coordinates of a run, all of them where a thread holds but some."""
     part = add_up(count, term, zero, unroll=unroll)
-    return part if _whole_d.get() is None else sum_over_threads(part)
+    return sum_over_shares(part) if _whole_d.get() is None else sum_over_threads(part)
 
 
 def any_coordinate(flags: Bool[Array, "k d *runs"]) -> Bool[Array, "k one *runs"]:
     """Whether a flag is set at any coordinate of a run, all of them where a thread holds but some."""
     found = jnp.any(flags, axis=1, keepdims=True)
-    return found if _whole_d.get() is None else sum_over_threads(found.astype(jnp.float32)) > 0
+    add_up = sum_over_shares if _whole_d.get() is None else sum_over_threads
+    return add_up(found.astype(jnp.float32)) > 0
 
 
 def repeat(low: int, high: int, body: Callable[..., State], start: State, *, unroll: int = 1) -> State:

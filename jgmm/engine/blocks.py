@@ -1,0 +1,444 @@
+r"""A block of a stream as IR for vectors of runs: what a CPU does with the lists of `program`.
+
+    draw      the labels' words; then a pair of coordinates at a time, its lanes in registers for the whole block
+    consume   a sample at a time: the sums over coordinates, then what needs them
+
+Centres stay in memory and are loaded where they are used. The shares of a run are written out one after another where
+that is little, and are a loop where it is not: the code then does not grow with d.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import llvmlite.ir as ir
+import numpy as np
+
+from jgmm.engine.emit import Emitter, Held, counted, loop, number
+from jgmm.engine.operations import Node
+from jgmm.engine.program import Leaf, Piece, Program, deal
+
+WRITTEN_OUT = 400  # numbers (k d) of all shares, at most, that are written out
+SKIPPED = 12  # coordinates, at least, of a row that is passed over where no run of the vector moves it
+FEW_MEANS = 5  # that stay in registers while a pair is drawn
+
+
+class Layout(NamedTuple):
+    """Where the numbers of a run are: rows of vectors, an array for each kind.
+
+    room: of a share's coordinates (its list has as many, or one less where there is one share). rows: of each array, by
+    name.
+    flat: arrays whose rows are one number, the same for all runs of a vector.
+    """
+
+    program: Program
+    width: int
+    room: int
+    rows: dict[str, int]
+    flat: frozenset[str]
+
+    def place(self, slot: int, share: Any = 0, row: int = 0, of: int = 1) -> Any:
+        """The row of a coordinate: (row of `of`, slot) of a share."""
+        inner = row * self.room + slot
+        return share * of * self.room + inner
+
+
+def layout(program: Program, width: int, flat: frozenset[str]) -> Layout:
+    """For vectors of so many runs."""
+    room = 2 * -(-program.half // program.shares)
+    k, whole = program.k, program.shares * room
+    rows = {"words": 4 * (1 + 2 * program.half), "means": k * whole, "thresholds": max(k - 1, 1), "scales": k}
+    for i, leaf in enumerate(program.leaves):
+        if leaf.alias is None:
+            rows[f"leaf{i}"] = leaf_rows(leaf, whole)
+    return Layout(program, width, room, rows, flat)
+
+
+def leaf_rows(leaf: Leaf, whole: int) -> int:
+    """How many numbers of a run it holds, so many to a row of coordinates."""
+    return int(np.prod(leaf.shape)) if leaf.axis is None else leaf.shape[0] * whole
+
+
+class Blocks:
+    """Writes blocks of a stream at a builder. pointers: of each array of the layout, at the strip's first row."""
+
+    def __init__(self, emitter: Emitter, where: Layout, pointers: dict[str, Any], scratch: dict[str, Any]):
+        self.e, self.b, self.where, self.program = emitter, emitter.b, where, where.program
+        self.pointers, self.scratch = pointers, scratch
+        self.dtypes = {"words": "uint32", "thresholds": "int32", "labels": "int32"}
+        self.dtypes |= {f"leaf{i}": leaf.dtype for i, leaf in enumerate(self.program.leaves)}
+        slots = len(deal(self.program.d, self.program.shares))
+        dealt = deal(self.program.d, self.program.shares)
+        self.missing = [frozenset(np.flatnonzero(dealt[:, s] < 0).tolist()) for s in range(self.program.shares)]
+        self.slots = slots
+        self.whole = self.program.shares == 1 or self.program.k * self.program.d <= WRITTEN_OUT
+
+    # --- memory ---
+
+    def at(self, base: Any, row: Any) -> Any:
+        return self.b.gep(base, [number(row) if isinstance(row, int) else row], inbounds=True)
+
+    def load(self, name: str, row: Any) -> Any:
+        """A row of an array; of a flat one the number, for every run."""
+        base = self.pointers[name]
+        if name not in self.where.flat:
+            return self.b.load(self.at(base, row), align=self._align(name))
+        one = self.b.load(self.at(base, row))
+        vector = ir.VectorType(one.type, self.where.width)
+        first = self.b.insert_element(ir.Constant(vector, ir.Undefined), one, ir.Constant(ir.IntType(32), 0))
+        mask = ir.Constant(ir.VectorType(ir.IntType(32), self.where.width), [0] * self.where.width)
+        return self.b.shuffle_vector(first, first, mask)
+
+    def store(self, value: Any, name: str, row: Any) -> None:
+        self.b.store(value, self.at(self.pointers[name], row), align=self._align(name))
+
+    def _align(self, name: str) -> int:
+        size = np.dtype(self.dtypes.get(name, self.program.dtype)).itemsize
+        return min(64, size * self.where.width)
+
+    def keep(self, value: Any, name: str, row: Any) -> None:
+        """Into the scratch."""
+        self.b.store(value, self.at(self.scratch[name], row), align=self._align(name))
+
+    def kept(self, name: str, row: Any) -> Any:
+        """From the scratch."""
+        return self.b.load(self.at(self.scratch[name], row), align=self._align(name))
+
+    # --- drawing ---
+
+    def _once(self, piece: Piece, names: Sequence[tuple], source: Callable) -> list[Any]:
+        held = self._held(piece.results.values())
+        return [self.e.get(piece.results[name], source, held) for name in names]
+
+    def _held(self, results: Any) -> Held:
+        _, uses, cost = counted(results)
+        return Held(uses, cost)
+
+    def _next(self, words: Sequence[Any]) -> tuple[list[Any], Any]:
+        names = [("word", q) for q in range(4)]
+        *after, bits = self._once(self.program.next_bits, [*names, ("bits",)], lambda name: words[name[1]])
+        return after, bits
+
+    def draw(self, here: Any, stride: Any, into: str) -> None:
+        """The next `here` samples: coordinate c of sample t in the scratch at c * stride + t, label words at t."""
+        half, lanes = self.program.half, 1 + 2 * self.program.half
+        places = [number(q * lanes) for q in range(4)]
+
+        def label(t: Any, words: list) -> list[Any]:
+            after, bits = self._next(words)
+            word = self._once(self.program.label_word, [("label word",)], lambda _: bits)[0]
+            self.keep(word, "labels", t)
+            return after
+
+        self._put(loop(self.b, here, label, [self.load("words", p) for p in places]), places)
+        loop(self.b, number(half), lambda j, _: self._pair(j, here, stride, into))
+
+    def _put(self, words: Sequence[Any], places: Sequence[Any]) -> None:
+        for word, place in zip(words, places, strict=True):
+            self.store(word, "words", place)
+
+    def _pair(self, j: Any, here: Any, stride: Any, into: str) -> tuple:
+        """Two coordinates of all samples of the block."""
+        b, program, room = self.b, self.program, self.where.room
+        lanes, k, shares = 1 + 2 * program.half, program.k, program.shares
+        share, slot = (b.urem(j, number(shares)), b.udiv(j, number(shares))) if shares > 1 else (number(0), j)
+        slots = [slot, b.add(slot, number(room // 2))]
+        rows = [
+            [b.add(b.mul(b.add(b.mul(share, number(k)), number(i)), number(room)), c) for i in range(k)] for c in slots
+        ]
+        targets = [b.add(b.mul(share, number(room)), c) for c in slots]
+        firsts = [b.add(j, number(1)), b.add(j, number(1 + program.half))]
+        places = [b.add(first, number(q * lanes)) for first in firsts for q in range(4)]
+        early = {}
+        if k <= FEW_MEANS:
+            early = {
+                (name, i): self.load("means", rows[c][i])
+                for c, name in enumerate(("mean", "other mean"))
+                for i in range(k)
+            }
+        early |= {("threshold", i): self.load("thresholds", i) for i in range(k - 1)}
+
+        def sample(t: Any, words: list) -> list[Any]:
+            first, a = self._next(words[:4])
+            second, c = self._next(words[4:])
+
+            def source(name: tuple) -> Any:
+                if name in early:
+                    return early[name]
+                if name[0] in ("mean", "other mean"):
+                    return self.load("means", rows[name[0] == "other mean"][name[1]])
+                if name[0] == "bits":
+                    return (a, c)[name[1]]
+                return self.kept("labels", t) if name[0] == "label word" else self.load("scales", name[1])
+
+            for target, x in zip(targets, self._once(program.pair, [("x", 0), ("x", 1)], source), strict=True):
+                self.keep(x, into, b.add(b.mul(target, stride), t))
+            return [*first, *second]
+
+        self._put(loop(b, here, sample, [self.load("words", p) for p in places]), places)
+        return ()
+
+    # --- consuming ---
+
+    def consume(self, piece: Piece, stride: Any = None, t: Any = None) -> None:
+        """A step, or an end: everything that moves, from its value before."""
+        steps = _Consume(self, piece, stride, t)
+        steps.emit()
+
+
+class _Consume:
+    """One piece of a program on one sample."""
+
+    def __init__(self, blocks: Blocks, piece: Piece, stride: Any, t: Any):
+        self.blocks, self.b, self.e, self.program = blocks, blocks.b, blocks.e, blocks.program
+        self.stride, self.t = stride, t
+        self.results = [(name, node) for name, node in piece.results.items() if node.op != "input" or node.data != name]
+        self.order, uses, cost = counted(node for _, node in self.results)
+        self.shared = Held(uses, cost)
+        self.cost = cost
+        self.moving = self._find_moving()
+
+    def _find_moving(self) -> set[int]:
+        """Nodes whose value changes when something is stored."""
+        moving: set[int] = set()
+        for node in self.order:
+            if node.op == "input" and node.data[0] == "leaf":
+                changes = self.program.leaves[node.data[1]].moves
+            else:
+                changes = node.op != "total" and any(id(arg) in moving for arg in node.args)
+            if changes:
+                moving.add(id(node))
+        return moving
+
+    def source(self, share: Any) -> Callable:
+        """Inputs, those of this share."""
+
+        def get(name: tuple) -> Any:
+            kind, blocks = name[0], self.blocks
+            if kind == "x":
+                row = self._row(name[1], share, 0, 1)
+                return blocks.kept("x", self.b.add(self.b.mul(_value(row), self.stride), self.t))
+            if kind == "label":
+                word = blocks.kept("labels", self.t)
+                there = lambda n: word if n[0] == "label word" else blocks.load("thresholds", n[1])  # noqa: E731
+                return blocks._once(self.program.label, [("label",)], there)[0]
+            if kind == "means":
+                i, slot = name[1]
+                return blocks.load("means", self._row(slot, share, i, self.program.k))
+            _, n, index = name
+            return blocks.load(f"leaf{n}", self.row_of(n, index, share))
+
+        return get
+
+    def row_of(self, n: int, index: tuple[int, ...], share: Any) -> Any:
+        """Where an entry of a leaf is."""
+        leaf = self.program.leaves[n]
+        if leaf.axis is None:
+            return int(np.ravel_multi_index(index, leaf.shape)) if leaf.shape else 0
+        return self._row(index[1], share, index[0], leaf.shape[0])
+
+    def _row(self, slot: int, share: Any, row: int, of: int) -> Any:
+        inner, room = row * self.blocks.where.room + slot, self.blocks.where.room
+        if isinstance(share, int):
+            return share * of * room + inner
+        return self.b.add(self.b.mul(share, number(of * room)), number(inner))
+
+    def emit(self) -> None:
+        totals = [node for node in self.order if node.op == "total"]
+        for depth in sorted({node.depth for node in totals}):
+            self._totals([node for node in totals if node.depth == depth])
+        if self.program.shares == 1:
+            self._rows(self.results, 0, self.shared.inside())
+            return
+        own = [(name, node) for name, node in self.results if self.program.leaves[name[1]].axis is not None]
+        rest = [(name, node) for name, node in self.results if self.program.leaves[name[1]].axis is None]
+        # What all shares need of what is about to change.
+        outside = self.source(0)
+        for node in self._frontier([node for _, node in own]):
+            self.shared.put(node, self.e.get(node, outside, self.shared))
+        values = [self.e.get(node, outside, self.shared) for _, node in rest]
+        self._shares(lambda share, held: self._rows(own, share, held))
+        for (name, _), value in zip(rest, values, strict=True):
+            self.blocks.store(value, f"leaf{name[1]}", self.row_of(name[1], name[2], 0))
+
+    def _frontier(self, results: Sequence[Node]) -> list[Node]:
+        """Nodes of no coordinate that those of one use directly, but inputs that stay and numbers."""
+        found: dict[int, Node] = {}
+        order, *_ = counted(results)
+        for node in order:
+            for arg in node.args if node.tag is not None else ():
+                if (
+                    arg.tag is None
+                    and arg.op not in ("number", "total")
+                    and (arg.op != "input" or id(arg) in self.moving)
+                ):
+                    found[id(arg)] = arg
+        for node in results:
+            if node.tag is None and node.op not in ("number", "total"):
+                found[id(node)] = node
+        return list(found.values())
+
+    def _shares(self, body: Callable[[Any, Held], None]) -> None:
+        """body for each share: written out, or a loop over those that lack the same coordinates."""
+        missing, low = self.blocks.missing, 0
+        while low < len(missing):
+            high = low
+            while high < len(missing) and missing[high] == missing[low]:
+                high += 1
+
+            def one(share: Any, _: Any, lacks: frozenset = missing[low]) -> tuple:
+                held = self.shared.inside()
+                held.missing = lacks
+                body(share, held)
+                return ()
+
+            if self.blocks.whole or high == low + 1:
+                for share in range(low, high):
+                    one(share, None)
+            else:
+                loop(self.b, number(high), one, first=number(low))
+            low = high
+
+    def _totals(self, totals: Sequence[Node]) -> None:
+        """The sums of the shares' parts: of pairs, of pairs of pairs, and so on."""
+        shares = self.program.shares
+        if shares == 1:
+            for node in totals:
+                self.shared.put(node, self.e.get(node.args[0], self.source(0), self.shared))
+            return
+        parts: dict[tuple[int, int], Any] = {}
+
+        def part(share: Any, held: Held) -> None:
+            source = self.source(share)
+            for i, node in enumerate(totals):
+                value = self.e.get(node.args[0], source, held)
+                if self.blocks.whole:
+                    parts[i, share] = value
+                else:
+                    row = (
+                        number(share * len(totals) + i)
+                        if isinstance(share, int)
+                        else self.b.add(self.b.mul(share, number(len(totals))), number(i))
+                    )
+                    self.blocks.keep(value, "parts", row)
+
+        self._shares(part)
+        for i, node in enumerate(totals):
+            terms = [parts.get((i, s)) or self.blocks.kept("parts", number(s * len(totals) + i)) for s in range(shares)]
+            while len(terms) > 1:
+                terms = [self.b.fadd(terms[j], terms[j + 1]) for j in range(0, len(terms), 2)]
+            self.shared.put(node, terms[0])
+
+    def _rows(self, results: Sequence[tuple[tuple, Node]], share: Any, held: Held) -> None:
+        """Results of a share, each stored as soon as nothing else needs what it replaces."""
+        results = [(name, node) for name, node in results if not self._lacks(name, held)]
+        source = self.source(share)
+        groups, pins = _grouped(results, self.moving, self.program)
+        for node in pins:
+            held.put(node, self.e.get(node, source, held))
+        for row in groups:
+            condition = self._skipped(row)
+            if condition is None:
+                self._store(row, share, source, held)
+                continue
+            hit = self.e.get(condition, source, held)
+            bits = self.b.bitcast(hit, ir.IntType(self.blocks.where.width))
+            with self.b.if_then(self.b.icmp_unsigned("!=", bits, ir.Constant(bits.type, 0))):
+                self._store(row, share, source, held.inside())
+
+    def _lacks(self, name: tuple, held: Held) -> bool:
+        leaf = self.program.leaves[name[1]]
+        return leaf.axis is not None and name[2][leaf.axis] in held.missing
+
+    def _store(self, row: Sequence[Sequence[tuple]], share: Any, source: Callable, held: Held) -> None:
+        for group in row:
+            values = [self.e.get(node, source, held) for _, node in group]
+            for (name, _), value in zip(group, values, strict=True):
+                self.blocks.store(value, f"leaf{name[1]}", self.row_of(name[1], name[2], share))
+
+    def _skipped(self, row: Sequence[Sequence[tuple]]) -> Node | None:
+        """The condition without which nothing of the row changes, where it pays to ask."""
+        flat = [(name, node) for group in row for name, node in group]
+        if len(flat) < SKIPPED or any(node.op != "select" for _, node in flat):
+            return None
+        first = flat[0][1].args[0]
+        same = all(
+            node.args[0] is first and node.args[2].op == "input" and node.args[2].data == name for name, node in flat
+        )
+        return first if same and 2 * self.program.k > self.blocks.where.width else None
+
+
+def _grouped(
+    results: Sequence[tuple[tuple, Node]], moving: set[int], program: Program
+) -> tuple[list[list[list[tuple[tuple, Node]]]], list[Node]]:
+    """Rows of groups of results that are stored together, and what must have a value before anything is stored.
+
+    A group holds the results at one index of leaves that need each other's values (a centre's coordinate, and its
+    average's). What several groups need of what changes is computed first.
+    """
+    order, *_ = counted(node for _, node in results)
+    reach = _reach(order, [[i] for i in range(len(results))], results)
+    together: dict[int, int] = {}
+
+    def find(leaf: int) -> int:
+        while together.get(leaf, leaf) != leaf:
+            leaf = together[leaf]
+        return leaf
+
+    for node in order:
+        mask = reach[id(node)]
+        if id(node) in moving and mask.bit_count() <= len(program.leaves) and mask.bit_count() > 1:
+            names = [results[i][0] for i in range(len(results)) if mask >> i & 1]
+            if len({name[2] for name in names}) == 1:
+                for name in names[1:]:
+                    together[find(name[1])] = find(names[0][1])
+    groups: dict[tuple, list[int]] = {}
+    for i, (name, _) in enumerate(results):
+        groups.setdefault((find(name[1]), name[2]), []).append(i)
+    reach = _reach(order, list(groups.values()), results)
+    pins: dict[int, Node] = {}
+    direct = {id(node) for _, node in results}
+    users: dict[int, list[Node]] = {}
+    for node in order:
+        for arg in node.args:
+            users.setdefault(id(arg), []).append(node)
+    for node in order:
+        mask = reach[id(node)]
+        if id(node) not in moving or mask.bit_count() < 2:
+            continue
+        if id(node) in direct or any(reach[id(user)] != mask for user in users.get(id(node), [])):
+            pins[id(node)] = node
+    rows: dict[tuple, list[list[tuple[tuple, Node]]]] = {}
+    for (leaf, index), members in groups.items():
+        rows.setdefault((leaf, index[:1]), []).append([results[i] for i in members])
+    return list(rows.values()), list(pins.values())
+
+
+def _reach(
+    order: Sequence[Node], groups: Sequence[Sequence[int]], results: Sequence[tuple[tuple, Node]]
+) -> dict[int, int]:
+    """For each node the groups that need it, as bits."""
+    reach: dict[int, int] = {}
+    for bit, members in enumerate(groups):
+        for i in members:
+            node = results[i][1]
+            reach[id(node)] = reach.get(id(node), 0) | 1 << bit
+    for node in reversed(order):
+        mask = reach.get(id(node), 0)
+        reach[id(node)] = mask
+        for arg in node.args if node.op != "total" else ():
+            reach[id(arg)] = reach.get(id(arg), 0) | mask
+    return reach
+
+
+def _value(row: Any) -> Any:
+    return number(row) if isinstance(row, int) else row
+
+
+def parts_rows(program: Program) -> int:
+    """Rows of scratch for the parts of sums."""
+    pieces = [program.step, *([program.end] if program.end is not None else [])]
+    most = 0
+    for piece in pieces:
+        order, *_ = counted(piece.results.values())
+        most = max(most, sum(node.op == "total" for node in order))
+    return max(1, most * program.shares)

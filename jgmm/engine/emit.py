@@ -1,0 +1,237 @@
+r"""The list of operations as LLVM IR: for vectors of so many runs, or for single numbers (a GPU's thread).
+
+No operation carries a fast-math flag, so what is written is what every target computes. A result is emitted where it is
+stored, with all that it needs: a value that waits costs a register, and what costs at most AGAIN operations is computed
+again. No LLVM pass is wanted afterwards.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import llvmlite.ir as ir
+import numpy as np
+
+from jgmm.engine.operations import COMPARISONS, FLOATS, Node
+from jgmm.engine.program import ordered
+
+AGAIN = 2
+I1, I32, I64 = ir.IntType(1), ir.IntType(32), ir.IntType(64)
+TYPES = {"float32": ir.FloatType(), "float64": ir.DoubleType(), "bool": I1}
+TYPES |= {f"{sign}int{bits}": ir.IntType(bits) for sign in ("", "u") for bits in (8, 16, 32, 64)}
+_SIGNS = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
+
+Source = Callable[[tuple], Any]  # the IR value of an input, by its name: loaded where it is asked for
+
+
+class Emitter:
+    """Writes at `builder`. width: runs of a vector; None for single numbers."""
+
+    def __init__(self, module: ir.Module, builder: ir.IRBuilder, width: int | None):
+        self.module, self.b, self.width = module, builder, width
+
+    def type(self, dtype: str) -> ir.Type:
+        """Of a value."""
+        return TYPES[dtype] if self.width is None else ir.VectorType(TYPES[dtype], self.width)
+
+    def constant(self, value: Any, dtype: str) -> ir.Constant:
+        """A number, the same for every run."""
+        plain = float(value) if dtype in FLOATS else int(value)
+        return ir.Constant(self.type(dtype), plain if self.width is None else [plain] * self.width)
+
+    def get(self, wanted: Node, source: Source, held: "Held") -> Any:
+        """The value of a node. held: what has a value already; gets more of them."""
+        here: dict[int, Any] = {}
+        stack = [wanted]
+        while stack:
+            node = stack[-1]
+            if id(node) in here or (value := held.find(node)) is not None:
+                here.setdefault(id(node), held.find(node))
+                stack.pop()
+            elif node.op == "number":
+                here[id(node)] = self.constant(node.number(), node.dtype)
+            elif node.op == "input":
+                here[id(node)] = value = source(node.data)
+                held.keep(node, value)
+            else:
+                rest = [arg for arg in reversed(held.needs(node)) if id(arg) not in here]
+                if rest:
+                    stack += rest
+                    continue
+                needs = held.needs(node)
+                value = here[id(needs[0])] if needs != node.args else self._compute(node, [here[id(x)] for x in needs])
+                here[id(node)] = value
+                held.keep(node, value)
+        return here[id(wanted)]
+
+    def call(self, name: str, args: Sequence[Any], result: ir.Type | None = None) -> Any:
+        """An intrinsic of LLVM, its types in its name."""
+        kinds = [result, args[0].type] if result is not None else [args[0].type]
+        full = ".".join(["llvm", name, *map(_type_name, kinds)])
+        there = self.module.globals.get(full)
+        if there is None:
+            there = ir.Function(self.module, ir.FunctionType(result or args[0].type, [a.type for a in args]), full)
+        return self.b.call(there, args)
+
+    def _compute(self, node: Node, x: list[Any]) -> Any:
+        b, op = self.b, node.op
+        kind = node.args[-1].dtype if op == "select" else node.args[0].dtype
+        real = kind in FLOATS
+        if op == "fma":
+            product, term = node.data
+            return self.call("fma", [b.fneg(x[0]) if product < 0 else x[0], x[1], b.fneg(x[2]) if term < 0 else x[2]])
+        if op in ("add", "sub", "mul"):
+            return getattr(b, ("f" if real else "") + op)(*x)
+        if op == "div":
+            return b.fdiv(*x)
+        if op in COMPARISONS:
+            return self._compare(op, kind, *x)
+        if op in ("max", "min"):
+            return self._extreme(node, x)
+        if op == "select":
+            return b.select(*x)
+        if op in ("sqrt", "floor", "ceil"):
+            return self.call(op, x)
+        if op == "abs":
+            return (
+                self.call("fabs", x)
+                if real
+                else b.select(self._compare("lt", kind, x[0], self.constant(0, kind)), b.neg(x[0]), x[0])
+            )
+        if op == "neg":
+            return b.fneg(x[0]) if real else b.neg(x[0])
+        if op == "bitcast":
+            to = self.type(node.dtype)
+            return x[0] if to == x[0].type else b.bitcast(x[0], to)
+        if op == "convert":
+            return self._convert(x[0], kind, node.dtype)
+        simple = {"and": b.and_, "or": b.or_, "xor": b.xor, "not": b.not_, "shift_left": b.shl}
+        simple |= {"shift_right_logical": b.lshr, "shift_right_arithmetic": b.ashr}
+        return simple[op](*x)
+
+    def _compare(self, op: str, kind: str, a: Any, c: Any) -> Any:
+        if kind in FLOATS:
+            return (self.b.fcmp_unordered if op == "ne" else self.b.fcmp_ordered)(_SIGNS[op], a, c)
+        return (self.b.icmp_signed if kind.startswith("int") else self.b.icmp_unsigned)(_SIGNS[op], a, c)
+
+    def _extreme(self, node: Node, x: list[Any]) -> Any:
+        """The second where it is beyond the first, or no number: as one instruction of x86 has it, but for the NaN."""
+        (a, c), kind = x, node.args[0].dtype
+        found = self.b.select(self._compare("gt" if node.op == "max" else "lt", kind, c, a), c, a)
+        if kind not in FLOATS or node.args[1].op == "number":
+            return found
+        return self.b.select(self.b.fcmp_unordered("uno", c, c), c, found)
+
+    def _convert(self, x: Any, kind: str, dtype: str) -> Any:
+        b, to = self.b, self.type(dtype)
+        if kind == "bool":
+            return b.select(x, self.constant(1, dtype), self.constant(0, dtype))
+        if dtype == "bool":
+            return self._compare("ne", kind, x, self.constant(0, kind))
+        signed = kind.startswith("int")
+        if kind in FLOATS and dtype in FLOATS:
+            return b.fpext(x, to) if dtype == "float64" else b.fptrunc(x, to)
+        if dtype in FLOATS:
+            return b.sitofp(x, to) if signed else b.uitofp(x, to)
+        if kind in FLOATS:  # saturating: the plain one says nothing of what does not fit
+            return self.call("fptosi.sat" if dtype.startswith("int") else "fptoui.sat", [x], to)
+        before, after = (TYPES[t].width for t in (kind, dtype))
+        return (
+            x if before == after else b.trunc(x, to) if after < before else b.sext(x, to) if signed else b.zext(x, to)
+        )
+
+
+class Held:
+    """Values that are there. A layer (`inside`) forgets what it adds: it is of a block that others do not come from.
+
+    missing: coordinates of a share that are not there; they are left out of sums.
+    """
+
+    def __init__(self, uses: dict[int, int], cost: dict[int, int], *, everything: bool = False):
+        self._uses, self._cost, self._everything = uses, cost, everything
+        self._layers: list[dict[int, Any]] = [{}]
+        self.missing: frozenset[int] = frozenset()
+
+    def inside(self) -> "Held":
+        """A layer above this one."""
+        found = Held(self._uses, self._cost, everything=self._everything)
+        found._layers, found.missing = [{}, *self._layers], self.missing
+        return found
+
+    def find(self, node: Node) -> Any:
+        """Its value, or None."""
+        for layer in self._layers:
+            value = layer.get(id(node))
+            if value is not None:
+                return value
+        return None
+
+    def put(self, node: Node, value: Any) -> None:
+        """Keep this value."""
+        self._layers[0][id(node)] = value
+
+    def keep(self, node: Node, value: Any) -> None:
+        """Keep it if that pays."""
+        if self._everything or (self._uses.get(id(node), 0) > 1 and self._cost[id(node)] > AGAIN):
+            self.put(node, value)
+
+    def needs(self, node: Node) -> tuple[Node, ...]:
+        """The operands; of a term of a sum over coordinates that is not there, the rest of the sum alone."""
+        if self.missing and node.op in ("fma", "add"):
+            term, rest = node.args[:-1], node.args[-1:]
+            if node.op == "add":
+                term, rest = (node.args[1:], node.args[:1]) if node.args[1].tag in self.missing else (term, rest)
+            if any(x.tag in self.missing for x in term) and node.tag not in self.missing:
+                return rest
+            if any(x.tag in self.missing for x in term) and rest[0].op == "number":
+                return rest
+        return node.args
+
+
+def counted(results: Iterable[Node]) -> tuple[list[Node], dict[int, int], dict[int, int]]:
+    """All nodes that are needed, operands first; how often each is used; and what each costs from what is loaded."""
+    results = list(results)
+    order = ordered(results)
+    uses: dict[int, int] = {}
+    cost: dict[int, int] = {}
+    for node in results:
+        uses[id(node)] = uses.get(id(node), 0) + 1
+    for node in order:
+        cost[id(node)] = min(1000, 1 + sum(cost[id(x)] for x in node.args)) if node.args else 0
+        for x in node.args:
+            uses[id(x)] = uses.get(id(x), 0) + 1
+    return order, uses, cost
+
+
+def _type_name(kind: ir.Type) -> str:
+    if isinstance(kind, ir.VectorType):
+        return f"v{kind.count}{_type_name(kind.element)}"
+    return {ir.FloatType(): "f32", ir.DoubleType(): "f64"}.get(kind) or f"i{kind.width}"
+
+
+def loop(
+    b: ir.IRBuilder, count: Any, body: Callable[[Any, list], Sequence], carry: Sequence = (), *, first: Any = None
+) -> list:
+    """carry <- body(i, carry) for i = first (0), ..., count - 1."""
+    before = b.block
+    head, inside, after = (b.function.append_basic_block(name) for name in ("head", "body", "end"))
+    b.branch(head)
+    b.position_at_end(head)
+    i = b.phi(I64)
+    i.add_incoming(ir.Constant(I64, 0) if first is None else first, before)
+    moving = [b.phi(value.type) for value in carry]
+    for phi, value in zip(moving, carry, strict=True):
+        phi.add_incoming(value, before)
+    b.cbranch(b.icmp_signed("<", i, count), inside, after)
+    b.position_at_end(inside)
+    found = body(i, moving)
+    i.add_incoming(b.add(i, ir.Constant(I64, 1)), b.block)
+    for phi, value in zip(moving, found, strict=True):
+        phi.add_incoming(value, b.block)
+    b.branch(head)
+    b.position_at_end(after)
+    return moving
+
+
+def number(value: int) -> ir.Constant:
+    """A trip count or an index."""
+    return ir.Constant(I64, int(np.int64(value)))

@@ -1,0 +1,419 @@
+r"""A jaxpr followed on single numbers of a run: array code becomes a list of operations.
+
+Every array (*shape, runs) is held as `shape` nodes (`operations`): an operation on arrays becomes one on each entry,
+loops of known length are written out, and moving data about costs nothing. What mixes runs, or has no rule, is refused
+by name. What is known while tracing stays an array of NumPy.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import reduce
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax import lax
+from jax.extend import core
+
+from jgmm import elementary
+from jgmm.engine.operations import COMPARISONS, Node, Operations
+
+RUNS = 7  # of the traced arrays: only that there are some
+MARK = "sum_over_shares"  # the name of the call that `loops.over_coordinates` leaves in a jaxpr
+
+
+class NotOnVectors(ValueError):
+    """A function does something that cannot be done run by run, or that has no rule."""
+
+
+_CALLS = ("jit", "pjit", "closed_call", "custom_jvp_call", "custom_vjp_call", "checkpoint", "remat2", "core_call")
+_SAME = ("copy", "copy_p", "stop_gradient", "optimization_barrier", "reshard", "pvary", "pcast", "mesh_cast")
+_SCATTERS = {"scatter-add": "add", "scatter-mul": "mul"}
+_REDUCTIONS = {"reduce_sum": "add", "reduce_prod": "mul", "reduce_max": "max", "reduce_min": "min"}
+_REDUCTIONS |= {"reduce_and": "and", "reduce_or": "or"}
+_PLAIN = {"add", "sub", "mul", "div", "neg", "abs", "sqrt", "max", "min", "floor", "ceil", "and", "or", "xor", "not"}
+_PLAIN |= {"shift_left", "shift_right_logical", "shift_right_arithmetic", *COMPARISONS}
+_ELEMENTARY = ("exp", "log", "tanh", "pow", "expm1", "log1p", "logistic")
+
+
+class Follower:
+    """Evaluates jaxprs on object arrays of nodes; what is known while tracing stays a NumPy array."""
+
+    def __init__(self, operations: Operations):
+        self.operations = operations
+
+    def call(self, function: Callable, *arguments: Any) -> Any:
+        """function(*arguments), pytrees whose leaves are `Held`; results alike."""
+        leaves, tree = jax.tree.flatten(arguments, is_leaf=lambda x: isinstance(x, Held))
+        shapes = [x.aval() for x in leaves]
+        closed, out = jax.make_jaxpr(lambda *flat: function(*jax.tree.unflatten(tree, flat)), return_shape=True)(
+            *shapes
+        )
+        found = self.evaluate(closed.jaxpr, closed.consts, [x.at for x in leaves])
+        shapes, tree = jax.tree.flatten(out)
+        held = [Held(self.nodes(x, s.dtype), str(s.dtype), not s.shape) for x, s in zip(found, shapes, strict=True)]
+        return jax.tree.unflatten(tree, held)
+
+    def evaluate(self, jaxpr: Any, constants: Sequence[Any], arguments: Sequence[Any]) -> list[Any]:
+        known: dict[Any, Any] = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*constants, *arguments], strict=True))
+
+        def read(name: Any) -> Any:
+            return np.asarray(name.val, _dtype(name)) if isinstance(name, core.Literal) else known[name]
+
+        for equation in jaxpr.eqns:
+            found = self._equation(equation, [read(name) for name in equation.invars])
+            known.update(zip(equation.outvars, found, strict=True))
+        return [read(name) for name in jaxpr.outvars]
+
+    def nodes(self, x: Any, dtype: Any) -> np.ndarray:
+        """As an object array of nodes, without a run axis. Raises NotOnVectors if runs differ."""
+        if isinstance(x, np.ndarray) and x.dtype == object:
+            return x
+        values = np.asarray(x)
+        if values.ndim and (values != values[..., :1]).any():
+            raise NotOnVectors(f"an array of shape {values.shape} is not the same for every run")
+        values = values[..., 0] if values.ndim else values
+        return each(lambda v: self.operations.number(v, str(np.dtype(dtype))), values)
+
+    def _equation(self, equation: Any, operands: list[Any]) -> list[Any]:
+        name, params = equation.primitive.name, equation.params
+        if name in _CALLS:
+            if params.get("name") == MARK:
+                return [each(self.operations.total, self.nodes(operands[0], equation.invars[0].aval.dtype))]
+            inner = params["jaxpr"] if "jaxpr" in params else params["call_jaxpr"]
+            jaxpr, constants = (inner.jaxpr, inner.consts) if hasattr(inner, "consts") else (inner, ())
+            return self.evaluate(jaxpr, constants, operands)
+        if name == "scan":
+            return self._scan(equation, operands)
+        if all(map(_known, operands)) and name not in _ELEMENTARY:
+            return _now(equation, operands)
+        if name in _SAME:
+            return operands
+        if name in _MOVES:
+            return (
+                [_MOVES[name](operands[0], equation)]
+                if name != "concatenate"
+                else [self._concatenate(equation, operands)]
+            )
+        if name in ("dynamic_slice", "dynamic_update_slice", "gather", "scatter", *_SCATTERS):
+            return [self._index(equation, operands)]
+        if name in _REDUCTIONS or name in ("argmax", "argmin", "cumsum", "cumprod", "cummax", "cummin"):
+            return [self._reduce(equation, operands[0])]
+        return [self._elementwise(equation, operands)]
+
+    def _elementwise(self, equation: Any, operands: list[Any]) -> np.ndarray:
+        held = [self.nodes(x, v.aval.dtype) for x, v in zip(operands, equation.invars, strict=True)]
+        name, params, out = equation.primitive.name, equation.params, equation.outvars[0].aval
+        dtype, apply = str(out.dtype), self.operations.apply
+        if name in _PLAIN and not (name == "div" and dtype[0] != "f"):
+            return each(lambda *x: apply(name, *x), *held)
+        rules: dict[str, Callable] = {
+            "select_n": lambda c, no, *rest: self._choose(c, no, *rest),
+            "convert_element_type": lambda x: apply("convert", x, dtype=dtype),
+            "bitcast_convert_type": lambda x: apply("bitcast", x, dtype=dtype),
+            "square": lambda x: apply("mul", x, x),
+            "integer_pow": lambda x: self._power(x, params["y"]),
+            "rsqrt": lambda x: apply("div", self.operations.number(1, dtype), apply("sqrt", x)),
+            "sign": self._sign,
+            "clamp": lambda low, x, high: apply("min", apply("max", x, low), high),
+            "is_finite": lambda x: apply("lt", apply("abs", x), self.operations.number(np.inf, x.dtype)),
+        }
+        if name in rules:
+            return each(rules[name], *held)
+        if name in _ELEMENTARY:
+            return self._called(getattr(elementary, name), held, equation)
+        raise NotOnVectors(f"the operation {name} has no rule")
+
+    def _called(self, function: Callable, held: list[np.ndarray], equation: Any) -> np.ndarray:
+        """A function of arrays of one shape, on each entry."""
+        shape = np.broadcast_shapes(*(x.shape for x in held))
+        whole = [np.broadcast_to(x, shape) for x in held]
+        dtypes = [str(v.aval.dtype) for v in equation.invars]
+        return self.call(function, *(Held(x, t, False) for x, t in zip(whole, dtypes, strict=True))).at
+
+    def _choose(self, which: Node, *cases: Node) -> Node:
+        found = cases[0]
+        for i, case in enumerate(cases[1:], 1):
+            hit = (
+                which
+                if which.dtype == "bool"
+                else self.operations.apply("eq", which, self.operations.number(i, which.dtype))
+            )
+            found = self.operations.apply("select", hit, case, found)
+        return found
+
+    def _power(self, x: Node, y: int) -> Node:
+        """x^y by squares, the lowest binary digit of |y| first."""
+        apply, rest, square, found = self.operations.apply, abs(y), x, None
+        while rest:
+            if rest % 2:
+                found = square if found is None else apply("mul", found, square)
+            rest //= 2
+            square = apply("mul", square, square) if rest else square
+        one = self.operations.number(1, x.dtype)
+        return one if found is None else apply("div", one, found) if y < 0 else found
+
+    def _sign(self, x: Node) -> Node:
+        apply, number = self.operations.apply, self.operations.number
+        zero = number(0, x.dtype)
+        below = apply("select", apply("lt", x, zero), number(-1, x.dtype), x)  # 0 and NaN are their own
+        return apply("select", apply("gt", x, zero), number(1, x.dtype), below)
+
+    def _scan(self, equation: Any, operands: list[Any]) -> list[Any]:
+        """Written out: its length is known."""
+        params, inner = equation.params, equation.params["jaxpr"]
+        # What is carried keeps its rank; sequences lose an axis. (How the parameters say it differs between versions.)
+        carried = sum(a.aval.ndim == b.aval.ndim for a, b in zip(equation.outvars, inner.jaxpr.outvars, strict=True))
+        sliced = sum(a.aval.ndim != b.aval.ndim for a, b in zip(equation.invars, inner.jaxpr.invars, strict=True))
+        fixed = len(operands) - carried - sliced
+        constants, carry, sequences = operands[:fixed], operands[fixed : fixed + carried], operands[fixed + carried :]
+        rows: list[list[Any]] = []
+        for i in reversed(range(params["length"])) if params["reverse"] else range(params["length"]):
+            found = self.evaluate(inner.jaxpr, inner.consts, [*constants, *carry, *(_row(x, i) for x in sequences)])
+            carry = found[:carried]
+            rows.append(
+                [
+                    self.nodes(x, v.aval.dtype)
+                    for x, v in zip(found[carried:], inner.jaxpr.outvars[carried:], strict=True)
+                ]
+            )
+        if params["reverse"]:
+            rows.reverse()
+        return [*carry, *(np.stack(column) for column in zip(*rows, strict=True))]
+
+    def _concatenate(self, equation: Any, operands: list[Any]) -> np.ndarray:
+        axis, ndim = equation.params["dimension"], equation.outvars[0].aval.ndim
+        if axis == ndim - 1:
+            raise NotOnVectors("concatenate moves numbers from one run to another")
+        held = (self.nodes(x, v.aval.dtype) for x, v in zip(operands, equation.invars, strict=True))
+        return np.concatenate(list(held), axis=axis)
+
+    def _index(self, equation: Any, operands: list[Any]) -> np.ndarray:
+        """What is read or written at indices: which entry is where is found by moving their numbers."""
+        name = equation.primitive.name
+        one, two = ("dynamic_slice", "gather"), ("dynamic_update_slice",)
+        of_data = [0] if name in one else [0, 1] if name in two else [0, 2]
+        data = [operands[i] for i in of_data]
+        where = [x for i, x in enumerate(operands) if i not in of_data]
+        if not all(map(_known, where)):
+            raise NotOnVectors(f"{name} at an index that is data")
+        if name.startswith("dynamic"):
+            return self._window(equation, data, where)
+        avals = [v.aval for v in (equation.invars[:1] if len(data) == 1 else equation.invars[::2])]
+        nodes: list[Node] = []
+        numbered = []
+        for x, aval in zip(data, avals, strict=True):
+            at = self.nodes(x, aval.dtype)
+            ids = np.arange(len(nodes), len(nodes) + at.size, dtype=np.int32).reshape(*at.shape, 1) * RUNS
+            numbered.append(np.broadcast_to(ids + np.arange(RUNS, dtype=np.int32), aval.shape).astype(np.int32))
+            nodes += list(at.ravel())
+        if name in _SCATTERS:
+            return self._scatter(equation, numbered, where[0], nodes)
+        which = _moved(_bind(equation, [numbered[0], where[0], *numbered[1:]]), nodes, name)
+        return each(lambda i: nodes[i], which)
+
+    def _window(self, equation: Any, data: list[Any], where: list[Any]) -> np.ndarray:
+        """A slice at known places, read or written; like XLA, inside the array."""
+        x = self.nodes(data[0], equation.invars[0].aval.dtype)
+        whole = equation.invars[0].aval.shape
+        sizes = equation.params["slice_sizes"] if len(data) == 1 else equation.invars[1].aval.shape
+        _last_stays(sizes[-1] == whole[-1], equation.primitive.name)
+        lows = [min(max(int(i), 0), n - size) for i, n, size in zip(where, whole, sizes, strict=True)]
+        place = tuple(slice(low, low + size) for low, size in zip(lows[:-1], sizes[:-1], strict=True))
+        if len(data) == 1:
+            return x[place]
+        out = x.copy()
+        out[place] = self.nodes(data[1], equation.invars[1].aval.dtype)
+        return out
+
+    def _scatter(self, equation: Any, numbered: list[np.ndarray], where: Any, nodes: list[Node]) -> np.ndarray:
+        """One that adds or multiplies: found by where a plain one would write."""
+        keys = ("dimension_numbers", "indices_are_sorted", "unique_indices", "mode")
+        with jax.ensure_compile_time_eval():
+            found = np.asarray(lax.scatter(numbered[0], where, numbered[1], **{k: equation.params[k] for k in keys}))
+        which, size = _moved(found, nodes, equation.primitive.name), numbered[0][..., 0].size
+        own = np.arange(size).reshape(which.shape)
+        op = _SCATTERS[equation.primitive.name]
+
+        def both(mine: int, there: int) -> Node:
+            return nodes[mine] if mine == there else self.operations.apply(op, nodes[mine], nodes[there])
+
+        return each(both, own, which)
+
+    def _reduce(self, equation: Any, x: np.ndarray) -> np.ndarray:
+        """In the order of the entries."""
+        name, params, apply = equation.primitive.name, equation.params, self.operations.apply
+        axes = (params["axis"],) if "axis" in params else tuple(params["axes"])
+        if x.ndim in axes:
+            raise NotOnVectors(f"{name} goes over runs")
+        if name.startswith("cum"):
+            op = {"cumsum": "add", "cumprod": "mul", "cummax": "max", "cummin": "min"}[name]
+            rows = list(np.moveaxis(x, axes[0], 0))[:: -1 if params["reverse"] else 1]
+            for i in range(1, len(rows)):
+                rows[i] = each(lambda a, b: apply(op, a, b), rows[i - 1], rows[i])
+            return np.moveaxis(np.stack(rows[:: -1 if params["reverse"] else 1]), 0, axes[0])
+        rest = tuple(axis for axis in range(x.ndim) if axis not in axes)
+        ordered = np.transpose(x, (*rest, *axes)).reshape(*(x.shape[axis] for axis in rest), -1)
+        out = np.empty(ordered.shape[:-1], object)
+        for index in np.ndindex(out.shape):
+            entries = list(ordered[index])
+            if name in _REDUCTIONS:
+                out[index] = reduce(lambda a, b: apply(_REDUCTIONS[name], a, b), entries)
+            else:
+                out[index] = self._best(name, entries, str(params["index_dtype"]))
+        return out
+
+    def _best(self, name: str, entries: list[Node], dtype: str) -> Node:
+        """Where the largest or smallest is, the first of equals."""
+        apply, number = self.operations.apply, self.operations.number
+        best, where = entries[0], number(0, dtype)
+        for i, entry in enumerate(entries[1:], 1):
+            better = apply("gt" if name == "argmax" else "lt", entry, best)
+            best, where = apply("select", better, entry, best), apply("select", better, number(i, dtype), where)
+        return where
+
+
+def _dtype(name: Any) -> Any:
+    return name.aval.dtype
+
+
+class Held(NamedTuple):
+    """An array over runs as nodes, or (scalar) a number that is the same for all."""
+
+    at: np.ndarray
+    dtype: str
+    scalar: bool
+
+    def last(self) -> "Held":
+        """Of an array of rows the last one, as an array of one."""
+        return self._replace(at=self.at[-1:])
+
+    def aval(self) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct(() if self.scalar else (*self.at.shape, RUNS), self.dtype)
+
+
+def each(function: Callable, *arrays: np.ndarray) -> np.ndarray:
+    """function of each entry, as an object array."""
+    shape = np.broadcast_shapes(*(x.shape for x in arrays))
+    out = np.empty(shape, object)
+    flat = [np.broadcast_to(x, shape).ravel().tolist() for x in arrays]
+    out.ravel()[:] = list(map(function, *flat)) if out.ndim else None
+    if not out.ndim:
+        out[()] = function(*(x[0] for x in flat))
+    return out
+
+
+def _known(x: Any) -> bool:
+    return not (isinstance(x, np.ndarray) and x.dtype == object)
+
+
+def _now(equation: Any, operands: list[Any]) -> list[Any]:
+    """What is known while tracing."""
+    found = _bind(equation, operands)
+    return [np.asarray(x) for x in found] if equation.primitive.multiple_results else [np.asarray(found)]
+
+
+def _bind(equation: Any, operands: list[Any]) -> Any:
+    simple = _NUMPY.get(equation.primitive.name)
+    if simple is not None:
+        return simple(operands, equation)
+    with jax.ensure_compile_time_eval(), jax.default_device(jax.local_devices(backend="cpu")[0]):
+        return jax.tree.map(np.asarray, equation.primitive.bind(*operands, **equation.params))
+
+
+def _cut(operands: list[Any], equation: Any) -> np.ndarray:
+    """dynamic_slice, as XLA has it: indices are moved inside."""
+    x, sizes = operands[0], equation.params["slice_sizes"]
+    lows = [min(max(int(i), 0), n - size) for i, n, size in zip(operands[1:], x.shape, sizes, strict=True)]
+    return x[tuple(slice(low, low + size) for low, size in zip(lows, sizes, strict=True))]
+
+
+def _numpy(function: Callable) -> Callable:
+    return lambda operands, equation: np.asarray(function(*operands), equation.outvars[0].aval.dtype)
+
+
+# The most frequent: JAX itself takes 20 times as long for so little, two thirds of all tracing.
+_NUMPY: dict[str, Callable[[list[Any], Any], np.ndarray]] = {
+    "dynamic_slice": _cut,
+    "convert_element_type": lambda x, e: np.asarray(x[0]).astype(e.params["new_dtype"]),
+    "broadcast_in_dim": lambda x, e: _broadcast(np.asarray(x[0]), e.params),
+    "squeeze": lambda x, e: np.squeeze(np.asarray(x[0]), axis=tuple(e.params["dimensions"])),
+    "add": _numpy(np.add),
+    "sub": _numpy(np.subtract),
+    "mul": _numpy(np.multiply),
+    "lt": _numpy(np.less),
+    "select_n": lambda x, e: (
+        np.where(x[0], x[2], x[1]).astype(e.outvars[0].aval.dtype) if len(x) == 3 else _bind_slow(x, e)
+    ),
+}
+
+
+def _bind_slow(operands: list[Any], equation: Any) -> np.ndarray:
+    return np.choose(operands[0], operands[1:])
+
+
+def _broadcast(x: np.ndarray, params: dict) -> np.ndarray:
+    sizes = dict(zip(params["broadcast_dimensions"], x.shape, strict=True))
+    return np.broadcast_to(x.reshape([sizes.get(axis, 1) for axis in range(len(params["shape"]))]), params["shape"])
+
+
+def _moved(numbers: np.ndarray, nodes: list[Node], name: str) -> np.ndarray:
+    """Which entry is where. Raises NotOnVectors if a run would hold another's."""
+    if numbers.shape[-1:] != (RUNS,) or (numbers < 0).any() or (numbers % RUNS != np.arange(RUNS)).any():
+        raise NotOnVectors(f"{name} moves numbers from one run to another")
+    which = numbers // RUNS
+    if (which != which[..., :1]).any() or (which >= len(nodes)).any():
+        raise NotOnVectors(f"{name} moves numbers of one run otherwise than those of another")
+    return which[..., 0]
+
+
+def _row(x: Any, i: int) -> Any:
+    return x[i] if (isinstance(x, np.ndarray) and x.dtype != object) or not isinstance(x[i], Node) else _zero_d(x[i])
+
+
+def _zero_d(node: Node) -> np.ndarray:
+    out = np.empty((), object)
+    out[()] = node
+    return out
+
+
+def _last_stays(kept: bool, name: str) -> None:
+    if not kept:
+        raise NotOnVectors(f"{name} moves numbers from one run to another")
+
+
+def _spread(x: np.ndarray, equation: Any) -> np.ndarray:
+    shape, dims = equation.params["shape"], equation.params["broadcast_dimensions"]
+    before = equation.invars[0].aval.shape
+    if not before:
+        return np.broadcast_to(x, shape[:-1]) if shape else x
+    _last_stays(dims[-1] == len(shape) - 1, "broadcast_in_dim")
+    sizes = dict(zip(dims[:-1], before[:-1], strict=True))
+    return np.broadcast_to(x.reshape([sizes.get(axis, 1) for axis in range(len(shape) - 1)]), shape[:-1])
+
+
+def _reshape(x: np.ndarray, equation: Any) -> np.ndarray:
+    before, after = equation.invars[0].aval.shape, equation.outvars[0].aval.shape
+    _last_stays(not before or (bool(after) and before[-1] == after[-1]), equation.primitive.name)
+    return x.reshape(after[:-1])
+
+
+def _transpose(x: np.ndarray, equation: Any) -> np.ndarray:
+    order = equation.params["permutation"]
+    _last_stays(order[-1] == x.ndim, "transpose")
+    return x.transpose(order[:-1])
+
+
+def _slice(x: np.ndarray, equation: Any) -> np.ndarray:
+    low, high, strides = (equation.params[name] for name in ("start_indices", "limit_indices", "strides"))
+    strides = strides or (1,) * len(low)
+    _last_stays(low[-1] == 0 and high[-1] == equation.invars[0].aval.shape[-1] and strides[-1] == 1, "slice")
+    return x[tuple(map(slice, low[:-1], high[:-1], strides[:-1]))]
+
+
+def _rev(x: np.ndarray, equation: Any) -> np.ndarray:
+    _last_stays(x.ndim not in equation.params["dimensions"], "rev")
+    return np.flip(x, equation.params["dimensions"])
+
+
+_MOVES: dict[str, Callable] = {"broadcast_in_dim": _spread, "reshape": _reshape, "squeeze": _reshape, "slice": _slice}
+_MOVES |= {"expand_dims": _reshape, "transpose": _transpose, "rev": _rev, "concatenate": None}  # type: ignore[dict-item]

@@ -1,0 +1,169 @@
+r"""The list of operations that a step becomes: each on single numbers of every run, equal ones joined.
+
+What is computed must not depend on a compiler, so this list says all of it:
+
+* A product that feeds a sum is one fused multiply-add: a * b + c, a * b - c and c - a * b round once, wherever they are
+  written, the first operand before the second. What else uses the product computes it by itself.
+* What is known is folded as IEEE 754 has it. Nothing is reordered: (a + b) + c stays.
+* `total` is the sum over the shares of a run's coordinates (`program`), whose order is a function of the shape.
+
+The operations are + - * / sqrt, fma, comparisons, selects, conversions and those of integers: IEEE 754 and two's
+complement define every one to the last bit.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+FLOATS = ("float32", "float64")
+COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
+MIXED = -1  # the tag of what depends on several coordinates
+
+
+class Node:
+    """An operation, an input or a number.
+
+    tag: the coordinate (of a share) that it depends on, MIXED for several, None for none. depth: how many totals lie
+    on the longest way to it.
+    """
+
+    __slots__ = ("args", "data", "depth", "dtype", "op", "tag")
+
+    def __init__(self, op: str, args: tuple["Node", ...], dtype: str, data: Any, tag: int | None, depth: int):
+        self.op, self.args, self.dtype, self.data, self.tag, self.depth = op, args, dtype, data, tag, depth
+
+    def number(self) -> Any:
+        """A number's value, a NumPy scalar."""
+        return np.frombuffer(self.data, self.dtype)[0]
+
+    def __repr__(self) -> str:
+        return f"{self.op}:{self.dtype}[{self.number() if self.op == 'number' else self.data}]"
+
+
+class Operations:
+    """Nodes; equal ones are one."""
+
+    def __init__(self) -> None:
+        self._nodes: dict[tuple, Node] = {}
+
+    def __iter__(self) -> Iterator[Node]:
+        """All nodes, each after its operands."""
+        return iter(self._nodes.values())
+
+    def _node(self, op: str, args: tuple[Node, ...], dtype: str, data: Any = None, tag: int | None = None) -> Node:
+        key = (op, tuple(map(id, args)), dtype, data)
+        found = self._nodes.get(key)
+        if found is not None:
+            return found
+        depth = 0
+        for arg in args:
+            tag = arg.tag if tag is None or tag == arg.tag else tag if arg.tag is None else MIXED
+            depth = max(depth, arg.depth)
+        if op == "total":
+            tag, depth = None, depth + 1
+        found = self._nodes[key] = Node(op, args, dtype, data, tag, depth)
+        return found
+
+    def number(self, value: Any, dtype: str) -> Node:
+        """A number that is known."""
+        return self._node("number", (), dtype, np.asarray(value).astype(dtype).tobytes())
+
+    def input(self, name: tuple, dtype: str, tag: int | None = None) -> Node:
+        """What the list is told: `name` says what and where."""
+        return self._node("input", (), dtype, name, tag)
+
+    def total(self, part: Node) -> Node:
+        """The sum of `part` over the shares of a run."""
+        return self._node("total", (part,), part.dtype)
+
+    def apply(self, op: str, *args: Node, dtype: str | None = None) -> Node:
+        """The operation of this name (JAX's); dtype: the result's, where it is not the operands'.
+
+        Raises ValueError for one that has no rule.
+        """
+        kind = args[-1].dtype if op == "select" else args[0].dtype
+        dtype = dtype or ("bool" if op in COMPARISONS else kind)
+        if all(arg.op == "number" for arg in args):
+            known = _fold(op, args, dtype)
+            if known is not None:
+                return self.number(known, dtype)
+        if op in ("add", "sub") and kind in FLOATS:
+            return self._sum(op, *args)
+        if op == "select":
+            return self._select(*args)
+        if op == "neg" and args[0].op == "neg":
+            return args[0].args[0]
+        if (op in ("mul", "div") and _is(args[1], 1)) or (op == "bitcast" and kind == dtype):
+            return args[0]
+        if op == "mul" and _is(args[0], 1):
+            return args[1]
+        if op == "convert" and kind == dtype:
+            return args[0]
+        if op not in RULES:
+            raise ValueError(f"the operation {op} has no rule")
+        return self._node(op, args, dtype)
+
+    def _sum(self, op: str, first: Node, second: Node) -> Node:
+        """A sum or difference; with a product in it, fused: (sign of the product, sign of the term) is its data."""
+        less = -1 if op == "sub" else 1
+        found = _product(first)
+        if found is not None:
+            return self._fma(*found, second, less)
+        found = _product(second)
+        if found is not None:
+            sign, a, b = found
+            return self._fma(sign * less, a, b, first, 1)
+        if op == "sub" and _is(second, 0):
+            return first
+        return self._node(op, (first, second), first.dtype)
+
+    def _fma(self, sign: int, a: Node, b: Node, term: Node, of_term: int) -> Node:
+        if _is(a, 0) and _is(b, 0) and of_term == 1:
+            # Of a coordinate that is not there. Sums over coordinates start from +0 and so never are -0.
+            return term
+        return self._node("fma", (a, b, term), term.dtype, (sign, of_term))
+
+    def _select(self, condition: Node, yes: Node, no: Node) -> Node:
+        if condition.op == "number":
+            return yes if condition.number() else no
+        return yes if yes is no else self._node("select", (condition, yes, no), yes.dtype)
+
+
+RULES = (
+    *("add", "sub", "mul", "div", "neg", "abs", "sqrt", "max", "min", "floor", "ceil", "select"),
+    *("and", "or", "xor", "not", "shift_left", "shift_right_logical", "shift_right_arithmetic", "convert", "bitcast"),
+    *COMPARISONS,
+)
+
+
+def _is(node: Node, value: float) -> bool:
+    return node.op == "number" and node.dtype in FLOATS and bool(node.number() == value)
+
+
+def _product(node: Node) -> tuple[int, Node, Node] | None:
+    """Sign and factors, where it is a product or a product's negative."""
+    sign, inner = (-1, node.args[0]) if node.op == "neg" else (1, node)
+    return (sign, inner.args[0], inner.args[1]) if inner.op == "mul" else None
+
+
+_BINARY: dict[str, Any] = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide, "max": np.maximum}
+_BINARY |= {"min": np.minimum, "eq": np.equal, "ne": np.not_equal, "lt": np.less, "le": np.less_equal}
+_BINARY |= {"gt": np.greater, "ge": np.greater_equal, "and": np.bitwise_and, "or": np.bitwise_or}
+_BINARY |= {"xor": np.bitwise_xor, "shift_left": np.left_shift}
+_UNARY = {"neg": np.negative, "abs": np.abs, "sqrt": np.sqrt, "not": np.invert, "floor": np.floor, "ceil": np.ceil}
+
+
+def _fold(op: str, args: tuple[Node, ...], dtype: str) -> Any:
+    """The operation on numbers, by NumPy; None where it is left to be computed."""
+    values = [arg.number() for arg in args]
+    with np.errstate(all="ignore"):
+        if op in _BINARY and not (op == "div" and dtype not in FLOATS):
+            return _BINARY[op](*values)
+        if op in _UNARY:
+            return _UNARY[op](*values)
+        if op == "bitcast":
+            return values[0].view(dtype)
+        if op == "convert" and not (args[0].dtype in FLOATS and dtype not in FLOATS):
+            return values[0].astype(dtype)
+    return None
