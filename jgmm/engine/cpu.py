@@ -22,10 +22,11 @@ import llvmlite.ir as ir
 import numpy as np
 
 from jgmm import lanes, machine
+from jgmm.contract import Kernel
 from jgmm.engine import blocks, cache, emit, follow, operations, program
 from jgmm.engine.blocks import Blocks, Layout
 from jgmm.engine.emit import I64, TYPES, Emitter, loop, number
-from jgmm.engine.program import Kernel, Leaf, Program, deal
+from jgmm.engine.program import Leaf, Program, deal
 from jgmm.lanes import LaneState
 from jgmm.mixture import Mixture
 

@@ -15,14 +15,11 @@ from jax import lax
 from jax.extend import core
 
 from jgmm import elementary
+from jgmm.contract import Refused
 from jgmm.engine.operations import COMPARISONS, Node, Operations
 
 RUNS = 7  # of the traced arrays: only that there are some
 MARK = "sum_over_shares"  # the name of the call that `loops.over_coordinates` leaves in a jaxpr
-
-
-class NotOnVectors(ValueError):
-    """A function does something that cannot be done run by run, or that has no rule."""
 
 
 _CALLS = ("jit", "pjit", "closed_call", "custom_jvp_call", "custom_vjp_call", "checkpoint", "remat2", "core_call")
@@ -65,12 +62,12 @@ class Follower:
         return [read(name) for name in jaxpr.outvars]
 
     def nodes(self, x: Any, dtype: Any) -> np.ndarray:
-        """As an object array of nodes, without a run axis. Raises NotOnVectors if runs differ."""
+        """As an object array of nodes, without a run axis. Raises Refused if runs differ."""
         if isinstance(x, np.ndarray) and x.dtype == object:
             return x
         values = np.asarray(x)
         if values.ndim and (values != values[..., :1]).any():
-            raise NotOnVectors(f"an array of shape {values.shape} is not the same for every run")
+            raise Refused(f"an array of shape {values.shape} is not the same for every run")
         values = values[..., 0] if values.ndim else values
         return each(lambda v: self.operations.number(v, str(np.dtype(dtype))), values)
 
@@ -121,7 +118,7 @@ class Follower:
             return each(rules[name], *held)
         if name in _ELEMENTARY:
             return self._called(getattr(elementary, name), held, equation)
-        raise NotOnVectors(f"the operation {name} has no rule")
+        raise Refused(f"the operation {name} has no rule")
 
     def _called(self, function: Callable, held: list[np.ndarray], equation: Any) -> np.ndarray:
         """A function of arrays of one shape, on each entry."""
@@ -183,7 +180,7 @@ class Follower:
     def _concatenate(self, equation: Any, operands: list[Any]) -> np.ndarray:
         axis, ndim = equation.params["dimension"], equation.outvars[0].aval.ndim
         if axis == ndim - 1:
-            raise NotOnVectors("concatenate moves numbers from one run to another")
+            raise Refused("concatenate moves numbers from one run to another")
         held = (self.nodes(x, v.aval.dtype) for x, v in zip(operands, equation.invars, strict=True))
         return np.concatenate(list(held), axis=axis)
 
@@ -195,7 +192,7 @@ class Follower:
         data = [operands[i] for i in of_data]
         where = [x for i, x in enumerate(operands) if i not in of_data]
         if not all(map(_known, where)):
-            raise NotOnVectors(f"{name} at an index that is data")
+            raise Refused(f"{name} at an index that is data")
         if name.startswith("dynamic"):
             return self._window(equation, data, where)
         avals = [v.aval for v in (equation.invars[:1] if len(data) == 1 else equation.invars[::2])]
@@ -244,7 +241,7 @@ class Follower:
         name, params, apply = equation.primitive.name, equation.params, self.operations.apply
         axes = (params["axis"],) if "axis" in params else tuple(params["axes"])
         if x.ndim in axes:
-            raise NotOnVectors(f"{name} goes over runs")
+            raise Refused(f"{name} goes over runs")
         if name.startswith("cum"):
             op = {"cumsum": "add", "cumprod": "mul", "cummax": "max", "cummin": "min"}[name]
             rows = list(np.moveaxis(x, axes[0], 0))[:: -1 if params["reverse"] else 1]
@@ -357,12 +354,12 @@ def _broadcast(x: np.ndarray, params: dict) -> np.ndarray:
 
 
 def _moved(numbers: np.ndarray, nodes: list[Node], name: str) -> np.ndarray:
-    """Which entry is where. Raises NotOnVectors if a run would hold another's."""
+    """Which entry is where. Raises Refused if a run would hold another's."""
     if numbers.shape[-1:] != (RUNS,) or (numbers < 0).any() or (numbers % RUNS != np.arange(RUNS)).any():
-        raise NotOnVectors(f"{name} moves numbers from one run to another")
+        raise Refused(f"{name} moves numbers from one run to another")
     which = numbers // RUNS
     if (which != which[..., :1]).any() or (which >= len(nodes)).any():
-        raise NotOnVectors(f"{name} moves numbers of one run otherwise than those of another")
+        raise Refused(f"{name} moves numbers of one run otherwise than those of another")
     return which[..., 0]
 
 
@@ -378,7 +375,7 @@ def _zero_d(node: Node) -> np.ndarray:
 
 def _last_stays(kept: bool, name: str) -> None:
     if not kept:
-        raise NotOnVectors(f"{name} moves numbers from one run to another")
+        raise Refused(f"{name} moves numbers from one run to another")
 
 
 def _spread(x: np.ndarray, equation: Any) -> np.ndarray:

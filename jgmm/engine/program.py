@@ -18,10 +18,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from jgmm import lanes
-from jgmm.engine.follow import Follower, Held, NotOnVectors, each
+from jgmm.contract import Kernel, Refused, Sample
+from jgmm.engine.follow import Follower, Held, each
 from jgmm.engine.operations import MIXED, Node, Operations
 from jgmm.mixture import Mixture
-from jgmm.stream import Sample
 
 _sample: Callable[..., Sample] = Sample  # of `Held` arrays, which a follower takes for arrays
 _words: Callable[..., lanes.LaneState] = lanes.LaneState  # likewise
@@ -32,16 +32,6 @@ FEW_NUMBERS = 210  # of 32 bits in a GPU's thread: of its 255 registers, some 45
 
 class _NotAlike(Exception):
     """A function does not treat all coordinates alike, each by itself."""
-
-
-class Kernel(NamedTuple):
-    """What streams: pure functions of arrays whose last axis is the runs.
-
-    step: (state, sample, params) -> state. end: (state, params) -> state, after each block of samples.
-    """
-
-    step: Callable
-    end: Callable | None = None
 
 
 class Leaf(NamedTuple):
@@ -141,7 +131,7 @@ def program(kernel: Kernel, state: Any, params: Any, mixture: Mixture) -> Progra
 
     An array (e, d, runs) of the state or the params holds coordinates along its second axis; no other does. One that
     has the values of the mixture's means is held once with them.
-    Raises NotOnVectors for a kernel that mixes runs or has an operation without a rule, ValueError if a step returns
+    Raises Refused for a kernel that mixes runs or has an operation without a rule, ValueError if a step returns
     another state than it got.
     """
     means = mixture.means
@@ -169,7 +159,7 @@ def _program(kernel: Kernel, tree: Any, of_state: int, shapes: tuple, k: int, d:
         probe = build.steps(min(d, 2))
         _check_alike(probe)
         alike = d > 1
-    except (NotOnVectors, _NotAlike, TypeError, ValueError) as error:
+    except (Refused, _NotAlike, TypeError, ValueError) as error:
         if d <= 2 and not isinstance(error, _NotAlike):
             raise
         probe, alike = build.steps(d), False
