@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 import llvmlite.ir as ir
 import numpy as np
 
-from jgmm.engine.emit import Emitter, Held, counted, loop, number
+from jgmm.engine.emit import AGAIN, Emitter, Held, counted, loop, number
 from jgmm.engine.operations import Node
 from jgmm.engine.program import Leaf, Piece, Program, deal
 
-WRITTEN_OUT = 400  # numbers (k d) of all shares, at most, that are written out
+WRITTEN_OUT = 3000  # operations of all shares, at most, that are written out
 SKIPPED = 12  # coordinates, at least, of a row that is passed over where no run of the vector moves it
 FEW_MEANS = 5  # that stay in registers while a pair is drawn
 
@@ -66,11 +66,8 @@ class Blocks:
         self.pointers, self.scratch = pointers, scratch
         self.dtypes = {"words": "uint32", "thresholds": "int32", "labels": "int32"}
         self.dtypes |= {f"leaf{i}": leaf.dtype for i, leaf in enumerate(self.program.leaves)}
-        slots = len(deal(self.program.d, self.program.shares))
         dealt = deal(self.program.d, self.program.shares)
         self.missing = [frozenset(np.flatnonzero(dealt[:, s] < 0).tolist()) for s in range(self.program.shares)]
-        self.slots = slots
-        self.whole = self.program.shares == 1 or self.program.k * self.program.d <= WRITTEN_OUT
 
     # --- memory ---
 
@@ -181,8 +178,7 @@ class Blocks:
 
     def consume(self, piece: Piece, stride: Any = None, t: Any = None) -> None:
         """A step, or an end: everything that moves, from its value before."""
-        steps = _Consume(self, piece, stride, t)
-        steps.emit()
+        _Consume(self, piece, stride, t).emit()
 
 
 class _Consume:
@@ -192,9 +188,12 @@ class _Consume:
         self.blocks, self.b, self.e, self.program = blocks, blocks.b, blocks.e, blocks.program
         self.stride, self.t = stride, t
         self.results = [(name, node) for name, node in piece.results.items() if node.op != "input" or node.data != name]
+        self.plan = plan(self.program, piece)
         self.order, uses, cost = counted(node for _, node in self.results)
         self.shared = Held(uses, cost)
-        self.cost = cost
+        self.each = [self.shared.inside() for _ in blocks.missing]  # a share's own values, where shares are written out
+        for held, missing in zip(self.each, blocks.missing, strict=True):
+            held.missing = missing
         self.moving = self._find_moving()
 
     def _find_moving(self) -> set[int]:
@@ -243,9 +242,8 @@ class _Consume:
         return self.b.add(self.b.mul(share, number(of * room)), number(inner))
 
     def emit(self) -> None:
-        totals = [node for node in self.order if node.op == "total"]
-        for depth in sorted({node.depth for node in totals}):
-            self._totals([node for node in totals if node.depth == depth])
+        for stage, totals in enumerate(self.plan.totals):
+            self._totals(stage, totals)
         if self.program.shares == 1:
             self._rows(self.results, 0, self.shared.inside())
             return
@@ -256,7 +254,7 @@ class _Consume:
         for node in self._frontier([node for _, node in own]):
             self.shared.put(node, self.e.get(node, outside, self.shared))
         values = [self.e.get(node, outside, self.shared) for _, node in rest]
-        self._shares(lambda share, held: self._rows(own, share, held))
+        self._shares(len(self.plan.totals), lambda share, held: self._rows(own, share, held))
         for (name, _), value in zip(rest, values, strict=True):
             self.blocks.store(value, f"leaf{name[1]}", self.row_of(name[1], name[2], 0))
 
@@ -277,8 +275,11 @@ class _Consume:
                 found[id(node)] = node
         return list(found.values())
 
-    def _shares(self, body: Callable[[Any, Held], None]) -> None:
-        """body for each share: written out, or a loop over those that lack the same coordinates."""
+    def _shares(self, stage: int, body: Callable[[Any, Held], None]) -> None:
+        """body for each share: written out, or a loop over those that lack the same coordinates.
+
+        What a later stage needs of a share's own is kept: in registers, or from loop to loop in the scratch.
+        """
         missing, low = self.blocks.missing, 0
         while low < len(missing):
             high = low
@@ -288,17 +289,27 @@ class _Consume:
             def one(share: Any, _: Any, lacks: frozenset = missing[low]) -> tuple:
                 held = self.shared.inside()
                 held.missing = lacks
+                for i, (node, first) in enumerate(self.plan.kept):
+                    if first < stage and stage in self.plan.needed[i] and node.tag not in lacks:
+                        held.put(node, self.blocks.kept("own", self._own_row(share, i)))
                 body(share, held)
+                source = self.source(share)
+                for i, (node, first) in enumerate(self.plan.kept):
+                    if first == stage and node.tag not in lacks:
+                        self.blocks.keep(self.e.get(node, source, held), "own", self._own_row(share, i))
                 return ()
 
-            if self.blocks.whole or high == low + 1:
+            if self.plan.whole:
                 for share in range(low, high):
-                    one(share, None)
+                    body(share, self.each[share])
             else:
                 loop(self.b, number(high), one, first=number(low))
             low = high
 
-    def _totals(self, totals: Sequence[Node]) -> None:
+    def _own_row(self, share: Any, i: int) -> Any:
+        return self.b.add(self.b.mul(share, number(len(self.plan.kept))), number(i))
+
+    def _totals(self, stage: int, totals: Sequence[Node]) -> None:
         """The sums of the shares' parts: of pairs, of pairs of pairs, and so on."""
         shares = self.program.shares
         if shares == 1:
@@ -311,17 +322,13 @@ class _Consume:
             source = self.source(share)
             for i, node in enumerate(totals):
                 value = self.e.get(node.args[0], source, held)
-                if self.blocks.whole:
+                if self.plan.whole:
                     parts[i, share] = value
                 else:
-                    row = (
-                        number(share * len(totals) + i)
-                        if isinstance(share, int)
-                        else self.b.add(self.b.mul(share, number(len(totals))), number(i))
-                    )
+                    row = self.b.add(self.b.mul(share, number(len(totals))), number(i))
                     self.blocks.keep(value, "parts", row)
 
-        self._shares(part)
+        self._shares(stage, part)
         for i, node in enumerate(totals):
             terms = [parts.get((i, s)) or self.blocks.kept("parts", number(s * len(totals) + i)) for s in range(shares)]
             while len(terms) > 1:
@@ -434,11 +441,58 @@ def _value(row: Any) -> Any:
     return number(row) if isinstance(row, int) else row
 
 
-def parts_rows(program: Program) -> int:
-    """Rows of scratch for the parts of sums."""
-    pieces = [program.step, *([program.end] if program.end is not None else [])]
-    most = 0
-    for piece in pieces:
-        order, *_ = counted(piece.results.values())
-        most = max(most, sum(node.op == "total" for node in order))
-    return max(1, most * program.shares)
+class Plan(NamedTuple):
+    """How a piece is gone through.
+
+    totals: stage by stage, those that can be added up once the ones before are known. whole: the shares are written out
+    one after another. kept: values of a share's own that a later stage needs, with the stage that computes them;
+    needed: in which stages. Empty where shares are written out.
+    """
+
+    totals: list[list[Node]]
+    whole: bool
+    kept: list[tuple[Node, int]]
+    needed: list[set[int]]
+
+
+def plan(program: Program, piece: Piece) -> Plan:
+    """For any piece of a program."""
+    order, _, cost = counted(piece.results.values())
+    totals = [node for node in order if node.op == "total"]
+    stages = [[node for node in totals if node.depth == depth] for depth in sorted({node.depth for node in totals})]
+    if program.shares == 1 or program.shares * len(order) <= WRITTEN_OUT:
+        return Plan(stages, True, [], [])
+    first: dict[int, int] = {}
+    found: dict[int, tuple[Node, int]] = {}
+    needed: dict[int, set[int]] = {}
+    ends = [[node.args[0] for node in stage] for stage in stages] + [list(piece.results.values())]
+    for stage, results in enumerate(ends):
+        mine = [node for node in _until_totals(results) if node.tag is not None]
+        for node in mine:
+            first.setdefault(id(node), stage)
+        wanted = [arg for node in mine if first[id(node)] == stage for arg in node.args] + results
+        for node in wanted:
+            if first.get(id(node), stage) < stage and cost[id(node)] > AGAIN:
+                found[id(node)] = node, first[id(node)]
+                needed.setdefault(id(node), set()).add(stage)
+    return Plan(stages, False, list(found.values()), [needed[key] for key in found])
+
+
+def _until_totals(results: Sequence[Node]) -> list[Node]:
+    """What is needed once the totals are known."""
+    seen: dict[int, Node] = {}
+    stack = list(results)
+    while stack:
+        node = stack.pop()
+        if id(node) not in seen and node.op != "total":
+            seen[id(node)] = node
+            stack += node.args
+    return list(seen.values())
+
+
+def scratch_rows(program: Program) -> dict[str, int]:
+    """Rows of scratch for the parts of sums, and for shares' own values."""
+    plans = [plan(program, piece) for piece in (program.step, program.end) if piece is not None]
+    parts = [len(totals) for each in plans for totals in each.totals]
+    own = [len(each.kept) for each in plans]
+    return {"parts": max(1, *parts, 0) * program.shares, "own": max(1, *own) * program.shares}

@@ -34,6 +34,7 @@ BLOCK = 16  # samples that are drawn together, at most
 BLOCK_BYTES = 2**14  # of them, at most: half a first cache
 _words: Callable[..., LaneState] = LaneState  # of NumPy arrays, which JAX takes for its own
 
+SCRATCH = ("x", "labels", "parts", "own")
 NARROWEST = 4  # runs of a vector: what every target has
 CALL = 2**24  # numbers (k d) that a call goes through, about: a fraction of a second, after which it can be stopped
 ALIGNED = 64
@@ -82,7 +83,7 @@ def module(where: Layout, target: Target) -> ir.Module:
 
 
 def array_names(where: Layout) -> list[str]:
-    """In the order of the functions' pointers; then come x, labels and parts, which are scratch."""
+    """In the order of the functions' pointers; then come those of SCRATCH."""
     return list(where.rows)
 
 
@@ -94,18 +95,10 @@ def block_size(where: Layout) -> int:
 
 def _function(made: ir.Module, where: Layout, name: str) -> None:
     program, width = where.program, where.width
-    dtypes = {
-        "words": "uint32",
-        "thresholds": "int32",
-        "labels": "int32",
-        "means": program.dtype,
-        "scales": program.dtype,
-    }
-    dtypes |= {f"leaf{i}": leaf.dtype for i, leaf in enumerate(program.leaves)} | {
-        "x": program.dtype,
-        "parts": program.dtype,
-    }
-    names = [*array_names(where), "x", "labels", "parts"]
+    dtypes = dict.fromkeys(("means", "scales", "x", "parts", "own"), program.dtype)
+    dtypes |= {"words": "uint32", "thresholds": "int32", "labels": "int32"}
+    dtypes |= {f"leaf{i}": leaf.dtype for i, leaf in enumerate(program.leaves)}
+    names = [*array_names(where), *SCRATCH]
     kinds = [TYPES[dtypes[n]] if n in where.flat else ir.VectorType(TYPES[dtypes[n]], width) for n in names]
     counts = [I64] * (3 if name == "stream" else 2)
     function = ir.Function(made, ir.FunctionType(ir.VoidType(), [*(t.as_pointer() for t in kinds), *counts]), name)
@@ -115,7 +108,7 @@ def _function(made: ir.Module, where: Layout, name: str) -> None:
     pointers = dict(zip(names, function.args, strict=False))
     strip, *rest = function.args[len(names) :]
     here = {n: b.gep(pointers[n], [b.mul(strip, number(rows))], inbounds=True) for n, rows in where.rows.items()}
-    write = Blocks(Emitter(made, b, width), where, here, {n: pointers[n] for n in ("x", "labels", "parts")})
+    write = Blocks(Emitter(made, b, width), where, here, {n: pointers[n] for n in SCRATCH})
     if name == "draw":
         write.draw(rest[0], rest[0], "x")
     else:
@@ -205,7 +198,7 @@ def _link(key: str, where: Layout, target: Target) -> Code:
         cache.store(key, image)
     library = llvm.JITLibraryBuilder().add_object_img(image)
     tracker = library.export_symbol("stream").export_symbol("draw").link(_jit(), key)
-    pointers = [ctypes.c_void_p] * (len(array_names(where)) + 3)
+    pointers = [ctypes.c_void_p] * (len(array_names(where)) + len(SCRATCH))
     stream, draw = (
         ctypes.CFUNCTYPE(None, *pointers, *[ctypes.c_int64] * count)(tracker[name])
         for name, count in (("stream", 3), ("draw", 2))
@@ -355,13 +348,13 @@ class Stream:
 
         _share(go, strips, self.cores, stopped)
 
-    def _scratch(self, samples: int | None = None, rows: int | None = None) -> list[np.ndarray]:
+    def _scratch(self, samples: int | None = None, places: int | None = None) -> list[np.ndarray]:
         width, dtype = self.where.width, self.program.dtype
         samples = block_size(self.where) if samples is None else samples
         whole = self.program.shares * self.where.room
         shapes = [((whole * samples, width), dtype), ((samples, width), np.int32)]
-        shapes += [((blocks.parts_rows(self.program), width), dtype)]
-        return [_room((rows or self.cores, *shape), t) for shape, t in shapes]
+        shapes += [((rows, width), dtype) for rows in blocks.scratch_rows(self.program).values()]
+        return [_room((places or self.cores, *shape), t) for shape, t in shapes]
 
     def draw(self, count: int) -> np.ndarray:
         """The next `count` samples of every run, (d, count, runs)."""

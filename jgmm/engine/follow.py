@@ -66,7 +66,7 @@ class Follower:
         if isinstance(x, np.ndarray) and x.dtype == object:
             return x
         values = np.asarray(x)
-        if values.ndim and (values != values[..., :1]).any():
+        if values.ndim and not np.array_equal(values, _spread_first(values), equal_nan=values.dtype.kind == "f"):
             raise Refused(f"an array of shape {values.shape} is not the same for every run")
         values = values[..., 0] if values.ndim else values
         return each(lambda v: self.operations.number(v, str(np.dtype(dtype))), values)
@@ -297,6 +297,10 @@ def each(function: Callable, *arrays: np.ndarray) -> np.ndarray:
     if not out.ndim:
         out[()] = function(*(x[0] for x in flat))
     return out
+
+
+def _spread_first(values: np.ndarray) -> np.ndarray:
+    return np.broadcast_to(values[..., :1], values.shape)
 
 
 def _known(x: Any) -> bool:
