@@ -103,13 +103,14 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 @pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="peaks are in other units elsewhere")
-def test_two_hundred_times_the_checkpoints_take_as_much_memory(tmp_path):
+def test_twice_the_checkpoints_take_as_much_memory(tmp_path):
     def peak(count, what):
         command = [sys.executable, "-c", PEAK, str(tmp_path / str(count)), str(count), what]
         told = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[1])
         return int(told.stdout.split()[-1]) / 1024
 
     for what in ("run", "read"):
-        few, many = (peak(count, what) for count in (10, 2000))
-        # 512 runs with 2,000 checkpoints are a million rows, 330 MB of tables; a spool and some rows have 50 MB.
-        assert many < 1.1 * few + 50, what
+        few, many = (peak(count, what) for count in (1000, 2000))
+        # 512 runs with 1,000 checkpoints fill every buffer; as many again are 165 MB of tables, 18 MB of errors.
+        # Measured: 7 MB less, 5 MB more; 188 MB where tables are made whole, 30 MB where they are read whole.
+        assert many < few + 20, what
