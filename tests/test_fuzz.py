@@ -104,6 +104,7 @@ WORDS += [
     "a\nb",
 ]
 WORDS += ["\x1b[31m", "x" * 5000, "=1+1", "<b>", "[/]", "CON", "..", "a/b", "\x7f", "4", "True"]
+LENGTHS = [2, 30] * 8 + [3000, 6000]  # below and above what a list may hold; the longest take most of the time
 
 
 def pick(rng, values):
@@ -122,7 +123,7 @@ def odd(rng, depth=0):
     if kind == 6:
         return {pick(rng, KEYS): odd(rng, depth + 1) for _ in range(rng.integers(3))}
     if kind == 7:
-        return [pick(rng, NUMBERS)] * int(pick(rng, [2, 30, 3000, 6000]))
+        return [pick(rng, NUMBERS)] * int(pick(rng, LENGTHS))
     return round(float(np.exp(rng.normal() * 3)), 6)
 
 
@@ -280,11 +281,11 @@ def all_checked(numbers, folder):
 
 
 def test_odd_specs_are_taken_whole_or_refused_in_few_plain_lines(folder):
-    all_checked(range(2000), folder)
+    all_checked(range(1000), folder)
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("thousands", range(2, 22, 4))
+@pytest.mark.parametrize("thousands", range(1, 21, 4))
 def test_many_odd_specs_are_taken_whole_or_refused_in_few_plain_lines(folder, thousands):
     all_checked(range(1000 * thousands, 1000 * (thousands + 4)), folder)
 

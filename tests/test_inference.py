@@ -187,23 +187,23 @@ def test_a_standard_error_is_the_bootstraps(estimate, draw):
     rng = np.random.default_rng(1)
     data = draw(rng, 1000)
     error = estimate(*data).standard_error
-    picks = rng.integers(1000, size=(1500, 1000))
+    picks = rng.integers(1000, size=(700, 1000))
     again = [estimate(*(part[pick] for part in data)).value for pick in picks]
-    # 1500 resamples know their SD to 1.8 %; 1/n terms (0.1 %) and the pairs of equal runs are beside that.
-    assert_allclose(np.std(again), error, rtol=0.07)
+    # 700 resamples know their SD to 2.7 %; 1/n terms (0.1 %) and the pairs of equal runs are beside that.
+    assert_allclose(np.std(again), error, rtol=0.08)
 
 
 @pytest.mark.parametrize(("estimate", "draw"), ERRORS)
 def test_a_standard_error_is_the_spread_of_many_small_studies(estimate, draw):
     rng = np.random.default_rng(2)
-    found = np.array([estimate(*draw(rng, 100))[:2] for _ in range(3000)])
-    # 3000 studies know the spread to 1.3 %.
-    assert_allclose(np.sqrt(np.mean(found[:, 1] ** 2)), found[:, 0].std(), rtol=0.06)
+    found = np.array([estimate(*draw(rng, 100))[:2] for _ in range(1200)])
+    # 1200 studies know the spread to 2 %.
+    assert_allclose(np.sqrt(np.mean(found[:, 1] ** 2)), found[:, 0].std(), rtol=0.08)
 
 
 def test_the_error_of_a_squared_length_is_never_small_at_zero():
     rng = np.random.default_rng(2)
-    found = np.array([inference.squared_length(*centred_runs(rng, 100))[:2] for _ in range(3000)])
+    found = np.array([inference.squared_length(*centred_runs(rng, 100))[:2] for _ in range(1200)])
     stated = np.sqrt(np.mean(found[:, 1] ** 2)) / found[:, 0].std()
     assert 0.95 < stated < 1.4  # the first term is clipped at 0, so its noise adds; the docstring says 1.3
     assert np.min(found[:, 1]) > 0.7 * found[:, 0].std()  # the trace of 100 runs is noisy itself
@@ -224,7 +224,7 @@ def within_binomial(hits, expected=0.95, c=3.0, slack=0.0):
 @pytest.mark.parametrize("correlation", [0.0, 0.7, 0.99])
 def test_the_controlled_interval_covers(correlation):
     rng = np.random.default_rng(4)
-    n, studies, hits = 12, 2000, []
+    n, studies, hits = 12, 800, []
     for _ in range(studies):
         centre = rng.normal(size=n)  # a conditional mean per run
         twin = centre + rng.normal(size=n)

@@ -8,6 +8,7 @@ would "refute" -1. So `fit` tries rival families, holds out the largest sizes, a
 families that survive agree on it.
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -165,9 +166,9 @@ def mean_tails(values: ArrayLike, low: float, high: float, tail: float) -> Tails
     if v.min() < 0:
         if _few(v):
             return None
-        scale = float(student_reach(v, tail)) / stats.t.isf(tail, len(v) - 1)
+        scale = float(student_reach(v, tail)) / _student(tail, len(v) - 1)
         gaps = np.array([low - v.mean(), v.mean() - high]) / scale
-        return Tails(*(float(p) for p in stats.t.sf(gaps, len(v) - 1)))
+        return Tails(*(float(p) for p in special.stdtr(len(v) - 1, -gaps)))
     if len(v) < LEAST_RUNS or v.min() == 0 or carried_by_few(v):
         return None
     below, above = skewed.tails(skewed.shape(v, cautious=True), np.maximum(low, 1e-300), np.maximum(high, 1e-300), tail)
@@ -210,12 +211,24 @@ def contrast_parts(values: np.ndarray, contrast: np.ndarray) -> tuple[np.ndarray
 def student_reach(values: np.ndarray, tail: float) -> np.ndarray:
     """t s / sqrt(n) over the last axis, widened as in `skewed` by the skewness: 1 + |g| (2 z^2 + 1) / (6 z sqrt(n))."""
     n = values.shape[-1]
-    z = float(stats.norm.isf(tail))
+    z = _normal(tail)
     centred = values - values.mean(axis=-1, keepdims=True)
     variance = np.maximum((centred**2).mean(axis=-1), np.finfo(float).tiny)
     skewness = np.abs(((centred / np.sqrt(variance)[..., None]) ** 3).mean(axis=-1))  # 0 where all runs are equal
     wider = 1 + skewness * (2 * z**2 + 1) / (6 * z * np.sqrt(n))
-    return float(stats.t.isf(tail, n - 1)) * wider * np.sqrt(variance / (n - 1))
+    return _student(tail, n - 1) * wider * np.sqrt(variance / (n - 1))
+
+
+@lru_cache(maxsize=1024)  # of a tenth of a millisecond each
+def _student(tail: float, freedom: int) -> float:
+    """The number that Student's t exceeds with this chance."""
+    return float(stats.t.isf(tail, freedom))
+
+
+@lru_cache(maxsize=1024)
+def _normal(tail: float) -> float:
+    """The number that a standard normal exceeds with this chance."""
+    return float(stats.norm.isf(tail))
 
 
 def ratio_interval(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> Interval | None:
@@ -297,8 +310,8 @@ def controlled_interval(
     n, tail = len(rest), (1 - level) / 2
     if not controls(values, twin, twin_mean):
         return None
-    wider = float(student_reach(rest, tail)) / (float(stats.t.isf(tail, n - 1)) * rest.std(ddof=1) / np.sqrt(n))
-    reach = float(stats.t.isf(tail, n - 2)) * wider * found.standard_error
+    wider = float(student_reach(rest, tail)) / (_student(tail, n - 1) * rest.std(ddof=1) / np.sqrt(n))
+    reach = _student(tail, n - 2) * wider * found.standard_error
     return Interval(found.value, found.value - reach, found.value + reach)
 
 
@@ -325,12 +338,17 @@ def quantile(values: ArrayLike, probability: float, level: float = 0.95) -> Inte
     v = np.sort(_sample(values, 1))
     _inside("probability", probability)
     _inside("level", level)
-    tail = (1 - level) / 2
-    low = int(stats.binom.ppf(tail, len(v), probability))
-    high = int(stats.binom.ppf(1 - tail, len(v), probability)) + 1
+    low, high = _ranks(len(v), probability, (1 - level) / 2)
     reached = low >= 1 and high <= len(v)
     ends = (v[low - 1], v[high - 1]) if reached else (np.nan, np.nan)
     return Interval(float(np.quantile(v, probability)), float(ends[0]), float(ends[1]))
+
+
+@lru_cache(maxsize=1024)
+def _ranks(n: int, probability: float, tail: float) -> tuple[int, int]:
+    """The l and u of `quantile`."""
+    low, high = stats.binom.ppf([tail, 1 - tail], n, probability)
+    return int(low), int(high) + 1
 
 
 def proportion(hits: int, n: int, level: float = 0.95) -> Interval:
@@ -403,7 +421,7 @@ def length_tails(vectors: ArrayLike, low: float, high: float, tail: float) -> Ta
     """
     found = _length(vectors)
     _inside("tail", tail)
-    n, z = found.runs, float(stats.norm.isf(tail))
+    n, z = found.runs, _normal(tail)
     if n < LEAST_RUNS or found.effective < min(EVENTS, n / 4):
         return None
     spread = max(found.along / max(found.length, 1e-300), found.square / found.trace)
@@ -412,7 +430,7 @@ def length_tails(vectors: ArrayLike, low: float, high: float, tail: float) -> Ta
         error = np.sqrt(4 * max(length, 0.0) * spread / n + 2 * found.square / n**2)
         third = 24 * max(length, 0.0) * spread**2 / n**2 + 8 * found.square**2 / found.trace / n**3
         wider = 1 + third / error**3 * (z**2 - 1) / (6 * z) if sign > 0 and z > 1 else 1.0
-        return float(stats.t.sf(sign * (found.value - length) / (error * wider), n - 1))
+        return float(special.stdtr(n - 1, -sign * (found.value - length) / (error * wider)))
 
     return Tails(chance(-1, low), chance(1, high))
 
@@ -679,7 +697,7 @@ def _hotelling(residuals: np.ndarray, covariance: np.ndarray, moments: Moments) 
     square = float(np.sum((directions.T @ residuals)[kept] ** 2 / sizes[kept]))
     second = nu - p + 1 if moments.full else nu
     f = square / p * (second / nu)
-    return f, float(stats.f.sf(f, p, second))
+    return f, float(special.fdtrc(p, second, f))
 
 
 def _design(family: str, logs: np.ndarray, unit: float = 1.0) -> np.ndarray:
@@ -759,10 +777,10 @@ def _interval(family: str, theta: np.ndarray, moments: Moments, replicas: np.nda
 
 def _set_quantile(width: float, nu: int) -> float:
     """The t with T(t + width) - T(-t) = 0.95: the two-sided quantile at width 0, the one-sided one for a wide set."""
-    ends = stats.t.ppf([0.95, 0.975], nu)
+    ends = _student(0.05, nu), _student(0.025, nu)
     return float(
         optimize.brentq(
-            lambda t: stats.t.cdf(t + width, nu) - stats.t.cdf(-t, nu) - 0.95, ends[0] - 1e-9, ends[1] + 1e-9
+            lambda t: special.stdtr(nu, t + width) - special.stdtr(nu, -t) - 0.95, ends[0] - 1e-9, ends[1] + 1e-9
         )
     )
 

@@ -251,7 +251,13 @@ def oracle(item: CellData, samples: int) -> float | None:
     if cell.algorithm == "em":  # one mean from all samples, their signs known
         return cell.scales[0] ** 2 * cell.d / samples
     pairs = zip(cell.weights, cell.scales, strict=True)
-    return float(sum(labelled.inverse_count(samples, weight=w, initial=0).noise * s**2 * cell.d for w, s in pairs))
+    return float(sum(_mean_of_own(samples, w) * s**2 * cell.d for w, s in pairs))
+
+
+@lru_cache(maxsize=4096)
+def _mean_of_own(samples: int, weight: float) -> float:
+    """E(1/n; n > 0) of a component's n samples: components of one weight share it."""
+    return float(labelled.inverse_count(samples, weight=weight, initial=0).noise)
 
 
 def cramer_rao(item: CellData, samples: int) -> float | None:

@@ -184,9 +184,13 @@ def _comparison(figures: Figures, path: Path, data: list[CellData], last: dict[s
     if not compared:
         return
     panels_of = _spread(compared, PANELS)
-    names = list(dict.fromkeys(_name(item, mine) for mine in panels_of for item in mine))
+    named = [_names(mine) for mine in panels_of]
+    names = list(dict.fromkeys(name for mine in named for name in mine))
     listed = _spread(names, LABELLED)
-    drawn = [{name: _scaled([i for i in mine if _name(i, mine) == name]) for name in listed} for mine in panels_of]
+    drawn = [
+        {name: _scaled([i for i, its in zip(mine, told, strict=True) if its == name]) for name in listed}
+        for mine, told in zip(panels_of, named, strict=True)
+    ]
     if not any(drawing.drawable(points) for mine in drawn for points in mine.values()):
         every = [point for mine in drawn for points in mine.values() for point in points]
         figures.left_out.append(f"no figure of the comparison on the same streams: {_why_empty(every)}")
@@ -227,11 +231,15 @@ def _comparison(figures: Figures, path: Path, data: list[CellData], last: dict[s
     figures.made.append((save(made, path), caption(*words, told=told, note=note)))
 
 
-def _name(item: CellData, among: list[CellData]) -> str:
-    """An algorithm and its step; its part too where another part has the same."""
-    name = analysis.name_of(item.cell)
-    parts = {other.cell.part for other in among if analysis.name_of(other.cell) == name}
-    return name if len(parts) < 2 else f"{item.cell.part}: {name}"
+def _names(items: list[CellData]) -> list[str]:
+    """Of each item its algorithm and its step; its part too where another part has the same."""
+    names = [analysis.name_of(item.cell) for item in items]
+    parts: dict[str, set[str]] = {}
+    for name, item in zip(names, items, strict=True):
+        parts.setdefault(name, set()).add(item.cell.part)
+    return [
+        name if len(parts[name]) < 2 else f"{item.cell.part}: {name}" for name, item in zip(names, items, strict=True)
+    ]
 
 
 def _per_sample(item: CellData) -> float:

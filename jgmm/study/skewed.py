@@ -61,7 +61,7 @@ def shape(values: np.ndarray, cautious: bool = False) -> Shape:
     small = _likelihood(np.maximum(-logs.mean(axis=-1) * n / (n - 1), ROUNDING**2 / 2))
     large = np.maximum(1 / variance - 1 / n, 1 / n)  # s^2 / m^2 is at most n, for one run that is not 0
     # psi'(x) - 1/x = 1/(2 x^2) for large x, where the difference would cancel.
-    information = np.where(small > 1e4, 0.5, small**2 * (special.polygamma(1, small) - 1 / small))
+    information = np.where(small > 1e4, 0.5, small**2 * (special.zeta(2, small) - 1 / small))
     first = small < large
     kappa = np.where(first, small, large)
     freedom = (n - 1) * np.where(first, 2 * information, large / (1 + large))
@@ -81,7 +81,7 @@ def _likelihood(gap: np.ndarray) -> np.ndarray:
     """The kappa with log kappa - psi(kappa) = gap: Minka's start (2002) is within 1.5 %, two Newton steps in 1e-8."""
     kappa = (3 - gap + np.sqrt((gap - 3) ** 2 + 24 * gap)) / (12 * gap)
     for _ in range(2):
-        slope = 1 / kappa - special.polygamma(1, kappa)
+        slope = 1 / kappa - special.zeta(2, kappa)
         step = (np.log(kappa) - special.digamma(kappa) - gap) / slope
         kappa = np.where(kappa > 1e4, kappa, kappa - step)  # beyond, the start is right to 1e-4 and the step cancels
     return kappa
