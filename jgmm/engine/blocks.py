@@ -8,6 +8,7 @@ that is little, and are a loop where it is not: the code then does not grow with
 """
 
 from collections.abc import Callable, Sequence
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import llvmlite.ir as ir
@@ -18,7 +19,10 @@ from jgmm.engine.operations import Node
 from jgmm.engine.program import Leaf, Piece, Program, deal
 
 WRITTEN_OUT = 3000  # operations of all shares, at most, that are written out
-SKIPPED = 12  # coordinates, at least, of a row that is passed over where no run of the vector moves it
+SKIPPED = 8  # coordinates, at least, of a row that is passed over where no run of the vector moves it
+CARRIED = 24  # numbers of a run that move, at most, for them to stay in registers
+FEW_ROWS = 6  # whose gates stay in registers while a coordinate of all of them moves
+TOGETHER = 10  # sums that are under way at once, at most: their registers
 FEW_MEANS = 5  # that stay in registers while a pair is drawn
 
 
@@ -180,6 +184,35 @@ class Blocks:
         """A step, or an end: everything that moves, from its value before."""
         _Consume(self, piece, stride, t).emit()
 
+    def consume_all(self, here: Any, stride: Any) -> None:
+        """The steps of a block's samples. Little that moves is in registers meanwhile."""
+        names = list(self.program.step.results)
+        if self.program.shares > 1 or len(names) > CARRIED:
+
+            def in_memory(t: Any, _: list) -> tuple:
+                self.consume(self.program.step, stride, t)
+                return ()
+
+            loop(self.b, here, in_memory)
+            return
+        rows = [int(np.ravel_multi_index(index, self._shape(n))) if index else 0 for _, n, index in names]
+
+        def one(t: Any, values: list) -> list[Any]:
+            before = dict(zip(names, values, strict=True))
+            step = _Consume(self, self.program.step, stride, t)
+            step.before, step.after = before, dict(before)
+            step.emit()
+            return list(step.after.values())
+
+        start = [self.load(f"leaf{name[1]}", row) for name, row in zip(names, rows, strict=True)]
+        for name, row, value in zip(names, rows, loop(self.b, here, one, start), strict=True):
+            self.store(value, f"leaf{name[1]}", row)
+
+    def _shape(self, n: int) -> tuple[int, ...]:
+        """Of a leaf's rows, where there is one share."""
+        leaf = self.program.leaves[n]
+        return leaf.shape if leaf.axis is None else (leaf.shape[0], self.where.room)
+
 
 class _Consume:
     """One piece of a program on one sample."""
@@ -187,6 +220,8 @@ class _Consume:
     def __init__(self, blocks: Blocks, piece: Piece, stride: Any, t: Any):
         self.blocks, self.b, self.e, self.program = blocks, blocks.b, blocks.e, blocks.program
         self.stride, self.t = stride, t
+        self.before: dict[tuple, Any] | None = None  # what moves, where it is in registers; then `after` gets results
+        self.after: dict[tuple, Any] = {}
         self.results = [(name, node) for name, node in piece.results.items() if node.op != "input" or node.data != name]
         self.plan = plan(self.program, piece)
         self.order, uses, cost = counted(node for _, node in self.results)
@@ -223,6 +258,8 @@ class _Consume:
             if kind == "means":
                 i, slot = name[1]
                 return blocks.load("means", self._row(slot, share, i, self.program.k))
+            if self.before is not None and name in self.before:
+                return self.before[name]
             _, n, index = name
             return blocks.load(f"leaf{n}", self.row_of(n, index, share))
 
@@ -313,15 +350,13 @@ class _Consume:
         """The sums of the shares' parts: of pairs, of pairs of pairs, and so on."""
         shares = self.program.shares
         if shares == 1:
-            for node in totals:
-                self.shared.put(node, self.e.get(node.args[0], self.source(0), self.shared))
+            for node, value in zip(totals, self._parts(totals, self.source(0), self.shared), strict=True):
+                self.shared.put(node, value)
             return
         parts: dict[tuple[int, int], Any] = {}
 
         def part(share: Any, held: Held) -> None:
-            source = self.source(share)
-            for i, node in enumerate(totals):
-                value = self.e.get(node.args[0], source, held)
+            for i, value in enumerate(self._parts(totals, self.source(share), held)):
                 if self.plan.whole:
                     parts[i, share] = value
                 else:
@@ -335,6 +370,19 @@ class _Consume:
                 terms = [self.b.fadd(terms[j], terms[j + 1]) for j in range(0, len(terms), 2)]
             self.shared.put(node, terms[0])
 
+    def _parts(self, totals: Sequence[Node], source: Callable, held: Held) -> list[Any]:
+        """The parts of sums, some side by side: a term of each, then the next, so that a coordinate is loaded once."""
+        values: list[Any] = []
+        for low in range(0, len(totals), TOGETHER):
+            chains = [_chain(node.args[0]) for node in totals[low : low + TOGETHER]]
+            if len({len(chain) for chain in chains}) == 1:
+                for sums in zip(*chains, strict=True):
+                    here = held.inside(everything=True)
+                    for node in sums:
+                        held.put(node, self.e.get(node, source, here))
+            values += [self.e.get(node.args[0], source, held) for node in totals[low : low + TOGETHER]]
+        return values
+
     def _rows(self, results: Sequence[tuple[tuple, Node]], share: Any, held: Held) -> None:
         """Results of a share, each stored as soon as nothing else needs what it replaces."""
         results = [(name, node) for name, node in results if not self._lacks(name, held)]
@@ -342,15 +390,23 @@ class _Consume:
         groups, pins = _grouped(results, self.moving, self.program)
         for node in pins:
             held.put(node, self.e.get(node, source, held))
+        plain: list[list[tuple]] = []
         for row in groups:
             condition = self._skipped(row)
             if condition is None:
-                self._store(row, share, source, held)
+                plain += row
                 continue
             hit = self.e.get(condition, source, held)
             bits = self.b.bitcast(hit, ir.IntType(self.blocks.where.width))
             with self.b.if_then(self.b.icmp_unsigned("!=", bits, ir.Constant(bits.type, 0))):
                 self._store(row, share, source, held.inside())
+        if self.program.k > FEW_ROWS:
+            self._store(plain, share, source, held)
+            return
+        # A coordinate at a time, which is then loaded once for all rows.
+        place = lambda group: group[0][0][2][1:]  # noqa: E731
+        for _, same in groupby(sorted(plain, key=lambda group: (place(group), group[0][0][2])), place):
+            self._store(list(same), share, source, held.inside(everything=True))
 
     def _lacks(self, name: tuple, held: Held) -> bool:
         leaf = self.program.leaves[name[1]]
@@ -360,18 +416,32 @@ class _Consume:
         for group in row:
             values = [self.e.get(node, source, held) for _, node in group]
             for (name, _), value in zip(group, values, strict=True):
+                if self.before is not None:
+                    self.after[name] = value
+                    continue
                 self.blocks.store(value, f"leaf{name[1]}", self.row_of(name[1], name[2], share))
 
     def _skipped(self, row: Sequence[Sequence[tuple]]) -> Node | None:
         """The condition without which nothing of the row changes, where it pays to ask."""
         flat = [(name, node) for group in row for name, node in group]
-        if len(flat) < SKIPPED or any(node.op != "select" for _, node in flat):
+        if self.before is not None or len(flat) < SKIPPED or any(node.op != "select" for _, node in flat):
             return None
         first = flat[0][1].args[0]
         same = all(
             node.args[0] is first and node.args[2].op == "input" and node.args[2].data == name for name, node in flat
         )
         return first if same and 2 * self.program.k > self.blocks.where.width else None
+
+
+def _chain(node: Node) -> list[Node]:
+    """A sum term by term, the first first; the sum alone where it is none."""
+    found = [node]
+    while found[-1].op in ("fma", "add"):
+        rest = found[-1].args[2] if found[-1].op == "fma" else found[-1].args[0]
+        if rest.op not in ("fma", "add"):
+            break
+        found.append(rest)
+    return found[::-1]
 
 
 def _grouped(

@@ -123,12 +123,7 @@ def _stream(write: Blocks, blocks: Any, samples: Any) -> None:
         left = b.sub(samples, b.mul(i, together))
         here = b.select(b.icmp_signed("<", left, together), left, together)
         write.draw(here, together, "x")
-
-        def consume(t: Any, _: Any) -> tuple:
-            write.consume(write.program.step, together, t)
-            return ()
-
-        loop(b, here, consume)
+        write.consume_all(here, together)
         return ()
 
     def block(*_: Any) -> tuple:

@@ -151,9 +151,9 @@ class Held:
         self._layers: list[dict[int, Any]] = [{}]
         self.missing: frozenset[int] = frozenset()
 
-    def inside(self) -> "Held":
-        """A layer above this one."""
-        found = Held(self._uses, self._cost, everything=self._everything)
+    def inside(self, *, everything: bool = False) -> "Held":
+        """A layer above this one. everything: it keeps whatever has a value."""
+        found = Held(self._uses, self._cost, everything=everything or self._everything)
         found._layers, found.missing = [{}, *self._layers], self.missing
         return found
 
