@@ -20,8 +20,9 @@ import llvmlite
 import llvmlite.binding as llvm
 import llvmlite.ir as ir
 import numpy as np
+from jaxtyping import Float
 
-from jgmm import lanes, machine
+from jgmm import doors, lanes, machine
 from jgmm.contract import Kernel
 from jgmm.engine import blocks, cache, emit, follow, operations, program
 from jgmm.engine.blocks import Blocks, Layout
@@ -420,3 +421,15 @@ def _share(go: Callable[[int, int], None], strips: int, workers: int, stopped: t
 
 
 open = Stream
+
+
+def _unmoved(state: Any, sample: Any, params: Any) -> Any:
+    del sample, params
+    return state
+
+
+def draw(words: LaneState, mixture: Mixture, n: int) -> tuple[LaneState, Float[np.ndarray, "d n runs"]]:
+    """The lanes behind the next n samples of every run, and those samples; NumPy."""
+    stream = Stream(Kernel(_unmoved), words, (), {}, mixture)
+    x = stream.draw(doors.whole("n", n))
+    return stream.words(), x
