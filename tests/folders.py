@@ -1,8 +1,9 @@
 """Studies whose numbers are made up, for tests of what happens to a folder: run and report as they are, but quick."""
 
 import numpy as np
+from matplotlib.figure import Figure
 
-from jgmm import kernels
+from jgmm import kernels, programs
 from jgmm.study import analysis, columns, plan, plots, records, report, runner, spec, store, work
 from jgmm.study.lock import Lock
 
@@ -54,6 +55,14 @@ def make_up(monkeypatch):
     monkeypatch.setattr(plots, "write_all", made_up_figures)
     monkeypatch.setattr(analysis, "summarize", summarized)
     monkeypatch.setattr(report, "_page", lambda *rest: "a page")
+
+
+def hasten(monkeypatch):
+    """Leave out what takes most of a small command's time: painting figures, which are made all the same, and reading
+    all compiled programs again, which were checked when the tests began.
+    """
+    monkeypatch.setattr(Figure, "savefig", lambda made, file, **how: file.write(b"not painted"))
+    monkeypatch.setattr(programs, "check", lambda folder: [])
 
 
 _summarize, _summaries = analysis.summarize, {}

@@ -2,6 +2,7 @@
 
 import math
 
+import folders
 import numpy as np
 import pytest
 from scipy import stats
@@ -71,6 +72,7 @@ def test_what_means_leave_out_is_said():
 
 def test_wrong_labels_end_the_command_with_status_1_and_head_the_page(tmp_path, capsys, monkeypatch):
     """Every sample drawn from the last component: the twins forget at other speeds than their exact means say."""
+    folders.hasten(monkeypatch)
     right = lanes.thresholds
     monkeypatch.setattr(lanes, "thresholds", lambda weights: right(weights) * 0)
     (tmp_path / "wrong.toml").write_text(SPEC)

@@ -7,6 +7,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import folders
 import numpy as np
 import pytest
 
@@ -25,6 +26,11 @@ stream = { n = 200, rate = 0.01, start = 0.1, checkpoints = 1 }
 @pytest.fixture(autouse=True)
 def strict():
     """The study layer promotes as NumPy does; the kernels are held to it elsewhere."""
+
+
+@pytest.fixture(autouse=True)
+def hastened(monkeypatch):
+    folders.hasten(monkeypatch)
 
 
 def write(folder, text=TEXT, *, name="mine", means=MEANS, file="means.npy"):

@@ -10,6 +10,7 @@ import time
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 
+import folders
 import pytest
 
 import jgmm
@@ -93,6 +94,7 @@ class Broken:
 
 def in_process(monkeypatch, folder, *, out, err):
     monkeypatch.setattr(cli, "_start_jax", lambda *args: None)
+    folders.hasten(monkeypatch)
     monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "stdout", out)
     monkeypatch.setattr(sys, "stderr", err)

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import folders
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
@@ -58,6 +59,7 @@ def test_finite_at_every_checkpoint_by_hand():
 
 
 def test_spooled_or_not_the_bytes_of_cells_and_summaries_are_the_same(tmp_path, monkeypatch):
+    folders.hasten(monkeypatch)
     study = spec.Study.model_validate(STUDY)
     found = {}
     for name, room, some in (("memory", spool.ROOM, tables.SOME_ROWS), ("file", 0, 50)):
