@@ -1,6 +1,9 @@
 """Studies whose numbers are made up, for tests of what happens to a folder: run and report as they are, but quick."""
 
+import os
+
 import numpy as np
+import pytest
 from matplotlib.figure import Figure
 
 from jgmm import kernels, programs
@@ -14,6 +17,7 @@ name = "a"
 mixture = { k = 2, d = 2 }
 stream = { n = 400, start = 0.2, checkpoints = 2 }
 """
+PARSED = spec.parse(TEXT, source="tiny", folder=None, default_name="tiny")
 DRIVEN = work.Driven("cpu", kernels.Choice("scan", "made up"), None)
 
 
@@ -46,7 +50,7 @@ def in_two(todo, **more):
 
 
 def make_up(monkeypatch):
-    """Replace what takes time: streams, checks of mixtures, figures, the page."""
+    """Replace what takes time: streams, checks of mixtures, figures, the page, waiting for the disk."""
     monkeypatch.setattr(runner, "work", made_up_work)
     monkeypatch.setattr(plan, "tasks", in_two)
     monkeypatch.setattr(runner, "check_mixtures", lambda *rest: None)
@@ -55,14 +59,16 @@ def make_up(monkeypatch):
     monkeypatch.setattr(plots, "write_all", made_up_figures)
     monkeypatch.setattr(analysis, "summarize", summarized)
     monkeypatch.setattr(report, "_page", lambda *rest: "a page")
+    hasten(monkeypatch)
 
 
 def hasten(monkeypatch):
-    """Leave out what takes most of a small command's time: painting figures, which are made all the same, and reading
-    all compiled programs again, which were checked when the tests began.
+    """Leave out what takes most of a small command's time: painting figures, which are made all the same, reading all
+    compiled programs again, which were checked when the tests began, and waiting for the disk.
     """
     monkeypatch.setattr(Figure, "savefig", lambda made, file, **how: file.write(b"not painted"))
     monkeypatch.setattr(programs, "check", lambda folder: [])
+    monkeypatch.setattr(os, "fsync", lambda number: None)
 
 
 _summarize, _summaries = analysis.summarize, {}
@@ -85,9 +91,7 @@ def made_up_figures(folder, *rest):
 
 def tiny(runs=4, seed=0):
     """The study."""
-    return spec.parse(TEXT, source="tiny", folder=None, default_name="tiny").model_copy(
-        update={"runs": runs, "seed": seed}
-    )
+    return PARSED.model_copy(update={"runs": runs, "seed": seed})
 
 
 def go(out, *, runs=4, seed=0, fresh=False):
@@ -96,6 +100,14 @@ def go(out, *, runs=4, seed=0, fresh=False):
         done = runner.run_study(tiny(runs, seed), out, {"python": "any"}, fresh=fresh, lock=lock)
         report.write(out, tiny(runs, seed), lock=lock)
     return done
+
+
+def finished(folder):
+    """A finished study in a folder that is to be copied, made outside of any test; where it is."""
+    with pytest.MonkeyPatch.context() as patch:
+        make_up(patch)
+        go(folder / "finished")
+    return folder / "finished"
 
 
 def bytes_of(out):

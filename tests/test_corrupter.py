@@ -20,10 +20,15 @@ def made_up(monkeypatch):
     folders.make_up(monkeypatch)
 
 
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    return folders.finished(tmp_path_factory.mktemp("corrupter"))
+
+
 @pytest.fixture
-def out(tmp_path):
+def out(tmp_path, finished):
     """A finished study of four runs, of which seven are asked for by now: a cell, and a tile that waits."""
-    folders.go(tmp_path / "out")
+    shutil.copytree(finished, tmp_path / "out")
     (cell,) = spec.cells(folders.tiny())
     name = cell.identifier(0, False)
     store.write_runs(tmp_path / "out", name, 4, 6, [folders.made_up(cell, 4, 6)])

@@ -133,7 +133,7 @@ COMMANDS = {
     "a grown run": (smaller, {"runs": 7}, 79),
     "--fresh": (another, {"fresh": True}, 107),
 }
-QUICK = 12  # moments of each, drawn; all of them are among the slow tests
+QUICK = 8  # moments of each, drawn; all of them are among the slow tests
 EVERY = pytest.mark.long
 
 

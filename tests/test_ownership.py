@@ -19,9 +19,14 @@ def made_up(monkeypatch):
     folders.make_up(monkeypatch)
 
 
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    return folders.finished(tmp_path_factory.mktemp("ownership"))
+
+
 @pytest.fixture
-def out(tmp_path):
-    folders.go(tmp_path / "out")
+def out(tmp_path, finished):
+    shutil.copytree(finished, tmp_path / "out")
     return tmp_path / "out"
 
 

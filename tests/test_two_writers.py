@@ -55,7 +55,7 @@ REFUSED = "is in use by process {} on {} since "
 
 
 def test_of_two_sizes_at_once_none_loses_what_the_other_finished(tmp_path, monkeypatch):
-    rounds = 30
+    rounds = 15
     refused = 0
     monkeypatch.setattr(runner, "work", slow_work)
     for i in range(rounds):
