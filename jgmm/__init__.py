@@ -5,10 +5,17 @@ Modules load on first use, so that `jgmm --help` and a bad spec need no JAX.
 
 import importlib
 
-MODULES = ["em", "labelled", "lanes", "lloyd", "machine", "metrics", "mixture", "pca", "rates", "seeding", "soft"]
-MODULES += ["stream", "theory", "tiling", "trials"]
-STUDY = {"Study": "jgmm.study.spec", "run_study": "jgmm.study.runner", "report": "jgmm.study.report"}
-__all__ = [*MODULES, *STUDY]
+MODULES = ["algorithms", "errors", "labelled", "lanes", "machine", "mixture", "rates", "start", "steps", "theory"]
+NAMES = {
+    "batch": "jgmm.runs:batch",
+    "run": "jgmm.engine.run:run",
+    "log_checkpoints": "jgmm.engine.run:log_checkpoints",
+    "Algorithm": "jgmm.contract:Algorithm",
+    "Study": "jgmm.study.spec:Study",
+    "run_study": "jgmm.study.runner:run_study",
+    "report": "jgmm.study.report:write",
+}
+__all__ = [*MODULES, *NAMES]
 
 
 def __getattr__(name: str):
@@ -16,10 +23,9 @@ def __getattr__(name: str):
         return importlib.import_module(f"jgmm.{name}")
     if name == "__version__":
         return importlib.import_module("importlib.metadata").version("jgmm")
-    if name == "report":
-        return importlib.import_module("jgmm.study.report").write
-    if name in STUDY:
-        return getattr(importlib.import_module(STUDY[name]), name)
+    if name in NAMES:
+        module, _, value = NAMES[name].partition(":")
+        return getattr(importlib.import_module(module), value)
     raise AttributeError(f"module 'jgmm' has no attribute {name!r}")
 
 

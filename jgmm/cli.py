@@ -56,8 +56,8 @@ def run(arguments: argparse.Namespace) -> int:
     command = importlib.import_module("jgmm.study.command")
     arguments.stopper.check()
     if arguments.dry_run:
-        return command.dry_run(study, out, spec_folder=Path(), kernel=arguments.kernel)
-    asked = {"fresh": arguments.fresh, "kernel": arguments.kernel, "stopper": arguments.stopper}
+        return command.dry_run(study, out, spec_folder=Path(), back_end=arguments.back_end)
+    asked = {"fresh": arguments.fresh, "back_end": arguments.back_end, "stopper": arguments.stopper}
     return command.run(study, out, spec_folder=Path(), **asked)
 
 
@@ -90,7 +90,7 @@ def show(arguments: argparse.Namespace) -> int:
         raise ValueError(f"--run is {arguments.run_id}, expected 0 to {study.runs - 1}")
     _start_jax(arguments, study.x64)
     command, cell = importlib.import_module("jgmm.study.command"), known[arguments.cell]
-    command.show(study, cell, arguments.run_id, arguments.dir, kernel=arguments.kernel)
+    command.show(study, cell, arguments.run_id, arguments.dir, back_end=arguments.back_end)
     return 0
 
 
@@ -147,8 +147,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_jax_options(command: argparse.ArgumentParser) -> None:
-    kernel = "how samples are streamed: fused (one launch for many, on a GPU), scan, or auto (default)"
-    command.add_argument("--kernel", choices=("auto", "fused", "scan"), default="auto", help=kernel)
+    what = "what streams the samples: cpu, gpu, scan (XLA's loops), or auto (default)"
+    command.add_argument("--back-end", choices=("auto", "cpu", "gpu", "scan"), default="auto", help=what)
     command.add_argument("--no-cache", action="store_true", help="neither read nor keep compiled programs")
 
 

@@ -10,8 +10,8 @@ and every coordinate alike: what it needs to add up over the coordinates goes th
 To add an algorithm: write a file as those in `algorithms`, and name its value there.
 """
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Array, Float, Int
@@ -68,6 +68,7 @@ class Refused(ValueError):
     """What a back end cannot do: it mixes runs, or there is no rule for it. Says what and why."""
 
 
+@runtime_checkable
 class Stream(Protocol):
     """Runs that a back end holds between calls: what its `open(kernel, words, state, params, mixture)` returns.
 
@@ -98,4 +99,5 @@ class Choice(NamedTuple):
         return f"{self.name}: {self.reason}"
 
 
-Numbers = float | int | np.number | np.ndarray | Array  # one for all runs, or one each
+# One for all runs, or one each.
+Numbers = float | int | np.number | np.ndarray | Array | Sequence[float] | Sequence[int]

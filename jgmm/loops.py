@@ -13,7 +13,7 @@ from typing import TypeVar
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Shaped
 
 State = TypeVar("State")
 
@@ -89,7 +89,7 @@ def add_up(
     return repeat(0, count, lambda j, total: total + term(j), zero, unroll=unroll)
 
 
-def rows(count: int, row: Callable[..., Float[Array, "*shape"]], zero: Float[Array, "*shape"]) -> Array:
+def rows(count: int, row: Callable[..., Shaped[Array, "*shape"]], zero: Shaped[Array, "*shape"]) -> Array:
     """row(0), ..., row(count - 1) stacked; `zero` has their shape and dtype."""
     if _written_out.get():
         return jnp.stack([row(i) for i in range(count)])

@@ -15,13 +15,13 @@ from jaxtyping import Array, Float, Int, Key
 
 from jgmm import doors, errors, lanes, machine, ordered, reach
 from jgmm.algorithms import graph, pca
-from jgmm.batch import Batch, normals
 from jgmm.contract import Choice, Numbers
 from jgmm.engine import choose
 from jgmm.engine.run import Progress, advance
 from jgmm.errors import CentreError
 from jgmm.lanes import LaneState
 from jgmm.mixture import Mixture, check_whole
+from jgmm.runs import Batch, normals
 
 POINTS_BYTES = 2**26  # of the graph points of the runs that are drawn together
 
@@ -53,7 +53,7 @@ def offset_start(key: Key[Array, ""], batch: Batch, offset: Numbers) -> Float[np
     Raises ValueError for others, and for an offset that is lost in the rounding of the means (`reach.check_start`).
     """
     doors.keys("key", key)
-    doors.kind("batch", batch, Batch, "of jgmm.batch.batch")
+    doors.kind("batch", batch, Batch, "of jgmm.batch")
     means, _, scales = map(np.asarray, batch.mixture)
     k, d, runs = means.shape
     offset = doors.numbers("offset", offset, (), (runs,), low=0, closed=True)
@@ -86,7 +86,7 @@ def seed(
     point (`reach.check_power`), for an unknown method, or for a back end that cannot be.
     """
     doors.keys("key", key)
-    doors.kind("batch", batch, Batch, "of jgmm.batch.batch")
+    doors.kind("batch", batch, Batch, "of jgmm.batch")
     k, d, runs = batch.mixture.means.shape
     named = {"n": n, "block": block, "graph_points": graph_points, "neighbors": neighbors}
     n, block, graph_points, neighbors = (doors.whole(name, value) for name, value in named.items())
@@ -201,7 +201,7 @@ def check_power(mixture: Mixture, *, block: int) -> None:
 
 def measure(start: Float[np.ndarray, "e d runs"], batch: Batch) -> CentreError:
     """Errors of starting estimates, as NumPy arrays of shape (runs,). Raises ValueError for another shape."""
-    doors.kind("batch", batch, Batch, "of jgmm.batch.batch")
+    doors.kind("batch", batch, Batch, "of jgmm.batch")
     means = np.asarray(batch.mixture.means)
     doors.floats("start", start, ("e", *means.shape[1:]))
     begin = np.asarray(start, means.dtype)
@@ -214,7 +214,7 @@ def measure(start: Float[np.ndarray, "e d runs"], batch: Batch) -> CentreError:
 
 def measure_subspace(basis: Float[np.ndarray, "r d runs"], batch: Batch) -> np.ndarray:
     """`errors.subspace_distance` of every run. Raises ValueError for a basis of another shape."""
-    doors.kind("batch", batch, Batch, "of jgmm.batch.batch")
+    doors.kind("batch", batch, Batch, "of jgmm.batch")
     d, runs = batch.mixture.means.shape[1:]
     doors.floats("basis", basis, ("r", d, runs))
     return errors.subspace_distance(basis, batch.mixture.means)

@@ -12,7 +12,7 @@ An estimate that a sample does not hit is left as it is, not moved by zero, so t
 paper takes for a rate stands in `rates`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
@@ -48,16 +48,7 @@ class StepSize(NamedTuple):
     numbers: dict[str, Numbers]
 
 
-Rate: TypeAlias = (
-    Numbers
-    | Sequence[float]
-    | Sequence[int]
-    | StepSize
-    | Polynomial
-    | optax.GradientTransformation
-    | optax.MultiSteps
-    | Callable
-)
+Steps: TypeAlias = Numbers | StepSize | Polynomial | optax.GradientTransformation | optax.MultiSteps | Callable
 
 
 def constant(rate: Numbers) -> StepSize:
@@ -95,15 +86,15 @@ def from_optax(transformation: optax.GradientTransformation | optax.MultiSteps) 
     return StepSize(rule, {})
 
 
-def of(rate: Rate) -> StepSize:
+def of(steps: Steps) -> StepSize:
     """The step size that this stands for."""
-    if isinstance(rate, StepSize):
-        return rate
-    if isinstance(rate, Polynomial):
-        return polynomial(*rate)
-    if isinstance(rate, (optax.GradientTransformation, optax.MultiSteps)):
-        return from_optax(rate)
-    return scheduled(rate) if callable(rate) else constant(rate)  # type: ignore[arg-type]
+    if isinstance(steps, StepSize):
+        return steps
+    if isinstance(steps, Polynomial):
+        return polynomial(*steps)
+    if isinstance(steps, (optax.GradientTransformation, optax.MultiSteps)):
+        return from_optax(steps)
+    return scheduled(steps) if callable(steps) else constant(steps)  # type: ignore[arg-type]
 
 
 def check(steps: StepSize, shape: tuple[int, int, int], dtype: Any) -> dict[str, np.ndarray]:
@@ -151,11 +142,11 @@ def _check_schedule(rate: Callable) -> None:
         first = np.asarray(rate(jnp.int32(0)), float) if isinstance(found, jax.ShapeDtypeStruct) else None
     except Exception as error:  # whatever somebody's function raises
         raise ValueError(
-            f"rate is {doors.told(rate)}, which fails on a count ({error!r:.80}), expected {expected}"
+            f"steps is {doors.told(rate)}, which fails on a count ({error!r:.80}), expected {expected}"
         ) from None
     if first is None or first.shape or not 0 <= first <= 1:
         gives = doors.told(found if first is None or first.shape else float(first))
-        raise ValueError(f"rate is {doors.told(rate)}, which gives {gives} at 0, expected {expected}")
+        raise ValueError(f"steps is {doors.told(rate)}, which gives {gives} at 0, expected {expected}")
 
 
 # --- what a kernel does ---

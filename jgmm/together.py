@@ -15,9 +15,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from jgmm import doors, errors, reach, steps
-from jgmm.batch import Batch
+from jgmm import doors, errors, reach
+from jgmm import steps as sizes
 from jgmm.contract import Algorithm, Kernel, Numbers, Sample
+from jgmm.runs import Batch
 
 
 class AverageState(NamedTuple):
@@ -83,15 +84,15 @@ def ready(
     algorithm: Algorithm,
     start: Float[np.ndarray, "e d runs"],
     *,
-    rate: steps.Rate,
+    steps: sizes.Steps,
     twin: bool = False,
-    burn: Numbers | None = None,
+    average: Numbers | None = None,
     **numbers: Numbers,
 ) -> Ready:
     """The algorithm for the runs of a batch, from `start`.
 
-    rate: a step size of `steps`, or what stands for one. burn: how many first iterates the average leaves out (a number
-    or one for each run); None: the last iterate is the estimate. numbers: those that the algorithm names.
+    steps: a step size of `jgmm.steps`, or what stands for one. average: how many first iterates the average leaves out
+    (a number or one for each run); None: the last iterate is the estimate. numbers: those that the algorithm names.
     Raises ValueError for a start of another shape, a step size as `steps.check` does, a mixture that the algorithm is
     not for, a number that is not positive, or a twin where there is none.
     """
@@ -104,8 +105,8 @@ def ready(
     if doors.flag("twin", twin) and algorithm.twin is None:
         raise ValueError("twin is True, but the algorithm has none: expected False")
     begin = _start(start, shape, means.dtype)
-    size = steps.of(rate)
-    held = steps.check(size, shape, means.dtype)
+    size = sizes.of(steps)
+    held = sizes.check(size, shape, means.dtype)
     defaults = dict(algorithm.numbers)
     if unknown := set(numbers) - set(defaults):
         raise ValueError(f"{min(unknown)} is no number of the algorithm's, expected {sorted(defaults) or 'none'}")
@@ -116,17 +117,17 @@ def ready(
     else:
         origin = np.take_along_axis(means, component[:, None], axis=0)
     offset = begin - origin
-    steps.check_moves(held, offset=offset, scales=scales)
+    sizes.check_moves(held, offset=offset, scales=scales)
     centres = algorithm.init(begin, origin, size.rule.init(held, offset))
-    average: Any = None
-    left_out = None
-    if burn is not None:
-        left_out = doors.numbers("burn", burn, (), (runs,), low=0, high=2**31 - 1, closed=True)
-        left_out = np.broadcast_to(left_out.astype(np.int32), (runs,))
-        average = _average(centres.offset, np.int32(0))
+    mean: Any = None
+    burn = None
+    if average is not None:
+        burn = doors.numbers("average", average, (), (runs,), low=0, high=2**31 - 1, closed=True)
+        burn = np.broadcast_to(burn.astype(np.int32), (runs,))
+        mean = _average(centres.offset, np.int32(0))
     step = Step(algorithm.step, algorithm.twin if twin else None, size.rule.apply)
-    params = Params(algorithm.params(batch.mixture, component, own), held, left_out)
-    return Ready(Kernel(step), State(centres, centres if twin else None, average), params, component)
+    params = Params(algorithm.params(batch.mixture, component, own), held, burn)
+    return Ready(Kernel(step), State(centres, centres if twin else None, mean), params, component)
 
 
 def in_order(values: np.ndarray, component: Int[np.ndarray, "k runs"]) -> np.ndarray:

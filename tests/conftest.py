@@ -30,7 +30,7 @@ def programs() -> Path:
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # once: the workers and what the tests start have it from here
     os.environ["JAX_COMPILATION_CACHE_DIR"] = str(programs())
 machine.prepare(devices=2, cache=machine.cache_folder())  # before JAX starts
-KERNELS = [
+SHAPED = [
     "elementary",
     "lanes",
     "loops",
@@ -44,7 +44,8 @@ KERNELS = [
     "seeding",
     "trials",
 ]
-hook = install_import_hook([f"jgmm.{name}" for name in KERNELS], "beartype.beartype")
+SHAPED += ["algorithms", "errors", "runs", "start", "steps", "together", "engine.run", "engine.scan", "engine.choose"]
+hook = install_import_hook([f"jgmm.{name}" for name in SHAPED], "beartype.beartype")
 
 
 @pytest.fixture(autouse=True)

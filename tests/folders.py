@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from jgmm import kernels, programs
+from jgmm import programs
+from jgmm.contract import Choice
 from jgmm.study import analysis, columns, plan, plots, records, report, runner, spec, store, work
 from jgmm.study.lock import Lock
 
@@ -18,7 +19,7 @@ mixture = { k = 2, d = 2 }
 stream = { n = 400, start = 0.2, checkpoints = 2 }
 """
 PARSED = spec.parse(TEXT, source="tiny", folder=None, default_name="tiny")
-DRIVEN = work.Driven("cpu", kernels.Choice("scan", "made up"), None)
+DRIVEN = work.Driven("cpu", Choice("scan", "made up"), None)
 
 
 def made_up(cell, low, high):
@@ -32,7 +33,7 @@ def made_up(cell, low, high):
     return columns.table(columns.cells(x64=False), found, len(runs))
 
 
-def made_up_work(study, out, task, meter=None, *, kernel="auto"):
+def made_up_work(study, out, task, meter=None, *, back_end="auto"):
     """As `work.work`: some pieces of a task, stored as tiles."""
     receipts = []
     for cell, low, high in task.pieces:
@@ -54,7 +55,6 @@ def make_up(monkeypatch):
     monkeypatch.setattr(runner, "work", made_up_work)
     monkeypatch.setattr(plan, "tasks", in_two)
     monkeypatch.setattr(runner, "check_mixtures", lambda *rest: None)
-    monkeypatch.setattr(runner, "check_kernel", lambda *rest: None)
     monkeypatch.setattr(runner, "canary", lambda seed: [1, 2, 3])
     monkeypatch.setattr(plots, "write_all", made_up_figures)
     monkeypatch.setattr(analysis, "summarize", summarized)
@@ -119,11 +119,11 @@ def everything(out):
     """Each file's bytes; of those that hold the time, what does not depend on it.
 
     Who holds the lock is said in its file until another does. A tile is stored before its receipt: the line of the last
-    one in kernels.csv may be missing.
+    one in backends.csv may be missing.
     """
     found = bytes_of(out)
     found[".lock"] = b""
-    assert all(row["reason"] == "made up" for row in records.kernels(out)[0])
-    found.pop("kernels.csv", None)
+    assert all(row["reason"] == "made up" for row in records.back_ends(out)[0])
+    found.pop("backends.csv", None)
     found["looks.json"] = [(look["look"], look["runs"]) for look in records.looks(out)]
     return found

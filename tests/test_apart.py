@@ -7,7 +7,10 @@ import optax
 import pytest
 from numpy.testing import assert_array_equal
 
-from jgmm import apart, lloyd, loops, mixture, trials
+import jgmm
+from jgmm import apart, loops, mixture
+from jgmm.algorithms.lloyd import LLOYD
+from jgmm.start import offset_start
 
 KEY = jax.random.key(5)
 SHAPE = (2, 3, 32)
@@ -47,7 +50,6 @@ APART = {
     "lion": optax.lion(0.1),
     "an elementwise clip": optax.chain(optax.clip(1.0), optax.sgd(0.1)),
     "now and then": every(4, optax.sgd(0.1)),
-    "1/n": lloyd.inverse_count(),
     "a norm of each run": norm_of_each_run(1.0),
     "the largest coordinate": of_gradients(lambda g: g / jnp.max(jnp.abs(g), axis=1, keepdims=True)),
     "coordinates sorted": of_gradients(lambda g: jnp.sort(g, axis=1)),
@@ -102,7 +104,7 @@ def test_what_else_would_make_a_run_depend_on_others_is_refused(name):
 @pytest.mark.parametrize("name", ["now and then", "a norm of each run"])
 def test_a_run_alone_is_a_run_among_others(name):
     def run(ids):
-        runs = trials.batch(KEY, ids, mixture.simplex(2, 3, separation=3.0))
-        return trials.run_lloyd(runs, trials.offset_start(KEY, runs, 0.5), rate=APART[name], checkpoints=[50])
+        runs = jgmm.batch(KEY, ids, mixture.simplex(2, 3, separation=3.0))
+        return jgmm.run(runs, LLOYD, offset_start(KEY, runs, 0.5), steps=APART[name], checkpoints=[50])
 
     assert_array_equal(run(range(40)).centres[..., 17], run([17]).centres[..., 0])

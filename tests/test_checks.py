@@ -77,7 +77,7 @@ def test_wrong_labels_end_the_command_with_status_1_and_head_the_page(tmp_path, 
     monkeypatch.setattr(lanes, "thresholds", lambda weights: right(weights) * 0)
     (tmp_path / "wrong.toml").write_text(SPEC)
     out = tmp_path / "out"
-    assert cli.main(["run", str(tmp_path / "wrong.toml"), "--out", str(out), "--kernel", "scan"]) == 1
+    assert cli.main(["run", str(tmp_path / "wrong.toml"), "--out", str(out), "--back-end", "scan"]) == 1
     assert "The simulation is wrong in 1 of 1 cells" in " ".join(capsys.readouterr().out.split())
     page = (out / "report.html").read_text()
     assert page.index("The simulation is wrong") < page.index('id="verdicts"')

@@ -100,12 +100,12 @@ def test_no_damaged_cell_tile_or_example_is_read(out, share):
 
 
 @pytest.mark.parametrize("share", SHARES)
-def test_no_damaged_spec_looks_or_kernels_are_believed(out, share):
+def test_no_damaged_spec_looks_or_back_ends_are_believed(out, share):
     rng = np.random.default_rng(0)
     readings = {
         "study.toml": lambda: (ownership.load(out), ownership.environment(out)),
         "looks.json": lambda: records.looks(out),
-        "kernels.csv": lambda: records.kernels(out),
+        "backends.csv": lambda: records.back_ends(out),
     }
     for name, read in readings.items():
         path, right = out / name, read()
@@ -113,7 +113,7 @@ def test_no_damaged_spec_looks_or_kernels_are_believed(out, share):
         for data in damages(whole, rng, max(share, 0.1)):
             path.write_bytes(data)
             found = told(read)
-            if name == "kernels.csv":
+            if name == "backends.csv":
                 rows, words = found
                 assert words or rows == right[0]
             else:
@@ -134,7 +134,7 @@ def test_a_damaged_list_of_figures_never_names_what_is_not_in_its_folder(out):
 def everything_read(out):
     """What a report says, and what it leaves out with a word."""
     written = report.write(out, ownership.load(out))
-    return written.summary, written.look, written.kernels, written.ignored
+    return written.summary, written.look, written.back_ends, written.ignored
 
 
 def mend(out):
@@ -151,7 +151,7 @@ def test_a_damaged_study_is_told_and_computed_again(out, tmp_path, count):
     rng = np.random.default_rng(1)
     right = everything_read(out)
     assert right[-1] == []
-    read = [p for p in sorted(out.rglob("*")) if p.suffix in (".parquet", ".toml", ".json") or p.name == "kernels.csv"]
+    read = [p for p in sorted(out.rglob("*")) if p.suffix in (".parquet", ".toml", ".json") or p.name == "backends.csv"]
     read = [path.relative_to(out) for path in read if path.parent.name != "examples" and path.stem != "summary"]
     for i in range(count):
         copy = tmp_path / f"copy-{i}"
@@ -170,7 +170,7 @@ def test_a_damaged_study_is_told_and_computed_again(out, tmp_path, count):
         if mend(copy):
             again = everything_read(copy)
             assert again[:2] == right[:2]
-            assert [word for word in again[-1] if "kernels.csv" not in word] == []
+            assert [word for word in again[-1] if "backends.csv" not in word] == []
         shutil.rmtree(copy)
 
 
@@ -188,12 +188,12 @@ def test_looks_that_are_not_ours_are_refused_before_anything_is_computed(out, te
 
 
 @pytest.mark.parametrize("text", ["x,y\n1,2\n", "", "\0", "cell,low\n" + "a" * 200_000 + '\n"'])
-def test_kernels_that_are_not_ours_are_left_out_with_a_word(out, text):
+def test_back_ends_that_are_not_ours_are_left_out_with_a_word(out, text):
     right = everything_read(out)
-    (out / "kernels.csv").write_text(text)
+    (out / "backends.csv").write_text(text)
     found = everything_read(out)
     assert found[:2] == right[:2]
-    assert "kernels.csv" in found[-1][0]
+    assert "backends.csv" in found[-1][0]
     folders.go(out, runs=7)
     assert everything_read(out)[-1] == []
-    assert files.read_text(out / "kernels.csv.damaged") == text
+    assert files.read_text(out / "backends.csv.damaged") == text

@@ -16,53 +16,42 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import jgmm
-from jgmm import mixture, rates, trials
+from jgmm import algorithms, mixture, rates, runs, start, steps, together
+from jgmm.algorithms.em import EM
+from jgmm.algorithms.lloyd import LLOYD
+from jgmm.engine import choose, run, scan
 
 KEY = jax.random.key(0)
 PAIR = mixture.simplex(2, 3, separation=5.0)
-RUNS = trials.batch(KEY, range(3), PAIR)
-PAIRS = trials.batch(KEY, range(3), mixture.symmetric(3, separation=5.0))
-START = trials.offset_start(KEY, RUNS, 0.5)
-LLOYD = trials.lloyd_algorithm(RUNS, START, rate=0.1)
+RUNS = runs.batch(KEY, range(3), PAIR)
+PAIRS = runs.batch(KEY, range(3), mixture.symmetric(3, separation=5.0))
+START = start.offset_start(KEY, RUNS, 0.5)
+READY = together.ready(RUNS, LLOYD, START, steps=0.1)
 SIZES = {"n": 100, "block": 20, "graph_points": 20, "neighbors": 3}
-STREAM = {"twin": False, "block": 16, "tile": None, "kernel": "auto", "progress": None}
+STREAM = {"twin": False, "average": None, "back_end": "scan", "progress": None}
 SHAPED = {"weights": None, "scales": 1.0}
 
 GOOD = {
-    trials.run_keys: {"key": KEY, "run_ids": [1, 2]},
-    trials.batch: {"key": KEY, "run_ids": [0, 1, 2], "mixture": PAIR, "devices": None, "width": None},
-    trials.lay_out: {
-        "width": len(RUNS.run_ids),
-        "run_ids": [0],
-        "mixture": RUNS.mixture,
-        "words": RUNS.lanes,
-        "devices": None,
+    runs.run_keys: {"key": KEY, "run_ids": [1, 2]},
+    runs.batch: {"key": KEY, "run_ids": [0, 1, 2], "mixture": PAIR},
+    start.offset_start: {"key": KEY, "batch": RUNS, "offset": 0.5},
+    start.check_seeding: {"k": 2, "d": 3, **SIZES},
+    start.check_power: {"mixture": RUNS.mixture, "block": 3},
+    start.seed: {"key": KEY, "batch": RUNS, **SIZES, "method": "block", "back_end": "scan", "progress": None},
+    start.oja_rate: {"mixture": RUNS.mixture},
+    start.measure: {"start": START, "batch": RUNS},
+    start.measure_subspace: {"basis": np.zeros((2, 3, 3)), "batch": RUNS},
+    run.run: {"batch": RUNS, "algorithm": LLOYD, "start": START, "steps": 0.1, "checkpoints": [5], **STREAM},
+    run.simulate: {
+        **{"ready": READY, "batch": RUNS, "segments": [run.Segment(3, (5,))]},
+        **{"back_end": "scan", "progress": None},
     },
-    trials.shards: {"devices": None},
-    trials.offset_start: {"key": KEY, "batch": RUNS, "offset": 0.5},
-    trials.check_seeding: {"k": 2, "d": 3, **SIZES},
-    trials.check_power: {"mixture": RUNS.mixture, "block": 3},
-    trials.seed_centres: {"key": KEY, "batch": RUNS, **SIZES, "method": "block", "kernel": "auto", "progress": None},
-    trials.oja_rate: {"mixture": RUNS.mixture},
-    trials.run_lloyd: {"batch": RUNS, "start": START, "rate": 0.1, "checkpoints": [5], **STREAM},
-    trials.run_em: {"batch": PAIRS, "start": START[0], "rate": 0.1, "beta": 1.0, "checkpoints": [5], **STREAM},
-    trials.lloyd_algorithm: {
-        **{"batch": RUNS, "start": START, "rate": 0.1},
-        **{"gate": "nearest", "beta": 1.0, "burn": None, "twin": False},
-    },
-    trials.em_algorithm: {"batch": PAIRS, "start": START[0], "rate": 0.1, "beta": 1.0, "twin": False},
-    trials.simulate: {
-        **{"algorithm": LLOYD, "batch": RUNS, "segments": [trials.Segment(3, (5,))]},
-        **{"block": 16, "tile": None, "kernel": "auto", "progress": None},
-    },
-    trials.log_checkpoints: {"n": 100, "count": 3},
-    trials.choose_kernel: {"algorithm": LLOYD, "batch": RUNS, "kernel": "auto"},
-    trials.choose_seeding_kernel: {"batch": RUNS, "kernel": "auto", "method": "block"},
-    trials.measure_starts: {"start": START, "batch": RUNS},
-    trials.measure_subspace: {"basis": jnp.zeros((3, 2, len(RUNS.run_ids))), "batch": RUNS},
-    trials.start_record: {"samples": 3, "error": trials.measure_starts(START, RUNS), "runs": slice(2)},
-    trials.lay_like: {"values": np.zeros(3, np.float32), "batch": RUNS},
-    trials.ladder: {"num_runs": 3, "devices": 2},
+    run.log_checkpoints: {"n": 100, "count": 3},
+    run.start_record: {"samples": 3, "error": start.measure(START, RUNS), "runs": slice(2)},
+    together.ready: {"batch": RUNS, "algorithm": LLOYD, "start": START, "steps": 0.1, "twin": False, "average": None},
+    algorithms.load: {"name": "lloyd"},
+    choose.choose: {"back_end": "scan"},
+    scan.ladder: {"num_runs": 3, "devices": 2},
     mixture.given: {"means": np.eye(2), **SHAPED},
     mixture.simplex: {"k": 2, "d": 3, "separation": 4.0, **SHAPED},
     mixture.symmetric: {"d": 3, "separation": 4.0, **SHAPED},
@@ -86,8 +75,8 @@ NONSENSE = [
     *([], [None], [[1], [2, 3]], iter([1]), slice(3), Path("x"), np.datetime64("2020"), np.zeros((2, 2))),
     *(np.array(["a"]), np.array([1, 2, 3], object), np.array([True, False, True]), np.full((2, 3, 3), np.nan)),
     *(np.array([2**32]), np.array([0.5, 0.7, 0.1]), jnp.zeros((2, 3, 5)), KEY, jax.random.key(0, impl="rbg")),
-    *(RUNS, LLOYD, mixture, optax.sgd, optax.clip_by_global_norm(1.0), lambda: 0, trials.Segment(3, (5,))),
-    *([trials.Segment("a", "b")], [trials.Segment(3, (5,)), 3]),  # type: ignore[arg-type]
+    *(RUNS, LLOYD, READY, mixture, optax.sgd, optax.clip_by_global_norm(1.0), lambda: 0, run.Segment(3, (5,))),
+    *([run.Segment("a", "b")], [run.Segment(3, (5,)), 3]),  # type: ignore[arg-type]
 ]
 
 
@@ -108,15 +97,29 @@ def faults(function, arguments):
             yield f"{name} = {value!r:.40}: {error!r:.200}"
 
 
-def test_every_public_function_of_trials_and_mixture_is_tried():
+INNER = {  # called with what others have checked
+    mixture.proposed,
+    runs.normals,
+    run.advance,
+    together.averaged,
+    together.in_order,
+    together.as_given,
+    choose.opened,
+    choose.obstacle,
+    choose.load,
+    *(steps.of, steps.constant, steps.polynomial, steps.inverse_count, steps.adam, steps.scheduled, steps.from_optax),
+    *(steps.check, steps.check_moves, steps.shifted),
+}
+
+
+def test_every_public_function_is_tried():
     public = {
         function
-        for module in (trials, mixture)
+        for module in (runs, start, run, together, algorithms, steps, choose, mixture)
         for name, function in vars(module).items()
         if inspect.isfunction(inspect.unwrap(function)) and function.__module__ == module.__name__ and name[0] != "_"
     }
-    inner = {trials.load_fused, mixture.proposed}  # takes nothing; is called with a key that its caller has made
-    assert public - set(GOOD) == inner
+    assert public - set(GOOD) == INNER
 
 
 BARE = """
@@ -138,6 +141,11 @@ def test_nonsense_is_told_in_one_line():
 
 bare = SimpleNamespace(**{function.__name__: inspect.unwrap(function) for function in GOOD})  # as `plain` above
 RATE = rates.Polynomial(scale=0.9, power=0.0)
+ONE = {"steps": 0.1, "checkpoints": [5]}
+
+
+def lloyd(rate, checkpoints=(5,)):
+    return bare.run(RUNS, LLOYD, START, steps=rate, checkpoints=checkpoints)
 
 
 @pytest.mark.parametrize(
@@ -150,29 +158,29 @@ RATE = rates.Polynomial(scale=0.9, power=0.0)
         (lambda: bare.batch(KEY, [3, -1], RUNS.mixture), r"run_ids\[1\] is -1"),
         (lambda: bare.batch(KEY, np.array([0.5, 0.7]), RUNS.mixture), "run_ids is an array of float64"),
         (lambda: bare.batch(KEY, np.array([True, False]), RUNS.mixture), "run_ids is an array of bool.* no mask"),
-        (lambda: bare.batch(KEY, [1, 2], RUNS.mixture), "the mixture has 64 runs, expected 2"),
+        (lambda: bare.batch(KEY, [1, 2], RUNS.mixture), "the mixture has 3 runs, expected 2"),
         (lambda: bare.batch(jax.random.PRNGKey(0), [1], RUNS.mixture), "key is an array of uint32.* jax.random.key"),
         (lambda: bare.batch(jax.random.key(0, impl="rbg"), [1], RUNS.mixture), "key is of key<rbg>.*threefry"),
-        (lambda: bare.run_lloyd(RUNS, START, rate=0.1, checkpoints=1000), "checkpoints is 1000, expected a list"),
-        (lambda: bare.run_lloyd(RUNS, START, rate=0.1, checkpoints=[1.5]), r"checkpoints\[0\] is 1.5, expected a w"),
-        (
-            lambda: bare.run_lloyd(RUNS, START, rate=[0.1, 0.2], checkpoints=[5]),
-            r"rate is .* shape \(2,\), .* \(3,\)",
-        ),
-        (lambda: bare.run_lloyd(RUNS, START, rate=[0.1, np.nan, 0.2], checkpoints=[5]), r"rate\[1\] is nan"),
-        (lambda: bare.run_lloyd(RUNS, START, rate=optax.sgd, checkpoints=[5]), "rate is <function sgd.*a schedule"),
-        (lambda: bare.run_lloyd(RUNS, START, rate=lambda t: 2.0, checkpoints=[5]), "gives 2.0 at 0"),
-        (lambda: bare.run_lloyd(RUNS, START, rate=RATE, checkpoints=[5]), "power is 0, expected positive"),
-        (lambda: bare.run_lloyd(RUNS, START[:1], rate=0.1, checkpoints=[5]), r"start .*\(1, 3, 64\).*\(2, 3, 3\)"),
-        (lambda: bare.run_lloyd(RUNS, START * np.float32(np.nan), rate=0.1, checkpoints=[5]), r"start\[.*\] is nan"),
-        (
-            lambda: bare.run_em(PAIRS, START, rate=0.1, checkpoints=[5]),
-            r"start is .*, expected float32 of shape \(3,",
-        ),
-        (lambda: bare.run_em(PAIRS, START[0], rate=0.1, beta=[1.0] * 4, checkpoints=[5]), r"beta is .* shape \(4,\)"),
+        (lambda: lloyd(0.1, checkpoints=1000), "checkpoints is 1000, expected a list"),
+        (lambda: lloyd(0.1, checkpoints=[1.5]), r"checkpoints\[0\] is 1.5, expected a w"),
+        (lambda: lloyd([0.1, 0.2]), r"rate is .* shape \(2,\), .* \(3,\)"),
+        (lambda: lloyd([0.1, np.nan, 0.2]), r"rate\[1\] is nan"),
+        (lambda: lloyd(optax.sgd), "steps is <function sgd.*a schedule"),
+        (lambda: lloyd(lambda t: 2.0), "gives 2.0 at 0"),
+        (lambda: lloyd(RATE), "power is 0, expected positive"),
+        (lambda: lloyd(steps.adam(0.0)), "adam is 0, expected positive"),
+        (lambda: lloyd(steps.inverse_count(-1)), "initial is -1, expected"),
+        (lambda: bare.run(RUNS, LLOYD, START[:1], **ONE), r"start .*\(1, 3, 3\).*\(2, 3, 3\)"),
+        (lambda: bare.run(RUNS, LLOYD, START * np.float32(np.nan), **ONE), r"start\[.*\] is nan"),
+        (lambda: bare.run(PAIRS, EM, START, **ONE), r"start is .*, expected float32 of shape \(1, 3, 3\)"),
+        (lambda: bare.run(PAIRS, EM, START[:1], **ONE, beta=[1.0] * 4), r"beta is .* shape \(4,\)"),
+        (lambda: bare.run(PAIRS, LLOYD, START, **ONE, beta=2.0), "beta is no number of the algorithm's, expected none"),
+        (lambda: bare.run(PAIRS, "loyd", START, **ONE), "algorithm is 'loyd', expected one of lloyd, em, soft, oracle"),
+        (lambda: bare.run(PAIRS, "jgmm.start:seed", START, **ONE), "is a function, expected an Algorithm"),
+        (lambda: bare.run(RUNS, "oracle", START, **ONE, twin=True), "the algorithm has none"),
+        (lambda: bare.run(RUNS, LLOYD, START, **ONE, average=np.array([1, 2])), "average is an array"),
         (lambda: bare.offset_start(KEY, RUNS, np.ones(5)), r"offset is an array .*\(5,\)"),
         (lambda: bare.offset_start(KEY, RUNS, -0.5), "offset is -0.5, expected non-negative"),
-        (lambda: bare.lloyd_algorithm(RUNS, START, rate=0.1, burn=np.array([1, 2])), "burn is an array"),
         (lambda: bare.log_checkpoints(0, 5), "n is 0, expected a whole number of at least 1"),
         (lambda: bare.box(KEY, 2, 2, side=1.0), r"keys has shape \(\), expected an array of keys"),
         (lambda: bare.simplex("two", 2, separation=1.0), "k is 'two', expected a whole number"),
@@ -186,17 +194,17 @@ def test_a_fault_names_its_argument(call, message):
 def test_a_schedule_is_taken_as_it_is_scheduled():
     schedule = optax.exponential_decay(0.3, 10, 0.5)
     with jax.numpy_dtype_promotion("standard"):
-        given = trials.run_lloyd(RUNS, START, rate=schedule, checkpoints=[40])
-        named = trials.run_lloyd(RUNS, START, rate=optax.sgd(schedule), checkpoints=[40])
+        given = jgmm.run(RUNS, LLOYD, START, steps=schedule, checkpoints=[40])
+        named = jgmm.run(RUNS, LLOYD, START, steps=optax.sgd(schedule), checkpoints=[40])
     assert_allclose(given.centres, named.centres, rtol=1e-6)
     power = rates.polynomial(0.9, 0.7, 2.0)
-    by_hand = trials.run_lloyd(RUNS, START, rate=lambda t: 0.9 / (t.astype(jnp.float32) + 2) ** 0.7, checkpoints=[40])
-    assert_allclose(by_hand.centres, trials.run_lloyd(RUNS, START, rate=power, checkpoints=[40]).centres, rtol=1e-5)
+    by_hand = jgmm.run(RUNS, LLOYD, START, steps=lambda t: 0.9 / (t.astype(jnp.float32) + 2) ** 0.7, checkpoints=[40])
+    assert_allclose(by_hand.centres, jgmm.run(RUNS, LLOYD, START, steps=power, checkpoints=[40]).centres, rtol=1e-5)
 
 
-def test_a_start_for_the_runs_alone_is_padded():
-    whole = trials.run_lloyd(RUNS, START, rate=0.1, checkpoints=[20])
-    alone = trials.run_lloyd(RUNS, np.asarray(START)[..., :3], rate=0.1, checkpoints=[20])
+def test_a_list_is_as_good_as_an_array_and_a_name_as_its_algorithm():
+    whole = jgmm.run(RUNS, LLOYD, START, steps=[0.1, 0.2, 0.1], checkpoints=[20])
+    alone = jgmm.run(RUNS, "lloyd", START, steps=np.array([0.1, 0.2, 0.1]), checkpoints=(20,))
     assert_array_equal(whole.centres, alone.centres)
 
 
@@ -219,7 +227,7 @@ def test_folders_of_a_study_may_be_strings(tmp_path):
         ({"progress": 1}, "progress is 1, expected a function"),
         ({"stop": True}, "stop is True, expected a function"),
         ({"fresh": "no"}, "fresh is 'no', expected True or False"),
-        ({"kernel": "quick"}, "kernel is 'quick', expected one of"),
+        ({"back_end": "quick"}, "back_end is 'quick', expected one of"),
         ({"environment": [1]}, r"environment is \[1\], expected a dict"),
     ],
 )

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import tomli_w
 
-from jgmm import cli, mixture, trials
+from jgmm import cli, mixture, start
 from jgmm.study import layouts, limits, plan, runner, schema, spec, work
 
 SECONDS = 2.0  # of processor for a spec; measured: 0.01 typically, 0.5 for the largest
@@ -259,7 +259,7 @@ def _will_run(study, cells, folder):
         if cell.seeding:
             sizes = cell.seeding
             numbers = {"n": sizes.n, "block": sizes.block, "graph_points": sizes.graph_points}
-            trials.check_seeding(k=cell.k, d=cell.d, neighbors=sizes.neighbors, **numbers)
+            start.check_seeding(k=cell.k, d=cell.d, neighbors=sizes.neighbors, **numbers)
         cell.identifier(study.seed, study.x64)
     text = tomli_w.dumps(study.model_dump(exclude_none=True))
     again = spec.parse(text, source="again.toml", folder=folder, default_name="x")
@@ -410,7 +410,7 @@ BAD = {
     "--seed": WHOLE,
     "--precision": ["-1", "0", "", "nan", "inf", "-inf", "1e-400", "one", "\x1b[31m", "1,5", "9" * 5000 + "x"],
     "--out": ["", "a\0b", "a\nb", "\x1b]0;title\x07", "\udcff", "a" * 5000],
-    "--kernel": ["", "Scan", "\x1b[31m", "auto\n"],
+    "--back-end": ["", "Scan", "\x1b[31m", "auto\n"],
     "--run": WHOLE,
 }
 

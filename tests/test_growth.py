@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from multiprocessing import get_context
@@ -16,7 +17,9 @@ import tomli_w
 from numpy.testing import assert_allclose
 
 import jgmm
-from jgmm import metrics, mixture, trials
+from jgmm import machine, mixture
+from jgmm.engine.run import Record
+from jgmm.errors import estimate
 from jgmm.study import columns, command, plan, report, runner, spec, store, tables, work
 
 PAIR = {"mixture": {"k": 2, "d": 2}}
@@ -175,7 +178,7 @@ def test_twins_are_on_their_exact_means(fresh, tmp_path):
         for samples in cell.checkpoints:
             here = np.asarray(table["samples"]) == samples
             twin, expected = (np.asarray(table[name])[here] for name in ("twin_error_sq", "twin_mean_sq"))
-            gap = metrics.estimate(twin - expected)
+            gap = estimate(twin - expected)
             assert abs(gap.mean) < 4 * gap.standard_error
             assert gap.standard_error < 0.03 * expected.mean()
 
@@ -197,7 +200,7 @@ def test_a_precision_is_reached_in_declared_rounds_or_the_cap_is(tmp_path):
     for name, count in runs.items():
         table = pq.read_table(tmp_path / "a" / "cells" / name)
         errors = np.asarray(table["error_sq"], float)[1::2]
-        reached = [metrics.estimate(errors[:r]) for r in declared if r <= count]
+        reached = [estimate(errors[:r]) for r in declared if r <= count]
         precise = [r.standard_error <= 0.06 * r.mean for r in reached]
         assert not any(precise[:-1])
         assert precise[-1] or count == 128
@@ -221,7 +224,7 @@ def test_a_round_is_judged_by_its_own_good_runs(tmp_path):
     assert 64 < good.sum() < 120  # some graphs fail
     found = []
     for runs in (16, 32, 64, 128):
-        first = metrics.estimate(errors[:runs][good[:runs]])
+        first = estimate(errors[:runs][good[:runs]])
         found.append(float(first.standard_error / first.mean))
     for precision in sorted({value * factor for value in found for factor in (0.999, 1.001)}):
         expected = next((r for r, p in zip((16, 32, 64), found, strict=False) if p <= precision), 128)
@@ -354,14 +357,15 @@ import sys
 from pathlib import Path
 import jax
 import numpy as np
-from jgmm import trials
+import jgmm
+from jgmm.start import offset_start
 from jgmm.study import spec, work
 text = "[mixture]\\nlayout = 'box'\\nk = 2\\nd = 3"
 (cell,) = spec.cells(spec.parse(text, source="x", folder=Path(), default_name="x"))
 keys = work.study_keys(7)
-batch = trials.batch(keys.lanes, range(3), work.build_mixture(cell, keys.mixture, range(3)))
-start = np.asarray(trials.offset_start(keys.start, batch, 0.5))
-print(work.canary(7), np.asarray(batch.lanes.s3)[:, :3].tolist(), start[..., :3].tobytes().hex())  # padding apart
+batch = jgmm.batch(keys.lanes, range(3), work.build_mixture(cell, keys.mixture, range(3)))
+start = offset_start(keys.start, batch, 0.5)
+print(work.canary(7), batch.words.s3.tolist(), start.tobytes().hex())
 print(jax.random.key_impl(jax.random.key(0)), jax.config.jax_threefry_partitionable, file=sys.stderr)
 """
 
@@ -406,7 +410,7 @@ def test_displacements_stand_by_component_and_the_twins_lose_what_is_left_of_the
     last, twin, start = np.random.default_rng(0).normal(size=(3, 3, 4, 2))
     component = np.array([[2, 0], [0, 1], [1, 2]])
     empty = np.zeros((0, 0))
-    record = trials.Record(np.array([0, 50]), None, empty, last, component, start, empty, None, twin)
+    record = Record(np.array([0, 50]), None, empty, last, component, start, empty, None, twin)
     built = mixture.Mixture(means[..., None], None, None)
     found = tables._displacements(cell, built, record)
     left = (1 - 0.01 / 3) ** 50
@@ -414,3 +418,55 @@ def test_displacements_stand_by_component_and_the_twins_lose_what_is_left_of_the
         order = [list(component[:, run]).index(c) for c in range(3)]
         assert_allclose(found["displacement"][run], (last[order, :, run] @ basis).ravel())
         assert_allclose(found["twin_displacement"][run], ((twin - left * start)[order, :, run] @ basis).ravel())
+
+
+# --- as on a GPU: several tasks at once, wide packs ---
+
+
+@pytest.fixture
+def as_on_a_gpu(monkeypatch):
+    monkeypatch.setattr(machine, "on_gpu", lambda: True)
+    monkeypatch.setattr(plan, "pack_width", lambda *args, **more: 512)
+
+
+VARIOUS = [PARTS[i] for i in (0, 1, 5, 6)]  # Lloyd, EM, averages, and after a seeding
+
+
+def test_a_study_as_a_gpu_runs_it_has_the_same_bytes(fresh, as_on_a_gpu, monkeypatch, tmp_path):
+    threads = set()
+    begin = runner._Meter.begin
+    monkeypatch.setattr(runner._Meter, "begin", lambda *args: threads.add(threading.get_ident()) or begin(*args))
+    runner.run_study(study(parts=VARIOUS), tmp_path)
+    assert len(threads) > 1
+    same(tmp_path, fresh, VARIOUS)
+
+
+def test_a_failing_task_is_raised_and_the_others_stop(as_on_a_gpu, monkeypatch, tmp_path):
+    stopped, failed = [], threading.Event()
+
+    def failing(study, out, task, meter, *, back_end):
+        name = task.pieces[0].cell.part
+        if name == "lloyd":  # stopped for a reason of its own, before
+            raise runner.Stopped
+        if name == "em":
+            failed.wait(1)
+            raise RuntimeError("out of memory")
+        try:
+            for _ in range(1000):
+                threading.Event().wait(0.01)
+                meter(1)
+        except runner.Stopped:
+            stopped.append(name)
+            failed.set()
+            raise
+        return work.work(study, out, task, meter, back_end=back_end)
+
+    monkeypatch.setattr(runner, "work", failing)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        runner.run_study(study(70, VARIOUS), tmp_path)
+    assert sorted(stopped) == ["averaged", "seeded"]
+
+
+def test_a_pack_of_a_gpu_fills_it():
+    widths = [plan.pack_width(k, d, 10**6, devices=1, gpu=True) for k, d in [(2, 2), (5, 10), (10, 50), (20, 100)]]
+    assert widths == [65536, 65536, 8192, 4096]

@@ -6,7 +6,10 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy import stats
 
-from jgmm import labelled, lloyd, metrics, mixture, rates, theory, trials
+import jgmm
+from jgmm import errors, labelled, mixture, rates, steps, theory
+from jgmm.algorithms.lloyd import LLOYD
+from jgmm.start import offset_start
 from jgmm.study import inference
 
 KEY = jax.random.key(3)
@@ -37,8 +40,8 @@ def recursion(rate, weight, steps):
 def test_a_polynomial_rate_is_its_recursion():
     schedule = rates.polynomial(2.0, 0.7, 10.0)
     law = labelled.polynomial([0, 1, 400], schedule=schedule, weight=0.3)
-    for i, steps in enumerate([0, 1, 400]):
-        assert_allclose([x[i] for x in law], recursion(schedule, 0.3, steps), rtol=1e-12)
+    for i, count in enumerate([0, 1, 400]):
+        assert_allclose([x[i] for x in law], recursion(schedule, 0.3, count), rtol=1e-12)
 
 
 def test_a_polynomial_rate_of_one_forgets_the_start_of_a_lone_centre():
@@ -92,17 +95,17 @@ def test_an_average_before_its_window_is_the_last_iterate():
     assert_allclose(law, last)
 
 
-def twin_of(algorithm_of, n, law):
+def twin_of(rate, n, law):
     """The simulated twin's squared error beside the law's, for unequal weights and scales at a small separation."""
     mix = mixture.simplex(3, 4, separation=1.0, weights=[0.5, 0.3, 0.2], scales=[1.0, 0.5, 2.0])
-    runs = trials.batch(KEY, range(2048), mix)
-    record = trials.simulate(algorithm_of(runs), runs, [trials.Segment(2048, (n,))])[0]
+    runs = jgmm.batch(KEY, range(2048), mix)
+    record = jgmm.run(runs, LLOYD, offset_start(KEY, runs, 0.5), steps=rate, checkpoints=[n], twin=True)
     weights, scales = np.array(mix.weights)[record.component], np.array(mix.scales)[record.component]
     expected = np.zeros(record.start_sq.shape)
     for weight in np.unique(weights):
         kept, noise, _ = law(n, weight)
         expected = np.where(weights == weight, kept * record.start_sq + noise * scales**2 * 4, expected)
-    return metrics.estimate(record.twin_sq[-1] - expected.sum(axis=0)), expected.sum(axis=0).mean()
+    return errors.estimate(record.twin_sq[-1] - expected.sum(axis=0)), expected.sum(axis=0).mean()
 
 
 @pytest.mark.parametrize(
@@ -113,25 +116,21 @@ def twin_of(algorithm_of, n, law):
             rates.polynomial(2.0, 0.8, 9.0),
             lambda n, w: labelled.polynomial(n, schedule=rates.Polynomial(2, 0.8, 9), weight=w),
         ),
-        (lloyd.inverse_count(), lambda n, w: labelled.inverse_count(n, weight=w, initial=1)),
+        (steps.inverse_count(), lambda n, w: labelled.inverse_count(n, weight=w, initial=1)),
     ],
     ids=["constant", "polynomial", "1/n"],
 )
 def test_the_simulated_twin_is_on_its_law_whatever_the_overlap(rate, law):
-    def algorithm(runs):
-        return trials.lloyd_algorithm(runs, trials.offset_start(KEY, runs, 0.5), rate=rate, twin=True)
-
-    gap, size = twin_of(algorithm, 100, law)
+    gap, size = twin_of(rate, 100, law)
     assert abs(gap.mean) < 4 * gap.standard_error
     assert gap.standard_error < 0.02 * size  # so that a wrong weight or scale would show
 
 
 def small_studies(separation, runs, key):
     """Squared errors of a pair, its twin's, and the twin's exact mean given each run's start."""
-    batch = trials.batch(key, range(runs), mixture.symmetric(2, separation=separation))
-    start = trials.offset_start(key, batch, 0.2)
-    algorithm = trials.lloyd_algorithm(batch, start, rate=0.02, twin=True)
-    record = trials.simulate(algorithm, batch, [trials.Segment(runs, (400,))])[0]
+    batch = jgmm.batch(key, range(runs), mixture.symmetric(2, separation=separation))
+    start = offset_start(key, batch, 0.2)
+    record = jgmm.run(batch, LLOYD, start, steps=0.02, checkpoints=[400], twin=True)
     law = labelled.constant(400, rate=0.02, weight=0.5)
     expected = (law.kept * record.start_sq + law.noise * 2).sum(axis=0)
     return record.error.error_sq[-1].astype(float), record.twin_sq[-1].astype(float), expected
@@ -141,7 +140,7 @@ def small_studies(separation, runs, key):
 def test_controlled_intervals_of_many_small_studies_cover_the_truth_as_often_as_they_claim(separation, gain):
     size, studies = 64, 600
     truth = inference.controlled(*small_studies(separation, 400_000, jax.random.key(100)))
-    plain = metrics.estimate(small_studies(separation, 400_000, jax.random.key(100))[0])
+    plain = errors.estimate(small_studies(separation, 400_000, jax.random.key(100))[0])
     assert abs(truth.value - plain.mean) < 4 * plain.standard_error  # both estimate the same
     arrays = small_studies(separation, size * studies, KEY)
     found = [inference.controlled(*(a[i * size : (i + 1) * size] for a in arrays)) for i in range(studies)]

@@ -7,7 +7,11 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 
-from jgmm import lanes, mixture, stream, trials
+import jgmm
+from jgmm import lanes, mixture
+from jgmm.engine import scan
+from jgmm.runs import run_keys
+from jgmm.start import offset_start, seed
 
 # The first outputs for the state 1, 2, 3, 4, as the reference C code of Blackman and Vigna prints them.
 PUBLISHED = [641, 1573767, 3222811527, 3517856514, 836907274, 4247214768, 3867114732, 1355841295, 495546011, 621204420]
@@ -62,14 +66,14 @@ def test_a_runs_lanes_do_not_depend_on_the_runs_beside_it():
 
 def test_keys_of_another_generator_are_refused():
     mixed = mixture.symmetric(2, separation=3.0)
-    runs = trials.batch(jax.random.key(0), range(2), mixed)
+    runs = jgmm.batch(jax.random.key(0), range(2), mixed)
     sizes = {"n": 100, "block": 20, "graph_points": 20, "neighbors": 3}
     key = jax.random.key(0, impl="rbg")
     for call in (
-        lambda: trials.batch(key, range(2), mixed),
-        lambda: trials.run_keys(key, range(2)),
-        lambda: trials.offset_start(key, runs, 0.5),
-        lambda: trials.seed_centres(key, runs, **sizes),
+        lambda: jgmm.batch(key, range(2), mixed),
+        lambda: run_keys(key, range(2)),
+        lambda: offset_start(key, runs, 0.5),
+        lambda: seed(key, runs, **sizes),
         lambda: mixture.box(key[None], 2, 2, side=9.0),
         lambda: mixture.symmetric_box(key[None], 2, side=9.0),
     ):
@@ -181,9 +185,9 @@ def test_probabilities_are_whole_units_off_by_what_is_stated(dtype):
 LABELS = [*OVERFULL[:3], (0.98, 0.02), (0.0, 0.5, 0.0, 0.5, 0.0), (1e-5, 0.99999), (1 / 3, 2 / 3 - 1e-5, 1e-5)]
 
 
-@pytest.mark.parametrize("draw", [stream.draw, None])
+@pytest.mark.parametrize("fold", [scan.fold_one_by_one, scan.fold_together])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_labels_of_a_stream_have_the_frequencies_of_extreme_weights(dtype, draw):
+def test_labels_of_a_stream_have_the_frequencies_of_extreme_weights(dtype, fold):
     n, runs, k = 10_000, 16 * len(LABELS), 5
     with jax.enable_x64(dtype == np.float64):
         weights = np.zeros((k, runs))
@@ -197,7 +201,6 @@ def test_labels_of_a_stream_have_the_frequencies_of_extreme_weights(dtype, draw)
 
         @jax.jit
         def count(words):
-            fold = stream.fold if draw else stream.fold_together
             step = lambda seen, sample: seen + (sample.label[None] == index).astype(jnp.int32)  # noqa: E731
             return fold(step, words, jnp.zeros((k, runs), jnp.int32), mixed, jnp.int32(n))[1]
 

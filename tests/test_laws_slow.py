@@ -5,21 +5,25 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jgmm import metrics, mixture, theory, trials
+import jgmm
+from jgmm import errors, mixture, theory
+from jgmm.algorithms.em import EM
+from jgmm.algorithms.lloyd import LLOYD
+from jgmm.start import offset_start
 
 pytestmark = pytest.mark.slow
 KEY = jax.random.key(5)
 
 
-def settled_start(batch, means, rate, shape):
+def settled_start(means, rate, shape):
     """Starts drawn from the stationary law, so that no burn-in is needed."""
     noise = jax.random.normal(jax.random.key(99), shape) * jnp.sqrt(rate / (2 - rate))
-    return trials._lay(means + noise, batch.mesh)
+    return np.asarray(means + noise)
 
 
 def assert_on_the_law(values, law, *, scale=None, systematic=0.0):
     """Within 4 standard errors, and precise: the standard error is below 1 % (of `scale`, by default the law)."""
-    found = metrics.estimate(values)
+    found = errors.estimate(values)
     assert found.standard_error < 0.01 * (scale or law)
     assert abs(found.mean - law) < 4 * found.standard_error + systematic
 
@@ -28,9 +32,9 @@ def assert_on_the_law(values, law, *, scale=None, systematic=0.0):
 def test_s1_and_s2_hold(far):
     k, d, rate, runs = 5, 10, 0.01, 1024
     simplex = np.asarray(mixture.simplex(k, d, separation=14.0).means, float)
-    batch = trials.batch(KEY, range(runs), mixture.given((simplex + far).astype(np.float32)))
-    start = trials.offset_start(KEY, batch, 1.0)
-    found = trials.run_lloyd(batch, start, rate=rate, checkpoints=[300, 8000])
+    batch = jgmm.batch(KEY, range(runs), mixture.given((simplex + far).astype(np.float32)))
+    start = offset_start(KEY, batch, 1.0)
+    found = jgmm.run(batch, LLOYD, start, steps=rate, checkpoints=[300, 8000])
     # Far out the start itself is rounded to a float32's spacing, 1e-3 at 1e4.
     start_sq = found.error.error_sq[0].mean() / k
     for index, samples in ((1, 300), (2, 8000)):
@@ -56,10 +60,10 @@ def test_fixed_points_lie_outside_the_means(k, separation, far):
     means = np.asarray(mixture.simplex(k, d, separation=separation).means, float)
     stretched = means * (1 + delta / np.linalg.norm(means, axis=1, keepdims=True))
     truth = (means + far).astype(np.float32)
-    batch = trials.batch(KEY, range(runs), mixture.given(truth))
+    batch = jgmm.batch(KEY, range(runs), mixture.given(truth))
     fixed = jnp.asarray(stretched + far, jnp.float32)[..., None]
-    start = settled_start(batch, fixed, rate, (k, d, runs))
-    found = trials.run_lloyd(batch, start, rate=rate, checkpoints=[6000])
+    start = settled_start(fixed, rate, (k, d, runs))
+    found = jgmm.run(batch, LLOYD, start, steps=rate, checkpoints=[6000])
     # the rate's own shift (theory.lloyd_pair_law): known for the pair, of the order of the rate for the others
     shift = float(theory.lloyd_pair_law(separation, rate=rate, d=d).shift) if k == 2 else 0.0
     allowed = 0.0 if k == 2 else 0.5 * rate
@@ -71,9 +75,9 @@ def test_fixed_points_lie_outside_the_means(k, separation, far):
 @pytest.mark.parametrize("separation", [2.0, 4.0, 1e4])
 def test_em_settles_at_half_the_rate_at_every_separation(separation):
     d, rate, runs = 4, 1e-3, 8192
-    batch = trials.batch(KEY, range(runs), mixture.symmetric(d, separation=separation))
-    start = settled_start(batch, batch.mixture.means[0], rate, (d, runs))
-    found = trials.run_em(batch, start, rate=rate, checkpoints=[6000])
+    batch = jgmm.batch(KEY, range(runs), mixture.symmetric(d, separation=separation))
+    start = settled_start(batch.mixture.means[:1], rate, (1, d, runs))
+    found = jgmm.run(batch, EM, start, steps=rate, checkpoints=[6000])
     law = theory.em_stationary_sq(rate=rate, sigma=1, d=d)
     assert_on_the_law(found.error.error_sq[-1], law, systematic=2 * rate * law)
 
@@ -84,10 +88,10 @@ def test_float32_does_not_stall_at_1e4_sigma_and_small_rates(rate):
     # its moves to rounding stays where it is: at 1e4 the spacing of float32 is 1e-3, a move at 1e-6 a thousandth of it.
     k, d, runs = 2, 10, 1024
     truth = np.asarray(mixture.simplex(k, d, separation=14.0).means) + np.float32(1e4)
-    batch = trials.batch(KEY, range(runs), mixture.given(truth))
+    batch = jgmm.batch(KEY, range(runs), mixture.given(truth))
     samples = int(0.35 / rate)
-    start = trials.offset_start(KEY, batch, 0.05)
-    found = trials.run_lloyd(batch, start, rate=rate, checkpoints=[samples])
+    start = offset_start(KEY, batch, 0.05)
+    found = jgmm.run(batch, LLOYD, start, steps=rate, checkpoints=[samples])
     start_sq = found.error.error_sq[0].mean() / k
     law = k * theory.lloyd_error_sq(samples=samples, rate=rate, weight=1 / k, sigma=1, d=d, start_sq=start_sq)
     assert law < 0.75 * k * start_sq

@@ -18,8 +18,12 @@ import pyarrow.parquet as pq
 import pytest
 import test_growth
 
-from jgmm import lanes, lloyd, mixture, rates, trials
+import jgmm
+from jgmm import lanes, mixture, rates, runs, start, steps
+from jgmm.algorithms import em, lloyd, pca, soft
+from jgmm.engine import scan
 from jgmm.study import runner
+from jgmm.together import ready
 
 KEY = jax.random.key(0)
 INSIDE = {"jit", "pjit", "while", "cond", "scan", "shard_map", "closed_call", "custom_jvp_call", "custom_vjp_call"}
@@ -112,55 +116,54 @@ def test_whole_numbers_and_comparisons_are_exact_in_any_order():
 
 
 SIMPLEX, PAIR = mixture.simplex(3, 4, separation=3.0), mixture.symmetric(3, separation=3.0)
+WIDE = mixture.simplex(4, 40, separation=3.0)
 SCHEDULE = rates.polynomial(1.0, 0.7, 5.0)
-ALGORITHMS = {
-    "lloyd": {"rate": 0.05, "twin": True},
-    "wide": {"rate": 0.05, "twin": True},
-    "polynomial": {"rate": SCHEDULE, "twin": True},
-    "1/n": {"rate": lloyd.inverse_count(), "twin": True},
-    "adam": {"rate": optax.adam(0.01)},
-    "averaged": {"rate": 0.05, "burn": 10},
-    "soft": {"rate": 0.05, "gate": "soft", "beta": 1.0, "twin": True},
-    "oracle": {"rate": lloyd.inverse_count(0), "gate": "labelled"},
-    "em": None,
+STREAMS = {
+    "lloyd": (lloyd.LLOYD, SIMPLEX, {"steps": 0.05, "twin": True}),
+    "wide": (lloyd.LLOYD, WIDE, {"steps": 0.05, "twin": True}),
+    "polynomial": (lloyd.LLOYD, SIMPLEX, {"steps": SCHEDULE, "twin": True}),
+    "1/n": (lloyd.LLOYD, SIMPLEX, {"steps": steps.inverse_count(), "twin": True}),
+    "adam": (lloyd.LLOYD, SIMPLEX, {"steps": steps.adam(0.01)}),
+    "momentum": (lloyd.LLOYD, SIMPLEX, {"steps": optax.sgd(0.01, momentum=0.9)}),
+    "averaged": (lloyd.LLOYD, SIMPLEX, {"steps": 0.05, "average": 10}),
+    "soft": (soft.SOFT, SIMPLEX, {"steps": 0.05, "beta": 1.0, "twin": True}),
+    "oracle": (lloyd.ORACLE, SIMPLEX, {"steps": steps.inverse_count(0)}),
+    "em": (em.EM, PAIR, {"steps": 0.05, "twin": True}),
 }
 
 
-@pytest.mark.parametrize("name", ALGORITHMS)
+def found_in_stream(stream, block=None):
+    given = stream._carry, *stream._given, np.int32(5), block
+    static = {"kernel": stream._kernel, "draw": 16, "tile": 32, "mesh": stream._mesh}
+    return found_in(scan._advance, *given, **static)
+
+
+@pytest.mark.parametrize("name", STREAMS)
 def test_the_stream_of_an_algorithm_adds_in_a_written_order(name):
-    mixed = mixture.simplex(4, 40, separation=3.0) if name == "wide" else PAIR if name == "em" else SIMPLEX
-    batch = trials.batch(KEY, range(3), mixed)
-    start = trials.offset_start(KEY, batch, 0.5)
-    more = {} if name != "averaged" else {"burn": np.full(3, 10)}
-    if name == "em":
-        algorithm = trials.em_algorithm(batch, start[0], rate=0.05, twin=True)
-    else:
-        algorithm = trials.lloyd_algorithm(batch, start, **{**ALGORITHMS[name], **more})
-    given = (batch.lanes, algorithm.state), algorithm.parameters, batch.mixture, np.int32(5), np.int32(3)
-    static = {"step": algorithm.step, "block": 16, "tile": 32, "mesh": batch.streams}
-    assert not found_in(trials._advance, *given, **static)
+    algorithm, mixed, more = STREAMS[name]
+    batch = jgmm.batch(KEY, range(3), mixed)
+    begin = start.offset_start(KEY, batch, 0.5)[: algorithm.estimates(len(mixed.means))]
+    found = ready(batch, algorithm, begin, **more)
+    assert not found_in_stream(scan.open(found.kernel, batch.words, found.state, found.params, batch.mixture))
 
 
 @pytest.mark.parametrize("method", ["block", "oja"])
 def test_power_iteration_adds_in_a_written_order(method):
-    batch = trials.batch(KEY, range(3), SIMPLEX)
-    basis = jnp.ones((4, 3, len(batch.run_ids)))
-    gap = jnp.ones_like(basis[0, 0])
-    state = (batch.lanes, basis) if method == "block" else (batch.lanes, basis, (gap, gap, np.int32(0)))
-    counts = np.int32(5), np.int32(40)
-    static = {"draw": 16, "kernel": "scan", "mesh": batch.streams}
-    assert not found_in(trials._power_blocks, state, batch.mixture, counts, np.int32(3), **static)
-    assert not found_in(trials._orthonormalize, basis, mesh=batch.mesh)
+    batch = jgmm.batch(KEY, range(3), SIMPLEX)
+    basis = start._frames(KEY, batch)
+    kernel, *given = start._power(basis) if method == "block" else start._oja(basis, batch.mixture)
+    assert not found_in_stream(scan.open(kernel, batch.words, *given, batch.mixture), np.int32(40))
+    assert not found_in(pca.orthonormalize, jnp.asarray(basis))
 
 
 def test_what_is_drawn_outside_a_stream_adds_in_a_written_order():
-    batch = trials.batch(KEY, range(3), SIMPLEX)
-    static = {"graph_points": 24, "mesh": batch.mesh}
-    assert not found_in(trials._graph_points, batch.lanes, batch.mixture, np.int32(7), **static)
-    assert not found_in(trials._normals, KEY, batch.run_ids, k=3, d=4)
-    assert not found_in(lanes.seed, KEY, batch.run_ids, d=4)
+    batch = jgmm.batch(KEY, range(3), SIMPLEX)
+    assert not found_in(scan._drawn, batch.words, batch.mixture, n=24, mesh=scan._mesh(jax.devices()[:1]))
+    ids = jnp.asarray(batch.run_ids)
+    assert not found_in(runs._normals, KEY, ids, k=3, d=4)
+    assert not found_in(lanes.seed, KEY, ids, d=4)
     for propose in (mixture.proposed, mixture._mirrored):
-        keys = trials.run_keys(KEY, range(3))
+        keys = runs.run_keys(KEY, range(3))
         assert not found_in(mixture._draw, keys, 9.0, 2.0, propose=propose, k=2, d=4, max_tries=10)
 
 
@@ -173,7 +176,7 @@ from jgmm import machine
 machine.prepare(devices=1)
 import test_growth
 from jgmm.study import runner
-runner.run_study(test_growth.study(2), Path(sys.argv[1]))
+runner.run_study(test_growth.study(2), Path(sys.argv[1]), back_end="scan")
 """
 FORBIDDEN = re.compile(
     r"stablehlo\.(dot_general|dot|convolution|fft|cholesky|triangular_solve)\b"
@@ -202,8 +205,8 @@ def test_nothing_that_a_study_compiles_adds_in_an_order_of_the_compilers(tmp_pat
     env["PYTHONPATH"] = os.pathsep.join([os.path.dirname(__file__), *filter(None, [env.get("PYTHONPATH")])])
     subprocess.run([sys.executable, "-c", STUDY, str(tmp_path / "out")], env=env, check=True)
     programs = {path.name: path.read_text() for path in (tmp_path / "ir").rglob("*.mlir")}
-    assert sum("_advance" in name for name in programs) >= 8
-    assert any("_power_blocks" in name for name in programs)
+    assert sum("_advance" in name for name in programs) >= 8  # the power iteration's among them
+    assert any("_drawn" in name for name in programs)
     found = {name: match[0] for name, text in programs.items() if (match := FORBIDDEN.search(text))}
     assert not found
 

@@ -5,7 +5,10 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from jgmm import mixture, reach, trials
+import jgmm
+from jgmm import mixture, reach
+from jgmm.algorithms.lloyd import LLOYD
+from jgmm.start import check_power, offset_start
 from jgmm.study import runner, spec
 
 KEY = jax.random.key(5)
@@ -35,9 +38,9 @@ def test_float64_reaches_further(x64):
 
 
 def run(mix):
-    runs = trials.batch(KEY, range(256), mix)
-    start = trials.offset_start(KEY, runs, 0.5)
-    return trials.run_lloyd(runs, start, rate=0.05, checkpoints=[400], twin=True).twin_sq[-1]
+    runs = jgmm.batch(KEY, range(256), mix)
+    start = offset_start(KEY, runs, 0.5)
+    return jgmm.run(runs, LLOYD, start, steps=0.05, checkpoints=[400], twin=True).twin_sq[-1]
 
 
 def test_means_within_the_limit_cost_no_accuracy_and_means_beyond_it_do(monkeypatch):
@@ -51,23 +54,23 @@ def test_means_within_the_limit_cost_no_accuracy_and_means_beyond_it_do(monkeypa
 
 
 def test_a_start_is_refused_where_rounding_would_change_it():
-    runs = trials.batch(KEY, range(64), pair(1e5))
+    runs = jgmm.batch(KEY, range(64), pair(1e5))
     lost = (np.spacing(np.abs(np.asarray(runs.mixture.means)[:, :, 0])) ** 2).sum(axis=1).max() / 12
     least = np.sqrt(lost / reach.START)
-    start = np.asarray(trials.offset_start(KEY, runs, 1.01 * least))[..., :64]
-    moved = ((start - np.asarray(runs.mixture.means)[..., :64]).astype(float) ** 2).sum(axis=1)
+    start = offset_start(KEY, runs, 1.01 * least)
+    moved = ((start - runs.mixture.means).astype(float) ** 2).sum(axis=1)
     assert_allclose(moved.mean(), (1.01 * least) ** 2, rtol=3 * reach.START)  # 1 %, and its sampling error over 128
     with pytest.raises(ValueError, match=r"offset is .* rounded by .* expected 0, at least"):
-        trials.offset_start(KEY, runs, 0.99 * least)
-    trials.offset_start(KEY, runs, 0.0)
+        offset_start(KEY, runs, 0.99 * least)
+    offset_start(KEY, runs, 0.0)
 
 
 def test_moves_that_a_start_swallows_are_refused():
-    runs = trials.batch(KEY, range(4), mixture.simplex(2, 2, separation=4.0))
-    far, truth = (trials.offset_start(KEY, runs, offset) for offset in (0.5, 0.0))
+    runs = jgmm.batch(KEY, range(4), mixture.simplex(2, 2, separation=4.0))
+    far, truth = (offset_start(KEY, runs, offset) for offset in (0.5, 0.0))
     with pytest.raises(ValueError, match="rate is 1e-09: moves of that are lost in float32"):
-        trials.run_lloyd(runs, far, rate=1e-9, checkpoints=[5])
-    trials.run_lloyd(runs, truth, rate=1e-9, checkpoints=[5])
+        jgmm.run(runs, LLOYD, far, steps=1e-9, checkpoints=[5])
+    jgmm.run(runs, LLOYD, truth, steps=1e-9, checkpoints=[5])
 
 
 @pytest.mark.parametrize(
@@ -79,10 +82,10 @@ def test_moves_that_a_start_swallows_are_refused():
         (lambda: mixture.symmetric(2, separation=1e9), r"separation is 1e\+09: means up to 5e\+08 standard"),
         (lambda: mixture.box(jax.random.split(KEY, 2), 2, 2, side=1e4, scales=1e-4), r"side is 10000: .* 1.41e\+08"),
         (lambda: mixture.symmetric_box(jax.random.split(KEY, 2), 2, side=1e30), r"side is 1e\+30"),
-        (lambda: trials.batch(KEY, [1], mixture.Mixture(*(np.float32([[x]]) for x in (1e9,)), *[np.ones(1, "f")] * 2)),
+        (lambda: jgmm.batch(KEY, [1], mixture.Mixture(*(np.float32([[x]]) for x in (1e9,)), *[np.ones(1, "f")] * 2)),
          "mixture.means is .* standard deviations"),
-        (lambda: trials.check_power(mixture.symmetric(4, separation=4.0, scales=1e8), block=1000), "block is 1000"),
-        (lambda: trials.check_power(mixture.symmetric(4, separation=4.0, scales=1e-10), block=10), "block is 10"),
+        (lambda: check_power(mixture.symmetric(4, separation=4.0, scales=1e8), block=1000), "block is 1000"),
+        (lambda: check_power(mixture.symmetric(4, separation=4.0, scales=1e-10), block=10), "block is 10"),
         (lambda: mixture.symmetric(4, separation=1e-9, scales=1e308), "scales reach 1e.308"),  # and no warning
     ],
 )  # fmt: skip

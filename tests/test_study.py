@@ -2,6 +2,7 @@
 
 import csv
 import errno
+import html
 import os
 import shutil
 import signal
@@ -15,7 +16,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from jgmm import cli, kernels
+from jgmm import cli
+from jgmm.contract import Choice
+from jgmm.engine import choose
 from jgmm.study import records, report, runner, spec, store, work
 
 TINY = """
@@ -118,41 +121,42 @@ def test_the_exponent_is_fitted_beside_the_laws(done):
 
 
 def test_what_computed_the_runs_is_told_with_its_reason(done):
-    told = rows(done / "kernels.csv")
+    told = rows(done / "backends.csv")
+    name, reason = choose.choose("auto")
     assert sum(int(row["high"]) - int(row["low"]) for row in told) == 4 * 8  # runs of every cell
-    assert {(row["kernel"], row["reason"]) for row in told} == {("scan", "the device is a CPU")}
-    seeded = [row for row in told if row["seeding_kernel"]]
-    assert [(row["seeding_kernel"], row["seeding_reason"]) for row in seeded] == [("scan", "the device is a CPU")]
-    page = (done / "report.html").read_text()
-    assert "scan (stream, cpu): the device is a CPU; 32 runs of cells" in page
-    assert "scan (seeding, cpu): the device is a CPU; 8 runs of cells" in page
+    assert {(row["back_end"], row["reason"]) for row in told} == {(name, reason)}
+    seeded = [row for row in told if row["seeding_back_end"]]
+    assert [(row["seeding_back_end"], row["seeding_reason"]) for row in seeded] == [(name, reason)]
+    page = html.unescape((done / "report.html").read_text())
+    assert f"{name} (stream, cpu): {reason}; 32 runs of cells" in page
+    assert f"{name} (seeding, cpu): {reason}; 8 runs of cells" in page
 
 
-def test_lines_of_kernels_that_are_damaged_are_left_out_with_a_word_and_set_aside(tmp_path):
-    driven = work.Driven("cpu", kernels.Choice("scan", "why"), None)
-    path = tmp_path / "kernels.csv"
-    records.record_kernels(tmp_path, [work.Receipt("a", 0, 8, driven), work.Receipt("b", 0, 8, driven)])
-    records.record_kernels(tmp_path, [work.Receipt("a", 8, 9, driven)])
-    rows, told = records.kernels(tmp_path)
+def test_lines_of_back_ends_that_are_damaged_are_left_out_with_a_word_and_set_aside(tmp_path):
+    driven = work.Driven("cpu", Choice("scan", "why"), None)
+    path = tmp_path / "backends.csv"
+    records.record_back_ends(tmp_path, [work.Receipt("a", 0, 8, driven), work.Receipt("b", 0, 8, driven)])
+    records.record_back_ends(tmp_path, [work.Receipt("a", 8, 9, driven)])
+    rows, told = records.back_ends(tmp_path)
     assert [(row["cell"], row["low"], row["high"]) for row in rows] == [("a", "0", "9"), ("b", "0", "8")]
     assert told == []
     for spoil in (lambda text: text.replace("b,0,8", "b,0,9"), lambda text: text[:-5], lambda text: "x,y\n1,2\n"):
         before = path.read_text()
         path.write_text(spoil(before))
-        rows, told = records.kernels(tmp_path)
+        rows, told = records.back_ends(tmp_path)
         assert len(rows) < 2
-        assert "kernels.csv is damaged" in told[0]
-        records.record_kernels(tmp_path, [work.Receipt("b", 0, 8, driven)])
-        assert records.kernels(tmp_path)[1] == []
-        assert (tmp_path / "kernels.csv.damaged").read_text() == spoil(before)
+        assert "backends.csv is damaged" in told[0]
+        records.record_back_ends(tmp_path, [work.Receipt("b", 0, 8, driven)])
+        assert records.back_ends(tmp_path)[1] == []
+        assert (tmp_path / "backends.csv.damaged").read_text() == spoil(before)
         path.write_text(before)
 
 
-def test_another_kernel_can_be_asked_for(tmp_path):
-    runner.run_study(study(), tmp_path / "asked", kernel="scan")
-    assert {row["reason"] for row in rows(tmp_path / "asked" / "kernels.csv")} == {"asked for"}
-    with pytest.raises(ValueError, match="kernel is 'fused', but the device is a CPU"):
-        runner.run_study(study(), tmp_path / "refused", kernel="fused")
+def test_another_back_end_can_be_asked_for(tmp_path):
+    runner.run_study(study(), tmp_path / "asked", back_end="scan")
+    assert {row["reason"] for row in rows(tmp_path / "asked" / "backends.csv")} == {"asked for"}
+    with pytest.raises(ValueError, match="back_end is 'gpu', but the device is a CPU"):
+        runner.run_study(study(), tmp_path / "refused", back_end="gpu")
     assert not (tmp_path / "refused").exists()
 
 
@@ -247,11 +251,11 @@ def test_fresh_replaces_a_study_and_nothing_else(done, tmp_path):
         path.write_text("mine")
     assert len(list((out / "figures").glob("*.svg"))) > 0
     runner.run_study(study(seed=1), out, {}, fresh=True)
-    left = {".lock", "study.toml", "notes.txt", "kernels.csv"}
+    left = {".lock", "study.toml", "notes.txt", "backends.csv"}
     assert {path.name for path in out.iterdir() if path.is_file()} == left
     assert {path.name for path in (out / "figures").iterdir()} == {"mine.png", "pair-n.pdf"}
     mine[-1].unlink()
-    assert sum(int(row["high"]) for row in rows(out / "kernels.csv")) == 4 * 8  # of this study alone
+    assert sum(int(row["high"]) for row in rows(out / "backends.csv")) == 4 * 8  # of this study alone
     assert not set(bytes_of(out)) & set(bytes_of(done))
     assert all(path.read_text() == "mine" for path in mine[:-1])
 

@@ -447,3 +447,57 @@ def test_every_function_checks_what_enters_it(function, name):
 def test_the_edges_of_what_is_allowed(name, edge):
     with pytest.raises(ValueError, match=f"{name} is {edge}"):
         theory.lloyd_pair_law(**GOOD["lloyd_pair_law"] | {name: edge})
+
+
+# --- information ---
+
+
+def test_the_cramer_rao_bound_is_the_oracle_far_apart_and_more_nearby():
+    far = {"n": 100, "separation": 30.0, "sigma": 2.0, "d": 5}
+    assert_allclose(theory.cramer_rao(**far, free=1), 4 * 5 / 100)
+    assert_allclose(theory.cramer_rao(**far, free=2), 4 * 4 * 5 / 100)  # two means, half of the samples each
+    near = {**far, "separation": 2.0}
+    assert theory.cramer_rao(**near, free=1) > 1.3 * theory.cramer_rao(**far, free=1)
+    assert theory.cramer_rao(**near, free=2) > 2 * theory.cramer_rao(**near, free=1)
+
+
+@pytest.mark.parametrize("separation", [2.0, 4.0])
+def test_the_cramer_rao_bound_is_the_inverse_of_the_score_covariance(separation):
+    rng = np.random.default_rng(4)
+    s, size = separation / 2, 400_000
+    mean = np.array([s, 0.0])
+    signs = rng.choice([-1, 1], size)
+    x = signs[:, None] * mean + rng.standard_normal((size, 2))
+    first = 1 / (1 + np.exp(-2 * s * x[:, 0]))
+    scores = np.concatenate([first[:, None] * (x - mean), (1 - first)[:, None] * (x + mean)], axis=1)
+    information = scores.T @ scores / size
+    assert_allclose(
+        np.trace(np.linalg.inv(information)),
+        theory.cramer_rao(n=1, separation=separation, sigma=1, d=2, free=2),
+        rtol=0.02,
+    )
+    one = np.tanh(s * x[:, 0])[:, None] * x - mean
+    assert_allclose(
+        np.trace(np.linalg.inv(one.T @ one / size)),
+        theory.cramer_rao(n=1, separation=separation, sigma=1, d=2, free=1),
+        rtol=0.02,
+    )
+
+
+def test_fixed_points_of_equal_pairs_are_the_known_ones_and_of_others_are_fixed():
+    for separation in (2.0, 4.0):
+        fixed = theory.lloyd_pair_fixed_points(separation, [0.5, 0.5], sigma=3.0)
+        bias = theory.lloyd_bias(separation, sigma=3.0)
+        assert_allclose(fixed, [1.5 * separation + bias, -1.5 * separation - bias], rtol=1e-10)
+    rng = np.random.default_rng(5)
+    sides = np.where(rng.random(2_000_000) < 0.7, 1.5, -1.5)
+    x = sides + rng.standard_normal(len(sides))
+    fixed = theory.lloyd_pair_fixed_points(3.0, [0.7, 0.3])
+    above = x > fixed.mean()
+    assert_allclose([x[above].mean(), x[~above].mean()], fixed, atol=5e-3)
+    threshold = fixed.mean()
+    tail, density = stats.norm.sf(threshold - np.array([1.5, -1.5])), stats.norm.pdf(threshold - np.array([1.5, -1.5]))
+    above = np.array([0.7, 0.3]) @ (np.array([1.5, -1.5]) * tail + density) / (np.array([0.7, 0.3]) @ tail)
+    assert_allclose(fixed[0], above, rtol=1e-9)
+    with pytest.raises(ValueError, match="two positive numbers"):
+        theory.lloyd_pair_fixed_points(3.0, [1.0, 0.0])

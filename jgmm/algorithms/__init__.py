@@ -3,6 +3,8 @@
 import importlib
 from typing import TYPE_CHECKING
 
+from jgmm import doors
+
 if TYPE_CHECKING:
     from jgmm.contract import Algorithm
 
@@ -16,6 +18,8 @@ ALGORITHMS = {  # words, not values: a spec names them without JAX
 
 def load(name: str) -> "Algorithm":
     """The algorithm of this name, or the value that "module:NAME" names. Raises ValueError if there is none."""
+    if not isinstance(name, str):
+        raise doors.bad("algorithm", name, f"one of {', '.join(ALGORITHMS)}, or module:NAME")
     contract = importlib.import_module("jgmm.contract")
     place = ALGORITHMS.get(name, name)
     module, _, value = place.partition(":")

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from jgmm import loops
@@ -21,12 +22,14 @@ WRITTEN_OUT = 100  # distances of at most so many terms, k d, are one expression
 class State(NamedTuple):
     """The centres are origin + offset; memory is the step size's."""
 
-    origin: Float[Array, "e d *runs"]
-    offset: Float[Array, "e d *runs"]
+    origin: Float[Array | np.ndarray, "e d *runs"]
+    offset: Float[Array | np.ndarray, "e d *runs"]
     memory: Any = ()
 
 
-def init(start: Float[Array, "e d *runs"], origin: Float[Array, "e d *runs"], memory: Any = ()) -> State:
+def init(
+    start: Float[Array | np.ndarray, "e d *runs"], origin: Float[Array | np.ndarray, "e d *runs"], memory: Any = ()
+) -> State:
     """Centres at `start`, held relative to `origin` (the start itself will do where nothing better is known)."""
     return State(origin, start - origin, memory)
 
@@ -34,13 +37,13 @@ def init(start: Float[Array, "e d *runs"], origin: Float[Array, "e d *runs"], me
 def step(state: State, sample: Sample, params: dict, move: Callable) -> State:
     """Take in one sample."""
     del params
-    return pulled(state, sample.x, nearest(state.origin, state.offset, sample.x), move)
+    return pulled(state, sample.x[None], nearest(state.origin, state.offset, sample.x), move)
 
 
 def labelled_step(state: State, sample: Sample, params: dict, move: Callable) -> State:
     """Take in one sample whose label is known: it goes to the centre of its component."""
     del params
-    return pulled(state, sample.x, flags(len(state.offset), sample.label), move)
+    return pulled(state, sample.x[None], flags(len(state.offset), sample.label), move)
 
 
 def pulled(state: State, target: Float[Array, "one_or_e d *runs"], gate: Any, move: Callable) -> State:
@@ -51,7 +54,9 @@ def pulled(state: State, target: Float[Array, "one_or_e d *runs"], gate: Any, mo
 
 
 def squared_distances(
-    origin: Float[Array, "k d *runs"], offset: Float[Array, "k d *runs"], x: Float[Array, "d *runs"]
+    origin: Float[Array | np.ndarray, "k d *runs"],
+    offset: Float[Array | np.ndarray, "k d *runs"],
+    x: Float[Array, "d *runs"],
 ) -> Float[Array, "k *runs"]:
     """|x - origin_i - offset_i|^2, by difference, never by expansion."""
     # Written out, a small sum stays in registers: 10 to 40 % of a step at k d <= 100, since `flags` keeps its readers
@@ -63,7 +68,9 @@ def squared_distances(
 
 
 def nearest(
-    origin: Float[Array, "k d *runs"], offset: Float[Array, "k d *runs"], x: Float[Array, "d *runs"]
+    origin: Float[Array | np.ndarray, "k d *runs"],
+    offset: Float[Array | np.ndarray, "k d *runs"],
+    x: Float[Array, "d *runs"],
 ) -> Bool[Array, "k *runs"]:
     """A flag for the centre that is closest to x; the lowest index wins a tie."""
 

@@ -21,11 +21,14 @@ from jgmm.mixture import Mixture
 
 def step(state: State, sample: Sample, params: dict, move: Callable) -> State:
     """Take in one sample."""
-    return pulled(state, sample.x, posterior(state.origin, state.offset, sample.x, params), move)
+    return pulled(state, sample.x[None], posterior(state.origin, state.offset, sample.x, params), move)
 
 
 def posterior(
-    origin: Float[Array, "k d *runs"], offset: Float[Array, "k d *runs"], x: Float[Array, "d *runs"], params: dict
+    origin: Float[Array | np.ndarray, "k d *runs"],
+    offset: Float[Array | np.ndarray, "k d *runs"],
+    x: Float[Array, "d *runs"],
+    params: dict,
 ) -> Float[Array, "k *runs"]:
     """The probability of each component, given the sample; sums to 1. params: those of `params`."""
     distances = squared_distances(origin, offset, x)

@@ -39,23 +39,20 @@ def choose(back_end: str) -> Choice:
     """The back end for this machine, before it is known what is to stream. Raises ValueError as `opened` does."""
     doors.choice("back_end", back_end, NAMES)
     if back_end == "auto":
-        name = _best()
+        name, why = _best()
         why_not = obstacle(name)
-        return Choice("scan", why_not) if why_not else Choice(name, _WHY[name])
+        return Choice("scan", why_not) if why_not else Choice(name, why)
     why_not = obstacle(back_end)
     if why_not:
         raise ValueError(f"back_end is {back_end!r}, but {why_not}: expected auto or scan")
     return Choice(back_end, "asked for")
 
 
-_WHY = {"cpu": "the device is a CPU", "gpu": "the device is an NVIDIA GPU", "scan": "the device is neither"}
-
-
 def obstacle(name: str) -> str | None:
     """Why this back end cannot be on this machine, if it cannot."""
-    device = jax.devices()[0]
-    if name == "gpu" and _best() != "gpu":
-        return "the device is a CPU" if device.platform == "cpu" else f"the device is {device.device_kind}"
+    best, why = _best()
+    if name == "gpu" and best != "gpu":
+        return why
     if importlib.util.find_spec(f"jgmm.engine.{name}") is None:
         return f"this version has no back end {name!r}"
     if name != "scan" and importlib.util.find_spec("llvmlite") is None:
@@ -68,10 +65,12 @@ def load(name: str) -> Any:
     return importlib.import_module(f"jgmm.engine.{name}")
 
 
-def _best() -> str:
-    """What this machine's first device is for."""
+def _best() -> tuple[str, str]:
+    """What this machine's first device is for, and what it is."""
     device = jax.devices()[0]
     if device.platform == "cpu":
-        return "cpu"
+        return "cpu", "the device is a CPU"
     rocm = "rocm" in str(getattr(device.client, "platform_version", "")).lower()
-    return "gpu" if device.platform in ("gpu", "cuda") and not rocm else "scan"
+    if device.platform in ("gpu", "cuda") and not rocm:
+        return "gpu", "the device is an NVIDIA GPU"
+    return "scan", f"the device is {device.device_kind}, no CPU and no NVIDIA GPU"

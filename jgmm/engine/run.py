@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jgmm import doors, errors, ordered, steps, together
-from jgmm.batch import Batch
+from jgmm import algorithms, doors, errors, ordered, together
+from jgmm import steps as sizes
 from jgmm.contract import Algorithm, Choice, Numbers, Stream
 from jgmm.engine import choose
 from jgmm.errors import CentreError
+from jgmm.runs import Batch
 from jgmm.together import Ready, State
 
 CALL_SECONDS = 0.5  # a call's length on the host's clock
@@ -53,34 +54,35 @@ class Record(NamedTuple):
 
 def run(
     batch: Batch,
-    algorithm: Algorithm,
+    algorithm: Algorithm | str,
     start: np.ndarray,
     *,
-    rate: steps.Rate,
+    steps: sizes.Steps,
     checkpoints: Sequence[int],
     twin: bool = False,
-    burn: Numbers | None = None,
+    average: Numbers | None = None,
     back_end: str = "auto",
     progress: Progress | None = None,
     **numbers: Numbers,
 ) -> Record:
     """Stream every run of the batch from `start`; errors at the start and after each of `checkpoints` samples.
 
-    algorithm: a value of `jgmm.algorithms`. start: finite numbers of shape (e, d, runs), e the estimates that the
-    algorithm keeps. rate: a step size of `steps`, or what stands for one: a constant in (0, 1), one for each run,
-    `rates.polynomial`, any other schedule (a function of the count of samples seen that JAX can trace, its first step
-    in [0, 1]), or any optax transformation of gradients of shape (e, d, runs) that treats runs apart (`apart`). twin:
-    whether the labelled twin streams beside it. burn: how many first iterates its average leaves out, a number or one
-    for each run; None: the last iterate is the estimate. back_end: auto, cpu, gpu or scan (`engine.choose`). numbers:
-    those that the algorithm names (beta).
+    algorithm: a value of `jgmm.algorithms`, or its name. start: finite numbers of shape (e, d, runs), e the estimates
+    that the algorithm keeps. steps: a step size of `jgmm.steps`, or what stands for one: a constant in (0, 1), one for
+    each run, `rates.polynomial`, any other schedule (a function of the count of samples seen that JAX can trace, its
+    first step in [0, 1]), or any optax transformation of gradients of shape (e, d, runs) that treats runs apart
+    (`apart`). twin: whether the labelled twin streams beside it. average: how many first iterates the average leaves
+    out, a number or one for each run; None: the last iterate is the estimate. back_end: auto, cpu, gpu or scan
+    (`engine.choose`). numbers: those that the algorithm names (beta).
     Raises ValueError if the transformation mixes runs, if a rate is outside (0, 1) or lost beside the start
     (`reach.check_rate`), if an argument is of another kind or shape, or if the back end cannot be.
     """
-    doors.kind("batch", batch, Batch, "of jgmm.batch.batch")
+    doors.kind("batch", batch, Batch, "of jgmm.batch")
+    algorithm = algorithms.load(algorithm) if isinstance(algorithm, str) else algorithm
     doors.kind("algorithm", algorithm, Algorithm, "of jgmm.algorithms")
     doors.floats("start", start, ("e", "d", "runs"))
     doors.numbers("start", np.asarray(start), ("e", "d", "runs"))
-    ready = together.ready(batch, algorithm, start, rate=rate, twin=twin, burn=burn, **numbers)
+    ready = together.ready(batch, algorithm, start, steps=steps, twin=twin, average=average, **numbers)
     segments = [Segment(len(batch.run_ids), doors.wholes("checkpoints", checkpoints))]
     return simulate(ready, batch, segments, back_end=back_end, progress=progress)[0]
 
@@ -102,7 +104,7 @@ def simulate(
     shorter one, or if the back end cannot be.
     """
     doors.kind("ready", ready, Ready, "of jgmm.together")
-    doors.kind("batch", batch, Batch, "of jgmm.batch.batch")
+    doors.kind("batch", batch, Batch, "of jgmm.batch")
     doors.called("progress", progress)
     if not callable(keep):
         raise doors.bad("keep", keep, "a function")
@@ -138,8 +140,9 @@ def advance(
         elapsed = max(time.perf_counter() - start, 1e-9)
         done += count
         if count == piece:
-            # At most four times longer than the last: the first call's clock holds the compiler.
-            piece = max(LEAST, min(4 * piece, int(piece * CALL_SECONDS / elapsed))) if done > count else 4 * piece
+            wanted = min(4 * piece, int(piece * CALL_SECONDS / elapsed))
+            # The first call's clock may hold a compiler: what it says is no reason for shorter calls.
+            piece = max(LEAST if done > count else piece, wanted)
         if progress is not None:
             progress(count * (block or 1) * live)
 

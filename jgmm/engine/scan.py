@@ -105,7 +105,7 @@ class Scan:
         width = ladder(live, self._mesh.size)
         self._wasted += (self._width - width) * samples * self._given[1].means[..., 0].size
         if width < self._width and self._wasted > WORTH_CUTTING:
-            ended = jax.tree.map(lambda x: np.asarray(x)[..., width:], self._carry)
+            ended = jax.tree.map(lambda x: np.asarray(x)[..., width:] if x.ndim else np.asarray(x), self._carry)
             self._ended.insert(0, ended)
             some = jax.tree.map(lambda x: np.asarray(x)[..., :width] if x.ndim else x, (self._carry, self._given))
             self._carry, self._given = _lay(some, self._mesh, width)
@@ -374,19 +374,21 @@ def written_out(function: Callable) -> Callable:
     return call
 
 
+CALLS = ("jit", "pjit", "closed_call", "core_call", "custom_jvp_call", "custom_vjp_call", "checkpoint", "remat2")
+
+
 def _evaluate(jaxpr: Any, constants: Sequence[Any], arguments: Sequence[Any]) -> list[Any]:
     known = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*constants, *arguments], strict=True))
     read = lambda name: name.val if hasattr(name, "val") else known[name]  # noqa: E731
     for equation in jaxpr.eqns:
         operands, name = [read(x) for x in equation.invars], equation.primitive.name
-        inner = equation.params.get("jaxpr", equation.params.get("call_jaxpr"))
         if name == "scan":
             found = _scan(equation, operands)
-        elif inner is not None and name in ("jit", "pjit", "closed_call"):
-            found = _evaluate(inner.jaxpr, inner.consts, operands)
+        elif name in CALLS:
+            inner = equation.params.get("jaxpr", equation.params.get("call_jaxpr"))
+            found = _evaluate(getattr(inner, "jaxpr", inner), getattr(inner, "consts", ()), operands)
         else:
-            subfunctions, params = equation.primitive.get_bind_params(equation.params)
-            found = equation.primitive.bind(*subfunctions, *operands, **params)
+            found = equation.primitive.bind(*operands, **equation.params)
             found = found if equation.primitive.multiple_results else [found]
         known.update(zip(equation.outvars, found, strict=True))
     return [read(name) for name in jaxpr.outvars]

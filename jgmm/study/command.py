@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from jgmm import machine
+from jgmm.engine import choose
 from jgmm.process import Stopped, Stopper, fault
 from jgmm.study import inference, ownership, plan, report, runner, spec, terminal
 from jgmm.study.lock import Lock
@@ -31,17 +32,17 @@ BYTES_PER_ROW = 40  # of a cell's file, compressed: the presets have 21 to 62, d
 
 
 def run(
-    study: Study, out: Path, *, spec_folder: Path, fresh: bool, kernel: str = "auto", stopper: Stopper | None = None
+    study: Study, out: Path, *, spec_folder: Path, fresh: bool, back_end: str = "auto", stopper: Stopper | None = None
 ) -> int:
     """Simulate what is missing in `out`, report, and print the verdicts.
 
     0 done, 1 the simulation is wrong (a twin is away from its exact mean), 3 unfinished, 130 interrupted.
     """
     with Lock(out) as lock:  # one for both: nobody comes between the runs and their report
-        return _run(study, out, spec_folder, fresh, kernel, stopper or Stopper(), lock)
+        return _run(study, out, spec_folder, fresh, back_end, stopper or Stopper(), lock)
 
 
-def _run(study: Study, out: Path, spec_folder: Path, fresh: bool, kernel: str, stopper: Stopper, lock: Lock) -> int:
+def _run(study: Study, out: Path, spec_folder: Path, fresh: bool, back_end: str, stopper: Stopper, lock: Lock) -> int:
     console = Console(stderr=True, soft_wrap=True)
     started = time.perf_counter()
     devices = jax.devices()
@@ -50,7 +51,7 @@ def _run(study: Study, out: Path, spec_folder: Path, fresh: bool, kernel: str, s
     stopper.last_words = lambda: _say_left(console, study, out, spec_folder)
     try:
         with _Meter(console) as progress:
-            asked: dict[str, Any] = {"spec_folder": spec_folder, "fresh": fresh, "kernel": kernel, "lock": lock}
+            asked: dict[str, Any] = {"spec_folder": spec_folder, "fresh": fresh, "back_end": back_end, "lock": lock}
             asked |= {"progress": progress, "stop": stopper.asked}
             done = runner.run_study(study, out, environment(), **asked)
     except Stopped:
@@ -75,16 +76,16 @@ def _run(study: Study, out: Path, spec_folder: Path, fresh: bool, kernel: str, s
     except OSError as error:
         console.print(f"jgmm: {fault(error)}; {kept}", markup=False)
         return 3
-    for line in written.kernels:
-        _say(console, f"kernel {line}")
+    for line in written.back_ends:
+        _say(console, f"back end {line}")
     _print(written, quiet_cells=stored.report != "seed")
     _say(console, f"{out / 'report.html'}  ({time.perf_counter() - started:.1f} s in all)")
     return written.status
 
 
-def dry_run(study: Study, out: Path, *, spec_folder: Path, kernel: str = "auto") -> int:
+def dry_run(study: Study, out: Path, *, spec_folder: Path, back_end: str = "auto") -> int:
     """Print what a run would take, from a short pilot; write nothing."""
-    runner.check_kernel(study, kernel)
+    choose.choose(back_end)
     console = Console(width=None if sys.stdout.isatty() else 150)
     named = spec.named_cells(study, spec_folder)
     cells = list(named.values())
@@ -101,7 +102,7 @@ def dry_run(study: Study, out: Path, *, spec_folder: Path, kernel: str = "auto")
     beside = runner.GPU_THREADS if gpu else 1
     longest = max((p.high - p.low for p in todo), default=0)
     memory = (BYTES + BYTES_PER_COORDINATE * beside * width * largest + BYTES_PER_RUN * longest) / 1e9
-    pilots = _pilot(study, todo, spec_folder, kernel)
+    pilots = _pilot(study, todo, spec_folder, back_end)
     streams = sum(task.seconds for task in tasks) * (
         float(np.mean([p.slowness for p in pilots.values()])) if pilots else 1.0
     )
@@ -118,8 +119,8 @@ def dry_run(study: Study, out: Path, *, spec_folder: Path, kernel: str = "auto")
     console.print(
         f"time       about {seconds:.0f} s on {kind} ({streams:.0f} s of streams, {programs} programs to compile)"
     )
-    for line in dict.fromkeys(f"{p.driven.kernel}" for p in pilots.values() if p.driven.kernel):
-        console.print(f"kernel     {line}", markup=False)
+    for line in dict.fromkeys(f"{p.driven.back_end}" for p in pilots.values() if p.driven.back_end):
+        console.print(f"back end   {line}", markup=False)
     target = study.precision or 0.01
     console.print(f"runs for a relative standard error of {target:g}, from a pilot of each part's least k d:")
     rows = []
@@ -147,7 +148,7 @@ class Pilot(NamedTuple):
     driven: runner.Driven
 
 
-def _pilot(study: Study, todo: list[plan.Piece], folder: Path, kernel: str) -> dict[str, Pilot]:
+def _pilot(study: Study, todo: list[plan.Piece], folder: Path, back_end: str) -> dict[str, Pilot]:
     """A pilot for each part, its streams cut to what a few seconds allow."""
     found = {}
     devices, gpu = len(jax.devices()), machine.on_gpu()
@@ -157,7 +158,7 @@ def _pilot(study: Study, todo: list[plan.Piece], folder: Path, kernel: str) -> d
         runs = plan.pack_width(cell.k, cell.d, 10**9, devices=devices, gpu=gpu)
         allowed = PILOT_SECONDS / len(parts) * devices / max(plan.cost(cell, runs, seeded=True, gpu=gpu), 1e-12)
         short = _shortened(cell, allowed)
-        error, seconds, driven = runner.pilot(study, short, runs, folder, kernel=kernel)
+        error, seconds, driven = runner.pilot(study, short, runs, folder, back_end=back_end)
         error = error[np.isfinite(error)]
         known = len(error) > 1 and error.mean() > 0
         spread = inference.relative_deviation(error) if known else None
@@ -174,11 +175,11 @@ def _shortened(cell: Cell, allowed: float) -> Cell:
     return cell.model_copy(update={"n": n, "checkpoints": (n,)})
 
 
-def show(study: Study, cell: Cell, run_id: int, folder: Path, *, kernel: str = "auto") -> None:
+def show(study: Study, cell: Cell, run_id: int, folder: Path, *, back_end: str = "auto") -> None:
     """Print one run's trajectory."""
     ownership.check_canary(folder, runner.canary(study.seed))
-    runner.check_kernel(study, kernel)
-    table = runner.replay(study, cell, run_id, spec_folder=folder, kernel=kernel)
+    choose.choose(back_end)
+    table = runner.replay(study, cell, run_id, spec_folder=folder, back_end=back_end)
     names = ("samples", "error_sq", "error_sum", "error_max", "lost")
     columns = [np.asarray(table[name]) for name in names]
     rate = cell.rate_name if cell.rate is None else f"{cell.rate:g}"

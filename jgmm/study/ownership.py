@@ -3,7 +3,7 @@
     .lock                          who is writing (see `lock`)
     study.toml                     the resolved spec, and what it is computed with
     cells/, tiles/, examples/      what is computed (see `store`)
-    looks.json, kernels.csv        what was done (see `records`), the names of our figures in figures/.written
+    looks.json, backends.csv       what was done (see `records`), the names of our figures in figures/.written
     summary.*, *.csv, report.html  what a report says
 
 `study.toml` comes first and is never away, so a folder is never between two studies; files of the user's are never
@@ -20,7 +20,7 @@ from jgmm.study import files, lock, records, seal, spec, store
 from jgmm.study.spec import Study
 
 REPORTS = ("summary.parquet", "summary.csv", "fits.csv", "verdicts.csv", "paired.csv", "report.html")
-OWNED = ("looks.json", "kernels.csv", *REPORTS)
+OWNED = ("looks.json", "backends.csv", "kernels.csv", *REPORTS)  # the third is an earlier version's
 GROWS = ("runs", "precision", "max_runs")  # what may differ when a folder is gone on with
 WORDS = ("aim", "report")  # and what says nothing about the numbers
 

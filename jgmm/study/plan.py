@@ -8,13 +8,13 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from jgmm import tiling
 from jgmm.study import limits
 from jgmm.study.spec import Cell
 
 TASK_SECONDS = 15.0  # what a kill may cost; estimated
 TASK_RUNS = 2**16  # what a task keeps until it is stored: a million runs of a cell are 16 files on the way
 TASK_PIECES = 512
+PAD = 32  # a task's runs on a device are a multiple of this, where they do not fill its width
 CALL_SAMPLES = 3e6  # a pack at least this long hides what happens around it
 
 
@@ -166,5 +166,5 @@ def _rounded(runs: float, width: int, devices: int) -> int:
     """About so many runs: a multiple of the width, or what of it fits, a device's padding at least."""
     if runs >= width:
         return int(min(runs, TASK_RUNS) // width) * width
-    step = tiling.PAD * devices
+    step = PAD * devices
     return max(int(runs) // step, 1) * step

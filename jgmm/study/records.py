@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from jgmm.study import files, seal
 
-KERNELS = ("cell", "low", "high", "device", "kernel", "reason", "seeding_kernel", "seeding_reason")
+BACK_ENDS = ("cell", "low", "high", "device", "back_end", "reason", "seeding_back_end", "seeding_reason")
 CHECK = "check"  # a column: the start of the digest of the others
 WRITTEN = ".written"  # in the folder of figures
 FIGURE_NAME = pattern(r"[^./\\][^/\\]*\.(png|svg)")
@@ -50,18 +50,18 @@ def record_look(folder: Path, look: dict) -> None:
     files.write_text(folder / "looks.json", json.dumps([*past, sealed], indent=1))
 
 
-def record_kernels(folder: Path, receipts: Iterable) -> None:
+def record_back_ends(folder: Path, receipts: Iterable) -> None:
     """Add what each receipt of a task (`work.Receipt`) tells; neighbouring runs of one kind are a line together.
 
     A file that holds other lines is set aside.
     """
-    path = folder / "kernels.csv"
-    rows, ignored = kernels(folder)
+    path = folder / "backends.csv"
+    rows, ignored = back_ends(folder)
     if ignored:
         files.set_aside(path)
     for name, low, high, (device, *choices) in receipts:
-        words = [word for choice in choices for word in ((choice.kernel, choice.reason) if choice else ("", ""))]
-        rows.append(dict(zip(KERNELS, (name, str(low), str(high), device, *words), strict=True)))
+        words = [word for choice in choices for word in ((choice.name, choice.reason) if choice else ("", ""))]
+        rows.append(dict(zip(BACK_ENDS, (name, str(low), str(high), device, *words), strict=True)))
     merged: list[dict[str, str]] = []
     for row in sorted(rows, key=lambda row: (row["cell"], int(row["low"]))):
         last = merged[-1] if merged else {}
@@ -70,29 +70,29 @@ def record_kernels(folder: Path, receipts: Iterable) -> None:
         else:
             merged.append(row)
     text = io.StringIO()
-    writer = csv.DictWriter(text, (*KERNELS, CHECK), lineterminator="\n")
+    writer = csv.DictWriter(text, (*BACK_ENDS, CHECK), lineterminator="\n")
     writer.writeheader()
     writer.writerows({**row, CHECK: _check(row)} for row in merged)
     files.write_text(path, text.getvalue(), durable=False)
 
 
-def kernels(folder: Path) -> tuple[list[dict[str, str]], list[str]]:
-    """The lines of kernels.csv, and a word if some, or all of it, are not as they were written."""
-    path = folder / "kernels.csv"
+def back_ends(folder: Path) -> tuple[list[dict[str, str]], list[str]]:
+    """The lines of backends.csv, and a word if some, or all of it, are not as they were written."""
+    path = folder / "backends.csv"
     if files.kind(path) is None:
         return [], []
     try:
         found = list(csv.DictReader(io.StringIO(files.read_text(path), newline=""), strict=True))
     except (OSError, ValueError, csv.Error) as error:
-        return [], [f"kernels.csv is ignored: {error}"]
-    rows = [row for row in found if set(row) == {*KERNELS, CHECK} and row[CHECK] == _check(row)]
+        return [], [f"backends.csv is ignored: {error}"]
+    rows = [row for row in found if set(row) == {*BACK_ENDS, CHECK} and row[CHECK] == _check(row)]
     lost = len(found) - len(rows)
     told = [f"{path} is damaged: {lost} of its {len(found)} lines are ignored"] if lost or not found else []
-    return [{key: row[key] for key in KERNELS} for row in rows], told
+    return [{key: row[key] for key in BACK_ENDS} for row in rows], told
 
 
 def _check(row: dict[str, str]) -> str:
-    return hashlib.sha256("\0".join(str(row[key]) for key in KERNELS).encode()).hexdigest()[:12]
+    return hashlib.sha256("\0".join(str(row[key]) for key in BACK_ENDS).encode()).hexdigest()[:12]
 
 
 def write_figure(path: Path, draw: Callable[[BinaryIO], object]) -> None:

@@ -69,7 +69,7 @@ class Written(NamedTuple):
     look: int
     ignored: list[str]
     left_out: list[str]  # figures, fits and means that cannot be made, each with its reason
-    kernels: list[str]
+    back_ends: list[str]
     data: list[CellData]
     twins: checks.Twins | None
     conditioning: str | None
@@ -147,12 +147,12 @@ def publish(folder: Path, study: Study, data: list[CellData], ignored: list[str]
     total = sum(len(item.ok) for item in data)
     stamp = time.strftime("%Y-%m-%dT%H:%M:%S%z")
     records.record_look(folder, {"look": look, "runs": total, "time": stamp, **(timing or {}), "verdicts": said})
-    kernels, lost = kernel_lines(folder, {item.id for item in data})
+    back_ends, lost = back_end_lines(folder, {item.id for item in data})
     ignored.extend(lost)
     known = (checks.twins(summary), checks.conditioning(plots.final(summary)))
     left_out = [*figures.left_out, *_unfitted(found)]
     results = (headline, summary, fits, figures.made, verdicts, law, look)
-    written = Written(*results, ignored, left_out, kernels, data, *known)
+    written = Written(*results, ignored, left_out, back_ends, data, *known)
     files.write_text(folder / "report.html", _page(folder, study, data, written, pairs, floors), durable=False)
     return written
 
@@ -169,17 +169,17 @@ def _unfitted(found: list[curves.Curve]) -> list[str]:
     return [f"no exponent of {part} in {axis}{settings_of[part, axis, why]}: {why}" for part, axis, why in counts]
 
 
-def kernel_lines(folder: Path, named: set[str]) -> tuple[list[str], list[str]]:
+def back_end_lines(folder: Path, named: set[str]) -> tuple[list[str], list[str]]:
     """What drove the streams and the seedings of these cells, each with its reason, device and runs of cells.
 
     And a word on lines that are lost.
     """
     count: dict[str, int] = {}
-    rows, lost = records.kernels(folder)
+    rows, lost = records.back_ends(folder)
     for row in rows:
-        for what, kernel, reason in (("stream", "kernel", "reason"), ("seeding", "seeding_kernel", "seeding_reason")):
-            if row["cell"] in named and row[kernel]:
-                line = f"{row[kernel]} ({what}, {row['device']}): {row[reason]}"
+        for what, name, reason in (("stream", "back_end", "reason"), ("seeding", "seeding_back_end", "seeding_reason")):
+            if row["cell"] in named and row[name]:
+                line = f"{row[name]} ({what}, {row['device']}): {row[reason]}"
                 count[line] = count.get(line, 0) + int(row["high"]) - int(row["low"])
     return [f"{line}; {count[line]} runs of cells" for line in sorted(count)], lost  # tasks end in any order
 

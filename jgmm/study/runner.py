@@ -15,7 +15,8 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from jgmm import doors, kernels, machine, reach, trials
+from jgmm import doors, machine, reach, start
+from jgmm.engine import choose
 from jgmm.mixture import Mixture, drawn_together
 from jgmm.process import Stopped
 from jgmm.study import inference, layouts, ownership, plan, records, spec, store
@@ -61,7 +62,7 @@ def run_study(
     executor: Executor | None = None,
     spec_folder: Path | str = Path(),
     fresh: bool = False,
-    kernel: str = "auto",
+    back_end: str = "auto",
     progress: Progress = lambda name, done, total: None,
     stop: Callable[[], bool] = lambda: False,
     lock: Lock | None = None,
@@ -72,16 +73,16 @@ def run_study(
     `get_executor()`), its workers on the same file system; by default this process, on all of its devices. A process
     pool must not fork: `ProcessPoolExecutor(4, mp_context=multiprocessing.get_context("spawn"))`. What its workers
     could not do is told in the report's failures; what they have stored is kept, and the same call goes on from it.
-    A study with a precision goes through its rounds until every cell has it or is at the cap. kernel: auto, fused or
-    scan (see `kernels`); what was taken, and why, is told in kernels.csv.
+    A study with a precision goes through its rounds until every cell has it or is at the cap. back_end: auto,
+    cpu, gpu or scan (see `engine.choose`); what was taken, and why, is told in backends.csv.
     lock: the folder's, if it is to be held when this ends; otherwise it is taken and let go.
-    Raises ValueError for an argument of another kind, a cell or kernel that cannot run, a pool that forks, a folder
+    Raises ValueError for an argument of another kind, a cell or back end that cannot run, a pool that forks, a folder
     that cannot be used, or that somebody else writes in, Stopped when `stop()` turns true.
     """
     started = time.perf_counter()
     doors.kind("study", study, Study, "of jgmm.Study(...)")
     out, spec_folder, fresh = doors.path("out", out), doors.path("spec_folder", spec_folder), doors.flag("fresh", fresh)
-    doors.choice("kernel", kernel, (*kernels.NAMES, kernels.INTERPRETED))
+    doors.choice("back_end", back_end, choose.NAMES)
     if environment is not None:
         doors.kind("environment", environment, dict, "of names and what JSON can hold")
     for name, function in (("progress", progress), ("stop", stop)):
@@ -92,7 +93,7 @@ def run_study(
     named = spec.named_cells(study, spec_folder)
     check_mixtures(study, named.values(), spec_folder)
     if executor is None:
-        check_kernel(study, kernel)
+        choose.choose(back_end)
     check_plan(study, named.values(), here=executor is None)
     means = layouts.contents(study, spec_folder)
     study = layouts.at_home(study, spec_folder)
@@ -101,12 +102,12 @@ def run_study(
         held.take()
         study = ownership.claim(out, study, {"canary": canary(study.seed), **(environment or {})}, fresh=fresh)
         notes = layouts.keep(means, out)
-        done = _run(study, out, spec.named_cells(study, out), executor, kernel, _Meter(progress, stop))
+        done = _run(study, out, spec.named_cells(study, out), executor, back_end, _Meter(progress, stop))
         told = [held.warning] if held.warning else []
         return done._replace(seconds=time.perf_counter() - started, ignored=[*told, *notes, *done.ignored])
 
 
-def _run(study, out, named, executor, kernel, meter) -> Report:
+def _run(study, out, named, executor, back_end, meter) -> Report:
     """Compute what is missing; the folder is ours."""
     done = stored(out, named, aside=True)
     pieces = done.cells
@@ -117,7 +118,7 @@ def _run(study, out, named, executor, kernel, meter) -> Report:
         for name, runs in wanted.items():
             _join_if_whole(out, name, pieces, runs)
         todo = to_do(named, pieces, wanted)
-        receipts, failures = _compute(study, out, todo, wanted, executor, kernel, meter, pieces)
+        receipts, failures = _compute(study, out, todo, wanted, executor, back_end, meter, pieces)
         computed += sum(receipt.high - receipt.low for receipt in receipts)
         more = wanted_runs(study, named, pieces)
         if failures or more == wanted:
@@ -173,7 +174,7 @@ def _check_reach(cell: Cell, mixed: Mixture) -> None:
     offset = cell.start if isinstance(cell.start, float) else 0.0
     reach.check_start("start", offset, means=means, scales=scales)
     if cell.seeding is not None:
-        trials.check_power(mixed, block=cell.seeding.block)
+        start.check_power(mixed, block=cell.seeding.block)
     if cell.rate is not None:
         reach.check_rate(cell.rate, offset=1.0 if cell.seeding else offset, dtype=means.dtype)
 
@@ -199,15 +200,6 @@ def check_plan(study: Study, cells: Iterable[Cell], *, here: bool) -> None:
     most = max(after - before for before, after in pairwise(rounds))
     devices = len(jax.devices()) if here else 1
     plan.check([Piece(cell, 0, most) for cell in cells], devices=devices, gpu=here and machine.on_gpu())
-
-
-def check_kernel(study: Study, kernel: str) -> None:
-    """Raises ValueError if this kernel cannot be on this device."""
-    dtype = np.float64 if study.x64 else np.float32
-    held = kernels.Held(0, 0, 1)
-    chosen = kernels.choose(kernel, device=jax.devices()[0], held=held, runs=study.runs, dtype=dtype)
-    if chosen.kernel == "fused":
-        trials.load_fused()
 
 
 def wanted_runs(study: Study, named: Mapping[str, Cell], pieces: Pieces) -> dict[str, int]:
@@ -243,7 +235,7 @@ def _precision(values: np.ndarray) -> float:
     return found.standard_error / found.value
 
 
-def _compute(study, out, todo, wanted, executor, kernel, meter, pieces) -> tuple[list[Receipt], list[str]]:
+def _compute(study, out, todo, wanted, executor, back_end, meter, pieces) -> tuple[list[Receipt], list[str]]:
     """Do these pieces, here or by the executor, and join what is then whole."""
     gpu = executor is None and machine.on_gpu()
     tasks = plan.tasks(todo, devices=len(jax.devices()) if executor is None else 1, gpu=gpu)
@@ -256,7 +248,7 @@ def _compute(study, out, todo, wanted, executor, kernel, meter, pieces) -> tuple
 
     def take(found: list[Receipt]) -> None:
         receipts.extend(found)
-        records.record_kernels(out, found)
+        records.record_back_ends(out, found)
         for name, low, high, _ in found:
             made = store.Stored(store.place(out, name, low, high), low, high)
             pieces[name] = sorted([*pieces.get(name, []), made], key=lambda p: p.low)
@@ -266,14 +258,14 @@ def _compute(study, out, todo, wanted, executor, kernel, meter, pieces) -> tuple
         meter.cells = (len(whole), len(wanted))
 
     if executor is None:
-        _here(payloads, kernel, meter, take, threads=GPU_THREADS if gpu else 1)
+        _here(payloads, back_end, meter, take, threads=GPU_THREADS if gpu else 1)
     else:
-        failures = _by_executor(executor, payloads, kernel, meter, take)
+        failures = _by_executor(executor, payloads, back_end, meter, take)
     return receipts, failures
 
 
 def _by_executor(
-    executor: Executor, payloads: Sequence[tuple], kernel: str, meter: "_Meter", take: Callable
+    executor: Executor, payloads: Sequence[tuple], back_end: str, meter: "_Meter", take: Callable
 ) -> list[str]:
     """Have the tasks computed elsewhere; a line for each way in which some were not."""
     futures: dict[Future, Task] = {}
@@ -288,7 +280,7 @@ def _by_executor(
     try:
         for i, payload in enumerate(payloads):
             try:
-                futures[executor.submit(work, *payload, kernel=kernel)] = payload[2]
+                futures[executor.submit(work, *payload, back_end=back_end)] = payload[2]
             except Exception as error:  # shut down, broken, or it cannot be sent
                 lose(error, (payload[2] for payload in payloads[i:]))
                 break
@@ -313,7 +305,7 @@ def _by_executor(
     return [f"{sum(runs)} runs of cells in {len(runs)} tasks were not computed ({why})" for why, runs in lost.items()]
 
 
-def _here(payloads: Sequence[tuple], kernel: str, meter: "_Meter", take: Callable, *, threads: int) -> None:
+def _here(payloads: Sequence[tuple], back_end: str, meter: "_Meter", take: Callable, *, threads: int) -> None:
     """Compute the tasks in this process, in so many threads: one compiles while another's stream is on the device.
 
     Tasks of the same programs stay in a thread, so that they are compiled once. If one fails the others stop, and it is
@@ -327,7 +319,7 @@ def _here(payloads: Sequence[tuple], kernel: str, meter: "_Meter", take: Callabl
     def compute(group: list[tuple]) -> None:
         try:
             for study, out, task in group:
-                found = work(study, out, task, meter, kernel=kernel)
+                found = work(study, out, task, meter, back_end=back_end)
                 with taking:
                     take(found)
         except BaseException:

@@ -7,8 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from jgmm import labelled, ordered, rates, seeding, trials
+from jgmm import labelled, ordered, rates
+from jgmm.algorithms import graph
+from jgmm.engine.run import Record
 from jgmm.mixture import Mixture
+from jgmm.start import GraphExample
 from jgmm.study import columns
 from jgmm.study.plan import Piece
 from jgmm.study.spec import Cell
@@ -23,13 +26,13 @@ class Rows(NamedTuple):
     samples: np.ndarray  # (checkpoints,)
     errors: dict[str, Any]  # arrays (checkpoints, runs), or spooled
     twin_sq: Any  # as these; None where there is no twin
-    start_sq: np.ndarray  # (k, runs); (runs) for EM
+    start_sq: np.ndarray  # (e, runs)
     component: np.ndarray  # as start_sq
     per_run: dict[str, np.ndarray]  # (runs,)
     vectors: dict[str, np.ndarray]  # (runs, length), of the last checkpoint
 
 
-def rows(piece: Piece, mixed: Mixture, record: trials.Record, per_run: dict[str, np.ndarray]) -> Rows:
+def rows(piece: Piece, mixed: Mixture, record: Record, per_run: dict[str, np.ndarray]) -> Rows:
     """What a record leaves: not its centres, which are many, but their displacements where these are stored."""
     means = np.asarray(mixed.means, float)
     largest = np.sqrt([ordered.dot(mean, mean) for mean in means]).max(axis=0)
@@ -76,7 +79,7 @@ def _table(found: Rows, low: int, high: int) -> pa.Table:
     return columns.table(columns.cells(x64=found.errors["error_sq"].dtype == np.float64), cols, size)
 
 
-def example_table(truth: np.ndarray, start: np.ndarray, example: trials.GraphExample, basis: np.ndarray) -> pa.Table:
+def example_table(truth: np.ndarray, start: np.ndarray, example: GraphExample, basis: np.ndarray) -> pa.Table:
     """The first run's means, starting centres and graph points: coordinates x0, ... and projections u0, ..."""
     blocks = [("mean", truth, np.arange(len(truth))), ("start", start, np.arange(len(start)))]
     blocks.append(("point", example.points, example.component))
@@ -85,7 +88,7 @@ def example_table(truth: np.ndarray, start: np.ndarray, example: trials.GraphExa
         "kind": np.concatenate([np.full(len(values), kind) for kind, values, _ in blocks]),
         "component": np.concatenate([component for *_, component in blocks]),
         **{f"x{j}": points[:, j] for j in range(points.shape[1])},
-        **{f"u{j}": values for j, values in enumerate(seeding.project(basis, points).T)},
+        **{f"u{j}": values for j, values in enumerate(graph.project(basis, points).T)},
     }
     return pa.table(columns)
 
@@ -115,7 +118,7 @@ def twin_means(cell: Cell, start_sq: np.ndarray, component: np.ndarray) -> np.nd
     """The exact mean of each twin's squared error, given each run's start; shape (checkpoints, runs)."""
     if cell.algorithm == "em":
         law = twin_law(cell, 1.0)
-        return law.kept[:, None] * start_sq[None] + law.noise[:, None] * cell.scales[0] ** 2 * cell.d
+        return law.kept[:, None] * start_sq + law.noise[:, None] * cell.scales[0] ** 2 * cell.d
     expected = np.zeros((cell.rows, start_sq.shape[-1]))
     for index, (weight, scale) in enumerate(zip(cell.weights, cell.scales, strict=True)):
         law = twin_law(cell, weight)
@@ -132,7 +135,7 @@ def span(means: np.ndarray) -> np.ndarray:
     return basis[basis.any(axis=1)].T
 
 
-def _displacements(cell: Cell, mixed: Mixture, record: trials.Record) -> dict[str, np.ndarray]:
+def _displacements(cell: Cell, mixed: Mixture, record: Record) -> dict[str, np.ndarray]:
     """Of each component's centre in the means' span, shape (runs, k r): the estimate's, the twin's less its mean."""
     basis = span(np.asarray(mixed.means)[..., 0])
     order = np.argsort(record.component, axis=0)

@@ -9,19 +9,22 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-import optax
 import pyarrow as pa
 
-from jgmm import lanes, lloyd, machine, mixture, rates, trials
-from jgmm.kernels import Choice
+from jgmm import algorithms, lanes, machine, mixture, steps, together
+from jgmm import start as starts
+from jgmm.contract import Choice
+from jgmm.engine import run as engine
+from jgmm.engine.run import Record, Segment
 from jgmm.mixture import Mixture
+from jgmm.runs import Batch, as_mixture, as_words, batch, run_keys
 from jgmm.study import layouts, plan, store, tables
 from jgmm.study.plan import Piece, Task
 from jgmm.study.spec import Cell, MixtureFields, Study
@@ -37,10 +40,10 @@ class Keys(NamedTuple):
 
 
 class Driven(NamedTuple):
-    """What computed some runs: on which device, by which kernels and why."""
+    """What computed some runs: on which device, by which back ends and why."""
 
     device: str
-    kernel: Choice | None  # of the stream; None where a cell has none
+    back_end: Choice | None  # of the stream; None where a cell has none
     seeding: Choice | None  # of the power iteration; None where a cell has no seeding
 
 
@@ -94,7 +97,7 @@ def build_mixture(cell: Cell | MixtureFields, key: jax.Array, run_ids: Sequence[
     weights, scales = cell.weights, np.array(cell.scales)
     if cell.layout in ("box", "symmetric-box"):
         make = mixture.symmetric_box if cell.layout == "symmetric-box" else partial(mixture.box, k=cell.k)
-        drawn = trials.run_keys(key, run_ids)
+        drawn = run_keys(key, run_ids)
         return make(drawn, d=cell.d, side=cell.side, separation=cell.separation, weights=weights, scales=scales)
     if cell.layout == "simplex":
         return mixture.simplex(cell.k, cell.d, separation=cell.separation, weights=weights, scales=scales)
@@ -121,17 +124,17 @@ def work(
     task: Task,
     meter: Meter | None = None,
     *,
-    kernel: str = "auto",
+    back_end: str = "auto",
 ) -> list[Receipt]:
     """Compute a task and store it; what is finished is stored even when it is stopped half way.
 
-    kernel: auto, fused or scan (`kernels`). Raises ValueError if it cannot be.
+    back_end: auto, cpu, gpu or scan (`engine.choose`). Raises ValueError if it cannot be.
     """
     found: dict[Cell, list[_Found]] = {}
     kept = Spool(out / "tiles")
     try:
         with jax.enable_x64(study.x64), machine.on_host():
-            _compute_task(study, out, task, found, meter or Meter(), kernel, kept)
+            _compute_task(study, out, task, found, meter or Meter(), back_end, kept)
     finally:
         receipts = _store(study, out, found)
         kept.close()
@@ -145,13 +148,13 @@ def replay(
     *,
     spec_folder: Path = Path(),
     checkpoints: int = 40,
-    kernel: str = "auto",
+    back_end: str = "auto",
 ) -> pa.Table:
-    """One run alone, its errors at many checkpoints; the last row is the stored one if the kernel is the same."""
+    """One run alone, its errors at many checkpoints; the last row is the stored one if the back end is the same."""
     steps = {max(1, cell.n * i // checkpoints) for i in range(1, checkpoints + 1)} if cell.checkpoints else ()
     dense = cell.model_copy(update={"checkpoints": tuple(sorted({*steps, *cell.checkpoints}))})
     piece = Piece(dense, run_id, run_id + 1)
-    return tables.run_table(_alone(study, piece, spec_folder, kernel).rows)
+    return tables.run_table(_alone(study, piece, spec_folder, back_end).rows)
 
 
 class Pilot(NamedTuple):
@@ -162,22 +165,22 @@ class Pilot(NamedTuple):
     driven: Driven
 
 
-def pilot(study: Study, cell: Cell, runs: int, folder: Path, *, kernel: str = "auto") -> Pilot:
+def pilot(study: Study, cell: Cell, runs: int, folder: Path, *, back_end: str = "auto") -> Pilot:
     """A few runs of a cell; nothing is stored."""
-    _alone(study, Piece(cell, 0, runs), folder, kernel)
+    _alone(study, Piece(cell, 0, runs), folder, back_end)
     started = time.perf_counter()
-    found = _alone(study, Piece(cell, 0, runs), folder, kernel)
+    found = _alone(study, Piece(cell, 0, runs), folder, back_end)
     seconds = time.perf_counter() - started
     return Pilot(found.rows.errors["error_sq"][-1].astype(float), seconds, found.driven)
 
 
-def _alone(study: Study, piece: Piece, folder: Path, kernel: str) -> _Found:
+def _alone(study: Study, piece: Piece, folder: Path, back_end: str) -> _Found:
     """A piece that nothing is streamed beside; nothing is stored."""
     found: dict[Cell, list[_Found]] = {}
     with jax.enable_x64(study.x64), machine.on_host():
         keys = study_keys(study.seed)
-        start = _seed_range(study, None, folder, [piece], keys, Meter(), kernel) if piece.cell.seeding else None
-        _stream_pack(study, folder, [piece], keys, start, found, Meter(), kernel, Spool(None))
+        start = _seed_range(study, None, folder, [piece], keys, Meter(), back_end) if piece.cell.seeding else None
+        _stream_pack(study, folder, [piece], keys, start, found, Meter(), back_end, Spool(None))
     return found[piece.cell][0]
 
 
@@ -202,7 +205,7 @@ def _store(study: Study, out: Path, found: dict[Cell, list[_Found]]) -> list[Rec
     return receipts
 
 
-def _compute_task(study: Study, out: Path, task: Task, found: dict, meter: Meter, kernel: str, kept: Spool) -> None:
+def _compute_task(study: Study, out: Path, task: Task, found: dict, meter: Meter, back_end: str, kept: Spool) -> None:
     devices = jax.devices()
     keys = study_keys(study.seed)
     seeded = task.pieces[0].cell.seeding is not None
@@ -210,8 +213,6 @@ def _compute_task(study: Study, out: Path, task: Task, found: dict, meter: Meter
     gpu = machine.on_gpu()
     longest = 10**9 if seeded else max(piece.cell.n for piece in task.pieces)
     width = plan.pack_width(first.k, first.d, longest, devices=len(devices), gpu=gpu)
-    # A GPU's programs take seconds to compile, and runs that are not there none to stream: one width for all packs.
-    padded = width if gpu else None
     chunks = [
         Piece(piece.cell, low, min(low + width, piece.high))
         for piece in task.pieces
@@ -219,17 +220,17 @@ def _compute_task(study: Study, out: Path, task: Task, found: dict, meter: Meter
     ]
     if not seeded:
         for pack in _packed(chunks, width):
-            _stream_pack(study, out, pack, keys, None, found, meter, kernel, kept, padded)
+            _stream_pack(study, out, pack, keys, None, found, meter, back_end, kept)
         return
     for low in sorted({piece.low for piece in chunks}):
         mine = [piece for piece in chunks if piece.low == low]
-        start = _seed_range(study, out, out, mine, keys, meter, kernel)
+        start = _seed_range(study, out, out, mine, keys, meter, back_end)
         programs: dict[tuple, list[Piece]] = {}
         for piece in mine:
             programs.setdefault(piece.cell.program_fields(), []).append(piece)
         for pieces in programs.values():
             for pack in _packed(sorted(pieces, key=lambda p: -p.cell.n), width):
-                _stream_pack(study, out, pack, keys, start, found, meter, kernel, kept, padded)
+                _stream_pack(study, out, pack, keys, start, found, meter, back_end, kept)
 
 
 def _packed(pieces: Sequence[Piece], width: int) -> list[list[Piece]]:
@@ -245,17 +246,13 @@ def _packed(pieces: Sequence[Piece], width: int) -> list[list[Piece]]:
     return packs
 
 
-_mixture: Callable[..., Mixture] = Mixture  # of NumPy arrays, which JAX takes for its own
-_words: Callable[..., lanes.LaneState] = lanes.LaneState
-
-
 class _Start(NamedTuple):
     """What seeding left for a range of runs: NumPy arrays, runs last."""
 
     words: lanes.LaneState
     means: np.ndarray
     per_run: dict[str, np.ndarray]
-    kernel: Choice  # of the power iteration
+    back_end: Choice  # of the power iteration
 
 
 DRAWN_BYTES = 2**26  # of mixtures that are kept for the cells that share them
@@ -289,35 +286,30 @@ def _draw_mixture(fields: MixtureFields, seed: int, low: int, high: int, folder:
     built = build_mixture(fields, study_keys(seed).mixture, range(low, high), folder)
     runs = high - low
     spread = lambda x: np.broadcast_to(np.asarray(x)[..., None], (*x.shape, runs))  # noqa: E731
-    return _mixture(*(map(np.asarray, built) if built.means.ndim == 3 else map(spread, built)))
+    return as_mixture(*(map(np.asarray, built) if built.means.ndim == 3 else map(spread, built)))
 
 
 def _seed_range(
-    study: Study, out: Path | None, folder: Path, pieces: list[Piece], keys: Keys, meter: Meter, kernel: str
+    study: Study, out: Path | None, folder: Path, pieces: list[Piece], keys: Keys, meter: Meter, back_end: str
 ) -> _Start:
     """The start of these runs; the first run's graph goes to `out` as an example."""
     cell, low, high = pieces[0]
     assert cell.seeding is not None
     meter.begin(cell.part)
     mixed = _drawn_mixture(cell.mixture_fields(), study.seed, low, high, folder, x64=study.x64)
-    # As above: few widths. On a CPU no more runs than there are.
-    width = trials.ladder(high - low, trials.shards()) if machine.on_gpu() else None
-    batch = trials.batch(keys.lanes, range(low, high), mixed, width=width)
+    runs = batch(keys.lanes, range(low, high), mixed)
     sizes = cell.seeding.model_dump()
-    chosen = trials.choose_seeding_kernel(batch, kernel, method=cell.seeding.method)
-    batch, found, example = trials.seed_centres(keys.start, batch, **sizes, kernel=kernel, progress=meter)
-    real = slice(high - low)
+    runs, found, example = starts.seed(keys.start, runs, **sizes, back_end=back_end, progress=meter)
     per_run = {
-        "components": np.asarray(found.num_components)[real],
-        "subspace_distance": trials.measure_subspace(found.basis, batch),
+        "components": found.num_components,
+        "subspace_distance": starts.measure_subspace(found.basis, runs),
     }
     if low == 0 and out is not None:
-        truth, start = np.asarray(batch.mixture.means[..., 0]), np.asarray(found.means[..., 0])
-        table = tables.example_table(truth, start, example, np.asarray(found.basis[..., 0]))
+        truth, start = np.asarray(mixed.means)[..., 0], found.means[..., 0]
+        table = tables.example_table(truth, start, example, found.basis[..., 0])
         for piece in pieces:
             store.write_table(out / "examples" / f"{piece.cell.identifier(study.seed, study.x64)}.parquet", table)
-    words = _words(*(np.asarray(word)[..., real] for word in batch.lanes))
-    return _Start(words, np.asarray(found.means)[..., real], per_run, chosen)
+    return _Start(runs.words, found.means, per_run, found.back_end)
 
 
 def _stream_pack(
@@ -328,80 +320,63 @@ def _stream_pack(
     start: _Start | None,
     found: dict,
     meter: Meter,
-    kernel: str,
+    back_end: str,
     kept: Spool,
-    padded: int | None = None,
 ) -> None:
     """Stream the pieces of a pack side by side, as so many runs, and keep what they leave."""
     first = pack[0].cell
     meter.begin(first.part if first.algorithm == "seeding" else f"{first.part} n={first.n}")
     mixtures = [_drawn_mixture(p.cell.mixture_fields(), study.seed, p.low, p.high, out, x64=study.x64) for p in pack]
     ids = np.concatenate([np.arange(p.low, p.high, dtype=np.uint32) for p in pack])
-    mixed = _mixture(*(np.concatenate(values, axis=-1) for values in zip(*mixtures, strict=True)))
-    width = max(padded or 0, trials.ladder(len(ids), trials.shards()))
+    mixed = as_mixture(*(np.concatenate(values, axis=-1) for values in zip(*mixtures, strict=True)))
     if start is None:
-        batch = trials.batch(keys.lanes, ids, mixed, width=width)
+        runs = batch(keys.lanes, ids, mixed)
         offsets = [0.0 if p.cell.start == "truth" else float(p.cell.start) for p in pack]
-        means = trials.offset_start(keys.start, batch, np.repeat(offsets, [p.high - p.low for p in pack]))
+        means = starts.offset_start(keys.start, runs, np.repeat(offsets, [p.high - p.low for p in pack]))
     else:
-        words = _words(*(np.concatenate([word] * len(pack), axis=-1) for word in start.words))
-        batch = trials.lay_out(ids, mixed, words, width=width)
-        means = trials.lay_like(np.concatenate([start.means] * len(pack), axis=-1), batch)
-    records = _simulate(pack, batch, means, meter, kernel, kept)
+        runs = Batch(ids, mixed, as_words(*(np.concatenate([word] * len(pack), axis=-1) for word in start.words)))
+        means = np.concatenate([start.means] * len(pack), axis=-1)
+    records = _simulate(pack, runs, means, meter, back_end, kept)
     for piece, record, mine in zip(pack, records, mixtures, strict=True):
         left = tables.rows(piece, mine, record, start.per_run if start else {})
-        driven = Driven(jax.devices()[0].device_kind, record.kernel, start.kernel if start else None)
+        driven = Driven(jax.devices()[0].device_kind, record.back_end, start.back_end if start else None)
         found.setdefault(piece.cell, []).append(_Found(left, driven))
 
 
 def _simulate(
-    pack: list[Piece], batch: trials.Batch, start: jax.Array, meter: Meter, kernel: str, kept: Spool
-) -> list[trials.Record]:
+    pack: list[Piece], runs: Batch, start: np.ndarray, meter: Meter, back_end: str, kept: Spool
+) -> list[Record]:
     cells = [piece.cell for piece in pack]
     sizes = [piece.high - piece.low for piece in pack]
     cell = cells[0]
     if cell.algorithm == "seeding":
-        error = trials.measure_starts(start, batch)
+        error = starts.measure(start, runs)
         edges = np.cumsum([0, *sizes])
-        return [trials.start_record(c.n, error, slice(*ends)) for c, ends in zip(cells, pairwise(edges), strict=True)]
+        return [engine.start_record(c.n, error, slice(*ends)) for c, ends in zip(cells, pairwise(edges), strict=True)]
 
     def each(values) -> np.ndarray:
         return np.repeat(np.array(values, float), sizes)
 
-    if cell.algorithm == "em":
-        rate, beta = each([c.rate for c in cells]), each([c.beta for c in cells])
-        algorithm = trials.em_algorithm(batch, start[0], rate=rate, beta=beta, twin=True)
-    else:
-        burn = np.repeat([round(c.n * (1 - c.average)) for c in cells], sizes) if cell.average else None
-        algorithm = trials.lloyd_algorithm(
-            batch,
-            start,
-            rate=_rate(cells, each),
-            gate={"lloyd": "nearest", "soft": "soft", "oracle": "labelled"}[cell.algorithm],
-            beta=each([c.beta for c in cells]) if cell.algorithm == "soft" else 1.0,
-            burn=burn,
-            twin=tables.has_twin(cell),
-        )
-    segments = [trials.Segment(size, c.checkpoints) for size, c in zip(sizes, cells, strict=True)]
-    return trials.simulate(algorithm, batch, segments, kernel=kernel, progress=meter, keep=kept.array)
+    algorithm = algorithms.load(cell.algorithm)
+    ready = together.ready(
+        runs,
+        algorithm,
+        start[: algorithm.estimates(cell.k)],
+        steps=_step_size(cells, each),
+        twin=tables.has_twin(cell),
+        average=np.repeat([round(c.n * (1 - c.average)) for c in cells], sizes) if cell.average else None,
+        **{name: each([getattr(c, name) for c in cells]) for name, _ in algorithm.numbers},
+    )
+    segments = [Segment(size, c.checkpoints) for size, c in zip(sizes, cells, strict=True)]
+    return engine.simulate(ready, runs, segments, back_end=back_end, progress=meter, keep=kept.array)
 
 
-def _rate(cells: list[Cell], each: Callable):
+def _step_size(cells: list[Cell], each: Callable) -> steps.StepSize:
     first = cells[0]
     if first.adam:
-        return _adam(first.adam)
+        return steps.adam(each([c.adam for c in cells]))
     if first.schedule:
-        return rates.Polynomial(*(each(values) for values in zip(*(c.schedule for c in cells), strict=True)))
+        return steps.polynomial(*(each(values) for values in zip(*(c.schedule for c in cells), strict=True)))
     if first.rate is None:
-        return _inverse_count(0 if first.algorithm == "oracle" else 1)
-    return each([c.rate for c in cells])
-
-
-@lru_cache
-def _inverse_count(initial: int) -> optax.GradientTransformation:
-    return lloyd.inverse_count(initial)
-
-
-@lru_cache
-def _adam(rate: float) -> optax.GradientTransformation:
-    return optax.adam(rate)
+        return steps.inverse_count(0 if first.algorithm == "oracle" else 1)
+    return steps.constant(each([c.rate for c in cells]))
