@@ -16,13 +16,14 @@ def device(platform="gpu", version="PJRT C API cuda 13000", kind="NVIDIA H100"):
 
 CPU, CARD = device("cpu", "cpu", "cpu"), device()
 AMD, TPU = device(version="rocm 6.0", kind="MI300"), device("tpu", "tpu", "TPU v5")
-EVERYTHING = {"jgmm.engine.cpu", "jgmm.engine.gpu", "jgmm.engine.scan", "llvmlite"}
+EVERYTHING = {"cpu", "gpu", "scan", "llvmlite"}
 
 
 @pytest.fixture
 def machine(monkeypatch):
     def have(first, modules=EVERYTHING):
         monkeypatch.setattr(choose.jax, "devices", lambda: [first])
+        monkeypatch.setattr(choose, "OPEN", modules)
         monkeypatch.setattr(choose.importlib.util, "find_spec", lambda name: name in modules or None)
 
     return have
@@ -46,7 +47,7 @@ def test_the_back_end_is_chosen_by_the_device(machine, first, expected):
 
 @pytest.mark.parametrize(
     ("lacks", "reason"),
-    [("llvmlite", "llvmlite is not installed"), ("jgmm.engine.cpu", "this version has no back end 'cpu'")],
+    [("llvmlite", "llvmlite is not installed"), ("cpu", "this version has no back end 'cpu'")],
 )
 def test_what_is_not_there_is_told(machine, lacks, reason):
     machine(CPU, EVERYTHING - {lacks})
@@ -78,3 +79,9 @@ def test_the_command_refuses_a_back_end_before_it_writes(tmp_path, capsys):
     assert cli.main(["run", "theorem7", "--runs", "4", "--out", str(folder), "--back-end", "gpu", "--no-cache"]) == 2
     assert "back_end is 'gpu', but the device is a CPU" in capsys.readouterr().err
     assert not folder.exists()
+
+
+def test_what_is_said_to_be_open_is():
+    for name in choose.OPEN:
+        assert callable(choose.load(name).open)
+        assert callable(choose.load(name).draw)

@@ -13,7 +13,7 @@ import optax
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from jgmm import cli, kernels, lanes, lloyd, loops, mixture, rates, trials
+from jgmm import kernels, lanes, lloyd, loops, mixture, rates, trials
 from jgmm import stream as streams
 from jgmm import threads as sharing
 
@@ -328,10 +328,3 @@ def test_what_registers_cannot_do_is_told():
     if kernels.version(jax.__version__) >= kernels.OLDEST_JAX:
         assert "sort" in trials._obstacle(algorithm._replace(step=step), batch, 1)
         assert trials._obstacle(algorithm, batch, 1) is None
-
-
-def test_the_command_refuses_a_kernel_before_it_writes(tmp_path, capsys):
-    folder = tmp_path / "study"
-    assert cli.main(["run", "theorem7", "--runs", "4", "--out", str(folder), "--kernel", "fused", "--no-cache"]) == 2
-    assert "kernel is 'fused', but the device is a CPU" in capsys.readouterr().err
-    assert not folder.exists()

@@ -131,7 +131,7 @@ COMMANDS = {
     "run": (nothing, {}, 88),
     "a run in one piece": (nothing, {"runs": 1}, 72),
     "a grown run": (smaller, {"runs": 7}, 79),
-    "--fresh": (another, {"fresh": True}, 107),
+    "--fresh": (another, {"fresh": True}, 109),
 }
 QUICK = 8  # moments of each, drawn; all of them are among the slow tests
 EVERY = pytest.mark.long

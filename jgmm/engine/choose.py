@@ -17,6 +17,7 @@ from jgmm.lanes import LaneState
 from jgmm.mixture import Mixture
 
 NAMES = ("auto", "cpu", "gpu", "scan")
+OPEN = ("scan",)  # that have an `open` and a `draw` in this version
 
 
 def opened(
@@ -53,7 +54,7 @@ def obstacle(name: str) -> str | None:
     best, why = _best()
     if name == "gpu" and best != "gpu":
         return why
-    if importlib.util.find_spec(f"jgmm.engine.{name}") is None:
+    if name not in OPEN:
         return f"this version has no back end {name!r}"
     if name != "scan" and importlib.util.find_spec("llvmlite") is None:
         return "llvmlite is not installed"
