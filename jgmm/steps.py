@@ -22,7 +22,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float
 
-from jgmm import apart, doors, reach
+from jgmm import apart, doors, elementary, reach
 from jgmm.contract import Numbers
 from jgmm.rates import Polynomial
 
@@ -182,7 +182,7 @@ def _constant(numbers, memory, offset, pull, gate):
 
 def _polynomial(numbers, count, offset, pull, gate):
     base = count.astype(offset.dtype) + numbers["shift"]
-    rate = numbers["scale"] / base ** numbers["power"]
+    rate = numbers["scale"] / elementary.pow(base, numbers["power"])
     return shifted(offset, pull, gate, rate[None]), count + 1
 
 

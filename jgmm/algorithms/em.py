@@ -12,6 +12,7 @@ from collections.abc import Callable
 import jax.numpy as jnp
 import numpy as np
 
+from jgmm import elementary
 from jgmm.algorithms.lloyd import State, init, pulled
 from jgmm.contract import Algorithm, Sample
 from jgmm.loops import over_coordinates
@@ -22,7 +23,7 @@ def step(state: State, sample: Sample, params: dict, move: Callable) -> State:
     """Take in one sample. params: sharpness, beta / sigma^2."""
     x, (origin, offset) = sample.x, (state.origin[0], state.offset[0])
     inner = over_coordinates(len(x), lambda j: x[j] * (origin[j] + offset[j]), jnp.zeros_like(x[0]))
-    side = jnp.tanh(params["sharpness"] * inner)
+    side = elementary.tanh(params["sharpness"] * inner)
     return pulled(state, (side[None] * x)[None], None, move)
 
 

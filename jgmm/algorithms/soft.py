@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jgmm import loops
+from jgmm import elementary, loops
 from jgmm.algorithms.lloyd import State, all_of_them, any_mixture, init, labelled_step, pulled, squared_distances
 from jgmm.contract import Algorithm, Sample
 from jgmm.mixture import Mixture
@@ -33,7 +33,7 @@ def posterior(
     """The probability of each component, given the sample; sums to 1. params: those of `params`."""
     distances = squared_distances(origin, offset, x)
     exponent = params["prior"] - params["sharpness"] * distances
-    share = jnp.exp(exponent - jnp.max(exponent, axis=0)[None])
+    share = elementary.exp(exponent - jnp.max(exponent, axis=0)[None])
     whole = loops.add_up(len(share), lambda i: share[i], jnp.zeros_like(share[0]))
     # A loop, so that the share is made once for each centre and not for each of its coordinates.
     return loops.rows(len(share), lambda i: share[i] / whole, whole)
