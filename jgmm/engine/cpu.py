@@ -6,6 +6,7 @@ the first cache, and Python's lock is not held. No result depends on the width, 
 
 import ctypes
 import hashlib
+import itertools
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -24,7 +25,7 @@ from jaxtyping import Float
 
 from jgmm import doors, lanes, machine
 from jgmm.contract import Kernel
-from jgmm.engine import blocks, cache, emit, follow, operations, program
+from jgmm.engine import blocks, cache, emit, environment, follow, operations, program
 from jgmm.engine.blocks import Blocks, Layout
 from jgmm.engine.emit import I64, TYPES, Emitter, loop, number
 from jgmm.engine.program import Leaf, Program, deal
@@ -106,6 +107,7 @@ def _function(made: ir.Module, where: Layout, name: str) -> None:
     for argument in function.args[: len(names)]:
         argument.add_attribute("noalias")
     b = ir.IRBuilder(function.append_basic_block("entry"))
+    leave = environment.enter(b, made.triple)
     pointers = dict(zip(names, function.args, strict=False))
     strip, *rest = function.args[len(names) :]
     here = {n: b.gep(pointers[n], [b.mul(strip, number(rows))], inbounds=True) for n, rows in where.rows.items()}
@@ -114,6 +116,7 @@ def _function(made: ir.Module, where: Layout, name: str) -> None:
         write.draw(rest[0], rest[0], "x")
     else:
         _stream(write, *rest)
+    leave()
     b.ret_void()
 
 
@@ -154,22 +157,22 @@ class Code(NamedTuple):
 
 _codes: "OrderedDict[str, Code]" = OrderedDict()
 _linking = threading.Lock()
+_links = itertools.count()
 
 
 @lru_cache
 def _written() -> str:
     """A digest of what writes code: another version makes it anew."""
     found = hashlib.blake2b(digest_size=16)
-    for source in (blocks, emit, follow, operations, program):
+    for source in (blocks, emit, environment, follow, operations, program):
         found.update(Path(str(source.__file__)).read_bytes())
     found.update(Path(__file__).read_bytes())
     return found.hexdigest()
 
 
-def code(where: Layout) -> Code:
+def code(where: Layout, target: Target) -> Code:
     """The functions of a program, compiled or taken from the folder."""
-    target = host()
-    form = repr((where.width, where.room, where.rows, sorted(where.flat)))
+    form = repr((where.width, where.room, where.rows, sorted(where.flat), block_size(where)))
     parts = (program.text(where.program), form, *map(str, target), llvmlite.__version__, str(llvm.llvm_version_info))
     key = cache.key_of(_written(), *parts)
     with _linking:
@@ -192,8 +195,10 @@ def _link(key: str, where: Layout, target: Target) -> Code:
     if image is None:
         image = assemble(module(where, target), target)
         cache.store(key, image)
-    library = llvm.JITLibraryBuilder().add_object_img(image)
-    tracker = library.export_symbol("stream").export_symbol("draw").link(_jit(), key)
+    # Of the process: fma and the like, where a processor has no instruction for them.
+    library = llvm.JITLibraryBuilder().add_object_img(image).add_current_process()
+    name = f"jgmm {next(_links)}"  # one that is gone keeps its name
+    tracker = library.export_symbol("stream").export_symbol("draw").link(_jit(), name)
     pointers = [ctypes.c_void_p] * (len(array_names(where)) + len(SCRATCH))
     stream, draw = (
         ctypes.CFUNCTYPE(None, *pointers, *[ctypes.c_int64] * count)(tracker[name])
@@ -289,19 +294,28 @@ class Stream:
     """Some runs on this machine's cores, between calls."""
 
     def __init__(
-        self, kernel: Kernel, words: LaneState, state: Any, params: Any, mixture: Mixture, *, width: int | None = None
+        self,
+        kernel: Kernel,
+        words: LaneState,
+        state: Any,
+        params: Any,
+        mixture: Mixture,
+        *,
+        width: int | None = None,
+        target: Target | None = None,
     ):
         self.runs = mixture.means.shape[-1]
         self.program = program.program(kernel, state, params, mixture)
         self.cores = machine.cores()
-        width = width or width_for(self.runs, self.cores, host().widest)
+        target = target or host()
+        width = width or width_for(self.runs, self.cores, target.widest)
         leaves, self._tree = jax.tree.flatten(state)
         given = leaves + jax.tree.leaves(params)
         plain = blocks.layout(self.program, width, frozenset())
         self._laid, flat = self._lay(words, given, mixture, plain)
         self.where = plain._replace(flat=frozenset(flat))
         self._unmoved = leaves
-        self._code = code(self.where)
+        self._code = code(self.where, target)
         self._lock = threading.Lock()
 
     def _lay(

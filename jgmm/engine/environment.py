@@ -1,0 +1,57 @@
+r"""The floating-point environment that code runs in: IEEE 754's default, whatever its thread had before.
+
+A library that was linked with -ffast-math, once loaded, has numbers below the smallest normal one flushed to zero in
+every thread that is started later, and a caller may round otherwise. A function that `enter`s does neither: it rounds
+to nearest, keeps subnormal numbers, and leaves its thread as it was.
+"""
+
+from collections.abc import Callable
+
+import llvmlite.ir as ir
+
+I8, I32, I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
+MXCSR = 0x1F80  # of x86: all exceptions masked, and nothing else
+FPCR = 0  # of ARM
+
+
+def enter(b: ir.IRBuilder, triple: str) -> Callable[[], None]:
+    """Write the change to the default environment; what is returned writes the way back.
+
+    Of other processors than x86 and ARM nothing is changed.
+    """
+    before = read(b, triple)
+    if before is None:
+        return lambda: None
+    write(b, ir.Constant(before.type, MXCSR if before.type == I32 else FPCR))
+    return lambda: write(b, before)
+
+
+def read(b: ir.IRBuilder, triple: str) -> ir.Value | None:
+    """The word that holds it; None where it is not known how."""
+    kind = triple.partition("-")[0]
+    if kind in ("x86_64", "i686"):
+        place = b.alloca(I32)
+        b.call(_intrinsic(b.module, "llvm.x86.sse.stmxcsr", ir.VoidType(), I8.as_pointer()), [_bytes(b, place)])
+        return b.load(place)
+    if kind in ("aarch64", "arm64"):
+        return b.call(_intrinsic(b.module, "llvm.aarch64.get.fpcr", I64), [])
+    return None
+
+
+def write(b: ir.IRBuilder, word: ir.Value) -> None:
+    """A word that `read` has read, or one like it."""
+    if word.type == I32:
+        place = b.alloca(I32)
+        b.store(word, place)
+        b.call(_intrinsic(b.module, "llvm.x86.sse.ldmxcsr", ir.VoidType(), I8.as_pointer()), [_bytes(b, place)])
+    else:
+        b.call(_intrinsic(b.module, "llvm.aarch64.set.fpcr", ir.VoidType(), I64), [word])
+
+
+def _bytes(b: ir.IRBuilder, place: ir.Value) -> ir.Value:
+    return b.bitcast(place, I8.as_pointer())
+
+
+def _intrinsic(module: ir.Module, name: str, result: ir.Type, *args: ir.Type) -> ir.Function:
+    found = module.globals.get(name)
+    return found if found is not None else ir.Function(module, ir.FunctionType(result, args), name)
