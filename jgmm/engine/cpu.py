@@ -314,9 +314,9 @@ class Stream:
         plain = blocks.layout(self.program, width, frozenset())
         self._laid, flat = self._lay(words, given, mixture, plain)
         self.where = plain._replace(flat=frozenset(flat))
-        self._unmoved = leaves
+        told = zip(self.program.state, leaves, strict=True)
+        self._unmoved = [None if leaf.moves else np.asarray(x) for leaf, x in told]
         self._code = code(self.where, target)
-        self._lock = threading.Lock()
 
     def _lay(
         self, words: LaneState, given: list, mixture: Mixture, where: Layout
@@ -343,18 +343,18 @@ class Stream:
         width = self.where.width
         strips = -(-min(self.runs, self.runs if live is None else live) // width)
         each = max(64, CALL // (self.program.k * self.program.d + 16))
-        pieces = (
-            _pieces(count, each) if block is None else [(n, block) for _, n in _pieces(count, max(1, each // block))]
-        )
+        together = each if block is None else max(1, each // block)  # of a call, so that it can be stopped in between
         stopped = threading.Event()
         scratch = self._scratch()
         pointers = [self._laid[name].ctypes.data for name in array_names(self.where)]
 
         def go(worker: int, strip: int) -> None:
-            for blocks_, samples in pieces:
+            here = [*pointers, *(x[worker].ctypes.data for x in scratch)]
+            for low in range(0, count, together):
                 if stopped.is_set():
                     return
-                self._code.stream(*pointers, *(x[worker].ctypes.data for x in scratch), strip, blocks_, samples)
+                some = min(together, count - low)
+                self._code.stream(*here, strip, *((1, some) if block is None else (some, block)))
 
         _share(go, strips, self.cores, stopped)
 
@@ -392,16 +392,11 @@ class Stream:
         found = []
         for i, (leaf, before) in enumerate(zip(self.program.state, self._unmoved, strict=True)):
             if not leaf.moves:
-                found.append(np.asarray(before))
+                found.append(before)
                 continue
             x = leaf_of(taken(self._laid[f"leaf{i}"], self.runs), leaf, self.where)
             found.append(x[..., 0].copy() if leaf.scalar else x)
         return jax.tree.unflatten(self._tree, found)
-
-
-def _pieces(count: int, each: int) -> list[tuple[int, int]]:
-    """(1, samples) of calls that can be stopped in between; with blocks the first number is theirs."""
-    return [(1, min(each, count - low)) for low in range(0, count, each)]
 
 
 _pool: list[ThreadPoolExecutor] = []
@@ -426,8 +421,8 @@ def _share(go: Callable[[int, int], None], strips: int, workers: int, stopped: t
     with lock:
         if not _pool:
             _pool.append(ThreadPoolExecutor(workers, "jgmm"))
-    futures = [_pool[0].submit(work, worker) for worker in range(min(workers, strips))]
-    try:
+    try:  # whatever interrupts, wherever: nobody works on
+        futures = [_pool[0].submit(work, worker) for worker in range(min(workers, strips))]
         for future in futures:
             future.result()
     finally:
