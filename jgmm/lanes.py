@@ -128,10 +128,10 @@ def normal_pair(
     y = t * t
     sine = t * _polynomial(y, coefficients.sine)
     cosine = _polynomial(y, coefficients.cosine)
-    quadrant = b >> 30
-    odd = (quadrant & 1) == 1
-    first = _flip(jnp.where(odd, sine, cosine), (quadrant ^ (quadrant >> 1)) & 1)
-    second = _flip(jnp.where(odd, cosine, sine), quadrant >> 1)
+    # The quadrant is the top two bits: the lower one swaps, the upper one is the second's sign, their xor the first's.
+    odd = (b & np.uint32(2**30)) != 0
+    first = _flip(jnp.where(odd, sine, cosine), b ^ (b << 1))
+    second = _flip(jnp.where(odd, cosine, sine), b)
     return radius * first, radius * second
 
 
@@ -156,9 +156,10 @@ def _polynomial(x: Float[Array, "*shape"], coefficients: Float[Array, "terms"] |
     return value
 
 
-def _flip(x: Float[Array, "*shape"], sign: UInt32[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """-x where sign is 1."""
-    return lax.bitcast_convert_type(lax.bitcast_convert_type(x, jnp.uint32) ^ (sign << 31), jnp.float32)
+def _flip(x: Float[Array, "*shape"], word: UInt32[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """-x where the word's top bit is set."""
+    sign = word & np.uint32(2**31)
+    return lax.bitcast_convert_type(lax.bitcast_convert_type(x, jnp.uint32) ^ sign, jnp.float32)
 
 
 def _rotate(x: UInt32[Array | np.ndarray, "*shape"], by: int) -> UInt32[Array | np.ndarray, "*shape"]:

@@ -211,20 +211,20 @@ def _type_name(kind: ir.Type) -> str:
 def loop(
     b: ir.IRBuilder, count: Any, body: Callable[[Any, list], Sequence], carry: Sequence = (), *, first: Any = None
 ) -> list:
-    """carry <- body(i, carry) for i = first (0), ..., count - 1."""
+    """carry <- body(i, carry) for i = first (0), ..., count - 1, all of the count's type."""
     before = b.block
     head, inside, after = (b.function.append_basic_block(name) for name in ("head", "body", "end"))
     b.branch(head)
     b.position_at_end(head)
-    i = b.phi(I64)
-    i.add_incoming(ir.Constant(I64, 0) if first is None else first, before)
+    i = b.phi(count.type)
+    i.add_incoming(ir.Constant(count.type, 0) if first is None else first, before)
     moving = [b.phi(value.type) for value in carry]
     for phi, value in zip(moving, carry, strict=True):
         phi.add_incoming(value, before)
     b.cbranch(b.icmp_signed("<", i, count), inside, after)
     b.position_at_end(inside)
     found = body(i, moving)
-    i.add_incoming(b.add(i, ir.Constant(I64, 1)), b.block)
+    i.add_incoming(b.add(i, ir.Constant(count.type, 1)), b.block)
     for phi, value in zip(moving, found, strict=True):
         phi.add_incoming(value, b.block)
     b.branch(head)
