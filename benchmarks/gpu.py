@@ -131,7 +131,11 @@ def bit_checks(case: Case, samples: int) -> list[dict]:
         }
     wrong = [name for name, right in same.items() if not right]
     told = f"{here.program.shares} threads a run, first call {first:.2f} s"
-    return [checked(f"{case.name}, {samples:,} samples", not wrong, f"{told}; DIFFER: {', '.join(wrong)}" if wrong else told)]
+    return [
+        checked(
+            f"{case.name}, {samples:,} samples", not wrong, f"{told}; DIFFER: {', '.join(wrong)}" if wrong else told
+        )
+    ]
 
 
 def correctness(plan: Plan, report: dict, save: Any) -> None:
@@ -202,7 +206,7 @@ def skip(report: dict, what: str, why: str) -> None:
 
 
 def no_time(plan: Plan, report: dict, what: str, needed: float) -> bool:
-    """Whether this must be skipped, which is told then. Seconds are kept back for the studies that are still to come."""
+    """Whether this must be skipped, which is told then. Seconds are kept back for the studies to come."""
     left = max(0.0, plan.left() - STUDY_SECONDS * bool(plan.studies))
     if left < needed:
         skip(report, what, f"about {needed:.0f} s needed, {left:.0f} s left")

@@ -39,11 +39,12 @@ import optax
 import ptx
 import timing
 
-from jgmm import algorithms, batch, steps, together
+from jgmm import algorithms, steps, together
 from jgmm.algorithms import pca
 from jgmm.engine import cpu, gpu, program, threads
 from jgmm.engine.program import Program
 from jgmm.mixture import Mixture
+from jgmm.runs import batch
 
 RESULTS = Path(__file__).parent / "results" / "gpu_compile.json"
 WHEELS = {"ptxas": "nvidia-cuda-nvcc", "nvdisasm": "nvidia-cuda-nvdisasm"}
@@ -116,7 +117,7 @@ def problem(case: Case, *, runs: int) -> tuple:
     else:
         means = 3 * means
         start = (means + move / 3)[::-1]
-    made = batch.batch(jax.random.key(0), np.arange(runs), Mixture(means, weights, scales))
+    made = batch(jax.random.key(0), np.arange(runs), Mixture(means, weights, scales))
     if case.system in ("power iteration", "Oja's rule"):
         basis = np.stack([np.linalg.qr(move[..., run].T)[0].T for run in range(runs)], axis=-1)
         if case.system == "power iteration":
@@ -126,13 +127,13 @@ def problem(case: Case, *, runs: int) -> tuple:
         return pca.OJA, made.words, pca.OjaState(basis, np.int32(0)), told, made.mixture
     each = np.random.default_rng(2).uniform(0.01, 0.05, size=runs)
     options: dict = {
-        "averaged": {"burn": np.full(runs, SAMPLES // 5)},
-        "polynomial rate": {"rate": steps.polynomial(0.5, 0.7, 2.0)},
-        "1/n": {"rate": steps.inverse_count()},
-        "Adam": {"rate": optax.adam(0.05)},
+        "averaged": {"average": np.full(runs, SAMPLES // 5)},
+        "polynomial rate": {"steps": steps.polynomial(0.5, 0.7, 2.0)},
+        "1/n": {"steps": steps.inverse_count()},
+        "Adam": {"steps": optax.adam(0.05)},
     }.get(case.system, {})
     algorithm = algorithms.load({"EM": "em", "soft": "soft", "oracle": "oracle"}.get(case.system, "lloyd"))
-    ready = together.ready(made, algorithm, start, **{"rate": each, "twin": case.twin, **options})
+    ready = together.ready(made, algorithm, start, **{"steps": each, "twin": case.twin, **options})
     return ready.kernel, made.words, ready.state, ready.params, made.mixture
 
 

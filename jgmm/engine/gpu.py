@@ -16,8 +16,9 @@ import jax.numpy as jnp
 import llvmlite
 import llvmlite.binding as llvm
 import numpy as np
+from jaxtyping import Float
 
-from jgmm import lanes, machine
+from jgmm import doors, lanes, machine
 from jgmm.contract import Kernel
 from jgmm.engine import cache, emit, follow, operations, program, threads
 from jgmm.engine.program import Leaf, Program, deal
@@ -257,6 +258,21 @@ class Stream:
 
 
 open = Stream
+
+
+def draw(
+    words: LaneState, mixture: Mixture, n: int, *, devices: Sequence | None = None
+) -> tuple[LaneState, Float[np.ndarray, "d n runs"]]:
+    """The lanes behind the next n samples of every run, and those samples; NumPy."""
+    stream = Stream(Kernel(_unmoved), words, (), {}, mixture, devices=devices)
+    x = stream.draw(doors.whole("n", n))
+    return stream.words(), x
+
+
+def _unmoved(state: Any, sample: Any, params: Any) -> Any:
+    """The step of a stream that only draws."""
+    del sample, params
+    return state
 
 
 # --- may it be? ---
