@@ -24,6 +24,7 @@ def machine(monkeypatch):
     def have(first, modules=EVERYTHING):
         monkeypatch.setattr(choose.jax, "devices", lambda: [first])
         monkeypatch.setattr(choose, "OPEN", modules)
+        monkeypatch.setattr(choose, "load", lambda name: SimpleNamespace(available=lambda device: None))
         monkeypatch.setattr(choose.importlib.util, "find_spec", lambda name: name in modules or None)
 
     return have
@@ -64,6 +65,16 @@ def test_what_is_not_there_is_told(machine, lacks, reason):
 def test_a_card_that_is_not_there_is_refused(machine, first, reason):
     machine(first)
     with pytest.raises(ValueError, match=f"back_end is 'gpu', but {reason}.*: expected auto or scan"):
+        choose.choose("gpu")
+
+
+def test_a_card_that_cannot_is_told(machine, monkeypatch):
+    machine(CARD)
+    monkeypatch.setattr(
+        choose, "load", lambda name: SimpleNamespace(available=lambda device: f"{device.device_kind} is old")
+    )
+    assert choose.choose("auto") == Choice("scan", "NVIDIA H100 is old")
+    with pytest.raises(ValueError, match="back_end is 'gpu', but NVIDIA H100 is old: expected auto or scan"):
         choose.choose("gpu")
 
 

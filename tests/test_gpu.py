@@ -334,6 +334,7 @@ def test_a_text_is_written_once(tmp_path, monkeypatch, launches):
         monkeypatch.setattr(gpu, "assembled", lambda made: "made anew")
         assert text_of(given) == text
         entry.write_bytes(b"broken")
+        assert text_of(given) == text
         gpu._texts.clear()
         assert text_of(given) == "made anew"
     finally:

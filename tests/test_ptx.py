@@ -39,6 +39,11 @@ U, S, F = np.uint32, np.int32, np.float32
 NAN = float("nan")
 
 
+def bits(value):
+    """As PTX writes a float32."""
+    return f"0f{np.float32(value).view(np.uint32):08X}"
+
+
 @pytest.mark.parametrize(
     ("body", "given", "expected", "kinds"),
     [
@@ -57,6 +62,12 @@ NAN = float("nan")
         ("max.f32 %y, %x, 0f3F800000;", (NAN, 0, 1, 2), (1, 1, 1, 2), (F, F)),
         # Rounded once: twice would lose the 2^-46.
         ("fma.rn.f32 %y, %x, %x, 0fBF800000;", (1 + 2**-23, 2, 0, 1), (2**-22 + 2**-46, 3, -1, 0), (F, F)),
+        # A little less than halfway: twice would round it up.
+        (
+            f"fma.rn.f32 %y, %x, {bits(2**-12 * (1 - 2**-18))}, {bits(1 + 2**-23)};",
+            *((2**-12 * (1 + 2**-18), 2**-12, 0, 1), (1 + 2**-23, 1 + 2**-23, 1 + 2**-23, 1 + 2**-12 + 2**-23), (F, F)),
+        ),
+        ("rcp.rn.f32 %y, %x;", (1, 2, -4, 8), (1, 0.5, -0.25, 0.125), (F, F)),
         ("neg.f32 %y, %x;", (0, 1, -2, 3), (0, -1, 2, -3), (F, F)),
         ("shfl.sync.idx.b32 %y, %x, 2, 31, -1;", (1, 2, 3, 4), (3, 3, 3, 3), (U, U)),
         ("shfl.sync.bfly.b32 %y, %x, 1, 31, -1;", (1, 2, 3, 4), (2, 1, 4, 3), (U, U)),
@@ -70,6 +81,21 @@ NAN = float("nan")
 )
 def test_an_instruction_by_hand(body, given, expected, kinds):
     assert_array_equal(executed(body, np.array(given).astype(kinds[0]), kinds[1]), np.array(expected, kinds[1]))
+
+
+def test_warps_may_part_and_go_on_one_after_the_other():
+    text = PROGRAM.format(
+        body="mov.b32 %y, 1; setp.lt.u32 %p, %x, 32; @%p bra $L1; mov.b32 %y, 2;\n$L1: add.s32 %y, %y, %x;"
+    )
+    given, found = np.arange(64, dtype=np.uint32), np.zeros(64, np.uint32)
+    ptx.run(text, [given.view(np.uint8), found.view(np.uint8)], programs=1, threads=64)
+    assert_array_equal(found, given + np.where(given < 32, 1, 2))
+
+
+def test_fma_of_doubles_is_rounded_once():
+    a = np.array([1 + 2.0**-30, 3.0, 1e300, 0.0])
+    c = np.array([-(1 + 2.0**-29), -9.0, 1.0, -0.0])
+    assert_array_equal(ptx.fma(a, a, c), [2.0**-60, 0.0, np.inf, 0.0])
 
 
 @pytest.mark.parametrize(

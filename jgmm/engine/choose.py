@@ -17,7 +17,7 @@ from jgmm.lanes import LaneState
 from jgmm.mixture import Mixture
 
 NAMES = ("auto", "cpu", "gpu", "scan")
-OPEN = ("scan",)  # that have an `open` and a `draw` in this version
+OPEN = ("gpu", "scan")  # that have an `open` and a `draw` in this version
 
 
 def opened(
@@ -58,7 +58,7 @@ def obstacle(name: str) -> str | None:
         return f"this version has no back end {name!r}"
     if name != "scan" and importlib.util.find_spec("llvmlite") is None:
         return "llvmlite is not installed"
-    return None
+    return load("gpu").available(jax.devices()[0]) if name == "gpu" else None
 
 
 def load(name: str) -> Any:
