@@ -58,7 +58,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         return command.dry_run(study, out, spec_folder=Path(), back_end=arguments.back_end)
     asked = {"fresh": arguments.fresh, "back_end": arguments.back_end, "stopper": arguments.stopper}
-    return command.run(study, out, spec_folder=Path(), **asked)
+    status = command.run(study, out, spec_folder=Path(), **asked)
+    _tell_of_code()
+    return status
 
 
 def _check_not_fewer(out: Path, runs: int) -> None:
@@ -206,6 +208,7 @@ def _start_jax(arguments: argparse.Namespace, x64: bool) -> None:
     """
     machine, jax = importlib.import_module("jgmm.machine"), importlib.import_module("jax")
     machine.prepare(cache=None if arguments.no_cache else _cache(machine))
+    _tell_of_code()
     jax.config.update("jax_enable_x64", x64)
     try:
         jax.devices()
@@ -214,6 +217,13 @@ def _start_jax(arguments: argparse.Namespace, x64: bool) -> None:
         said = (str(error).strip() or type(error).__name__).splitlines()[0]
         told = f"JAX_PLATFORMS is {asked!r}, expected platforms that this machine has" if asked else "no device"
         raise ValueError(f"JAX cannot start: {told} ({said})") from None
+
+
+def _tell_of_code() -> None:
+    """A note where machine code cannot be kept, once."""
+    fault = importlib.import_module("jgmm.engine.cache").fault()
+    if fault:
+        print(f"jgmm: {fault}", file=sys.stderr)
 
 
 def _cache(machine: Any) -> Path | None:

@@ -18,6 +18,7 @@ import jax
 import platformdirs
 
 from jgmm import programs
+from jgmm.engine import cache as code
 
 # A loop over few runs is to be vectorised, not unrolled into single numbers (twice as fast at 32 runs a tile; any value
 # turns it on), and a loop of many small steps is to be one function: JAX 0.10 would call each step by itself, at
@@ -31,13 +32,14 @@ def prepare(*, devices: int | None = None, cache: Path | None = None) -> None:
     """Prepare JAX for CPU cores; an accelerator, if there is one, is kept.
 
     devices: how many devices the CPU is split into (by default the cores that this process may use). cache: the folder
-    where compiled programs are kept from one process to the next, checked now and sealed at the end (`programs`); None
-    keeps none.
+    where compiled programs are kept from one process to the next, checked now and sealed at the end (`programs`), and
+    the machine code of the strict back ends in its part `code` (`engine.cache`); None keeps none.
     Call it before JAX starts: afterwards JAX raises RuntimeError.
     """
     jax.config.update("jax_num_cpu_devices", cores() if devices is None else devices)
     os.environ["XLA_FLAGS"] = with_compiler_options(os.environ.get("XLA_FLAGS", ""))
     jax.config.update("jax_compilation_cache_dir", None if cache is None else str(cache))
+    code.configure(None if cache is None else cache / "code")
     if cache is not None:
         programs.check(cache)
         atexit.register(programs.seal, cache)

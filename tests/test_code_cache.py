@@ -2,6 +2,8 @@
 
 import os
 import stat
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -466,8 +468,15 @@ def test_readers_see_whole_entries_while_others_write_them(folder):
 # --- where ---
 
 
-def test_it_is_where_the_user_says_or_among_their_caches(monkeypatch, tmp_path):
-    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path))
-    assert cache.user_folder() == tmp_path / "code"
-    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR")
-    assert cache.user_folder().parts[-2:] == ("jgmm", "code")
+def test_it_is_a_part_of_the_folder_that_a_process_is_prepared_with(tmp_path):
+    lines = [
+        "import pathlib, sys",
+        "from jgmm import machine",
+        "from jgmm.engine import cache",
+        "machine.prepare(cache=pathlib.Path(sys.argv[1]))",
+        "cache.store(cache.key_of('a'), b'1')",
+        "machine.prepare()",
+        "cache.store(cache.key_of('b'), b'2')",
+    ]
+    subprocess.run([sys.executable, "-c", "\n".join(lines), str(tmp_path)], check=True)
+    assert [path.name for path in (tmp_path / "code").iterdir()] == [f"{cache.key_of('a')}.code"]

@@ -19,8 +19,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import platformdirs
-
 MAGIC = b"jgmmcod1"  # ends with the format's number
 LIMIT = 2**28  # bytes of the folder
 LEFT = 3 / 4  # of the limit, once the least recently used entries are gone
@@ -43,12 +41,6 @@ class _Folder:
 
 _here: _Folder | None = None
 _faults: list[str] = []  # the first one, and once it is told an empty one
-
-
-def user_folder() -> Path:
-    """Where the command line keeps machine code: JAX_COMPILATION_CACHE_DIR, or jgmm's part of the user's caches."""
-    given = os.environ.get("JAX_COMPILATION_CACHE_DIR")
-    return (Path(given) if given else platformdirs.user_cache_path("jgmm")) / "code"
 
 
 def configure(folder: Path | None, *, limit: int = LIMIT) -> None:
