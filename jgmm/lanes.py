@@ -9,17 +9,22 @@ threefry inside the stream would cost more than the simulation. What a run draws
 Only +, *, sqrt and integer operations are used, so devices differ by fused multiply-adds alone. The polynomials are
 Chebyshev-weighted least-squares fits of this project; the normals are within 3e-7 (relative) of the exact function of
 the uniforms. The radius takes 31 bits, as float32 rounds them: |z| reaches 6.55, and the tail has all 31.
+
+Arrays are NumPy's, JAX's or traced: one set of formulas. NumPy fuses no multiply-add, so what it computes of the same
+bits is the same on every machine.
 """
 
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Int, Integer, Key, UInt32
 
-GENERATOR = "threefry2x32"  # of keys, by name: JAX's default is the user's to set
+from jgmm import threefry
+
+Words = UInt32[Array | np.ndarray, "*shape"]
+Floats = Float[Array | np.ndarray, "*shape"]
 
 
 class LaneState(NamedTuple):
@@ -36,18 +41,15 @@ def num_lanes(d: int) -> int:
     return 1 + 2 * ((d + 1) // 2)
 
 
-def seed(key: Key[Array, ""], run_id: Integer[Array, "*runs"], *, d: int) -> LaneState:
-    """The lanes of the runs with these ids, for samples in d dimensions.
+def seed(key: Key[Array, ""], run_id: Integer[Array | np.ndarray, "*runs"], *, d: int) -> LaneState:
+    """The lanes of the runs with these ids, for samples in d dimensions: NumPy arrays.
 
     The words are `jax.random.bits(fold_in(key, run_id))`. (A lane of four zero words would stay zero; that has
     probability 2^-128.)
     """
-
-    def one(run):
-        return jax.random.bits(jax.random.fold_in(key, run), (4, num_lanes(d)), jnp.uint32)
-
-    flat = jax.vmap(one, out_axes=-1)(run_id.reshape(-1))
-    return LaneState(*flat.reshape(*flat.shape[:-1], *run_id.shape))
+    ids = np.asarray(run_id, np.uint32)
+    keys = threefry.fold_in(threefry.words(key)[:, None], ids.reshape(-1))
+    return LaneState(*threefry.bits(keys, 4 * num_lanes(d)).reshape(4, num_lanes(d), *ids.shape))
 
 
 def next_bits(state: LaneState) -> tuple[LaneState, UInt32[Array | np.ndarray, "lanes *runs"]]:
@@ -59,34 +61,41 @@ def next_bits(state: LaneState) -> tuple[LaneState, UInt32[Array | np.ndarray, "
     return LaneState(s0 ^ s3, s1 ^ (s2 ^ s0), s2 ^ (s0 ^ shifted), _rotate(s3, 11)), bits
 
 
-def uniform(bits: UInt32[Array, "*shape"]) -> Float[Array, "*shape"]:
+def uniform(bits: Words) -> Any:
     """float32 in [0, 1), a multiple of 2^-24."""
-    return (bits >> 8).astype(jnp.float32) * np.float32(2**-24)
+    return (bits >> 8).astype(np.float32) * np.float32(2**-24)
 
 
-def thresholds(weights: Float[Array, "k *runs"]) -> Int[Array, "k_less_1 *runs"]:
+def thresholds(weights: Float[Array | np.ndarray, "k *runs"]) -> Any:
     """Cumulated probabilities in units of 2^-31, less 1: component i is drawn when `i` of them are below `label_word`.
+
+    Of shape (k - 1, *runs), int32; those of NumPy's weights are the same numbers as those of JAX's.
 
     Each weight is rounded to a multiple of 2^-31, and what the sum then lacks or has too much goes to the largest (the
     first of those), so that probabilities are whole numbers of units with sum 2^31 exactly. One that is not the largest
     is off by at most 2^-32, the largest by at most (k - 1) 2^-32 and what the weights given lack of 1; a weight of 0
     (or of less than 2^-32) is never drawn. A weight that is float32 is itself within 2^-25 of its size.
     """
-    units = jnp.round(weights * 2.0**31).astype(jnp.uint32)
+    of = _functions(weights)
+    units = of.round(weights * 2.0**31).astype(np.uint32)
     # Modulo 2^32, so exactly in any order: the whole is 2^31, and so is the most that any of the sums below can be.
-    rest = np.uint32(2**31) - jnp.sum(units, axis=0, dtype=jnp.uint32)
-    largest = lax.argmax(weights, 0, jnp.int32)
-    reached = lax.broadcasted_iota(jnp.int32, weights.shape, 0) >= largest[None]
-    cumulated = jnp.cumsum(units, axis=0, dtype=jnp.uint32) + jnp.where(reached, rest[None], 0)
-    return (cumulated[:-1] - 1).astype(jnp.int32)
+    rest = np.uint32(2**31) - of.sum(units, axis=0, dtype=np.uint32, keepdims=True)
+    index = of.arange(len(weights)).reshape(-1, *[1] * (weights.ndim - 1))
+    reached = index >= of.argmax(weights, axis=0, keepdims=True)
+    cumulated = of.cumsum(units, axis=0, dtype=np.uint32) + of.where(reached, rest, np.uint32(0))
+    return (cumulated[:-1] - 1).astype(np.int32)
 
 
-def label_word(bits: UInt32[Array, "*shape"]) -> Int[Array, "*shape"]:
+def label_word(bits: Words) -> Int[Array | np.ndarray, "*shape"]:
     """The top 31 bits, which choose the component: signed, since x86 compares signed words in one instruction."""
     return (bits >> 1).astype(jnp.int32)
 
 
-def choose(word: Int[Array, "b *shape"], steps: Int[Array, "k_less_1 *shape"], options: Array) -> Array:
+def choose(
+    word: Int[Array | np.ndarray, "b *shape"],
+    steps: Int[Array | np.ndarray, "k_less_1 *shape"],
+    options: Array | np.ndarray,
+) -> Array:
     """options[i] for the component i of each `label_word`: (b, *shape) from (k, *shape), axes of length 1 spread.
 
     The comparison replaces an index: k - 1 selects in registers where a gather would be scalar on CPU.
@@ -106,49 +115,48 @@ class Coefficients(NamedTuple):
     )
     sine: Any = (-0.0046021631, 0.0796802193, -0.64596349, 1.57079637)
     cosine: Any = (0.000903629872, -0.0208600704, 0.253669202, -1.23370051, 1.0)
-    octave: Any = (-2 * np.log(2),)
+    octave: Any = (-1.3862943611198906,)  # -2 ln 2
     angle: Any = (2**-32, 2**-33)
 
 
 COEFFICIENTS = Coefficients(*(np.array(values, np.float32) for values in Coefficients()))
 
 
-def normal_pair(
-    a: UInt32[Array, "*shape"], b: UInt32[Array, "*shape"], coefficients: Coefficients = COEFFICIENTS
-) -> tuple[Float[Array, "*shape"], Float[Array, "*shape"]]:
+def normal_pair(a: Words, b: Words, coefficients: Coefficients = COEFFICIENTS) -> tuple[Floats, Floats]:
     """Two independent standard normals: a gives the radius, b the angle.
 
     coefficients: as arrays that the compiler does not know, they are loaded once; constants it would put into the code
     of a CPU again and again.
     """
-    radius = _radius(a, coefficients)
+    of, radius = _functions(a), _radius(a, coefficients)
     # Angle: a quadrant from the top two bits, and a position t in [-1/2, 1/2) of a quarter turn in it.
-    position = lax.bitcast_convert_type(b << 2, jnp.int32).astype(jnp.float32)
+    position = _bits_as(b << 2, np.int32).astype(np.float32)
     t = position * coefficients.angle[0] + coefficients.angle[1]
     y = t * t
     sine = t * _polynomial(y, coefficients.sine)
     cosine = _polynomial(y, coefficients.cosine)
     # The quadrant is the top two bits: the lower one swaps, the upper one is the second's sign, their xor the first's.
     odd = (b & np.uint32(2**30)) != 0
-    first = _flip(jnp.where(odd, sine, cosine), b ^ (b << 1))
-    second = _flip(jnp.where(odd, cosine, sine), b)
+    first = _flip(of.where(odd, sine, cosine), b ^ (b << 1))
+    second = _flip(of.where(odd, cosine, sine), b)
     return radius * first, radius * second
 
 
-def _radius(a: UInt32[Array, "*shape"], coefficients: Coefficients) -> Float[Array, "*shape"]:
+def _radius(a: Words, coefficients: Coefficients) -> Floats:
     """sqrt(-2 ln u), u an odd multiple of 2^-31.
 
     u = m 2^e with m in [sqrt(1/2), sqrt(2)): near u = 1 the logarithm is a small polynomial, and nothing cancels.
     """
+    of = _functions(a)
     root_half = 0x3F3504F3  # sqrt(1/2) as the bits of a float32
-    word = lax.bitcast_convert_type(((a >> 1) | 1).astype(jnp.int32).astype(jnp.float32), jnp.int32) - root_half
-    m = lax.bitcast_convert_type((word & 0x7FFFFF) + root_half, jnp.float32) - 1
+    word = _bits_as(((a >> 1) | 1).astype(np.int32).astype(np.float32), np.int32) - root_half
+    m = _bits_as((word & 0x7FFFFF) + root_half, np.float32) - 1
     mantissa = m * _polynomial(m, coefficients.log)
-    exponent = ((word >> 23) - 31).astype(jnp.float32) * coefficients.octave[0]
-    return jnp.sqrt(jnp.maximum(mantissa + exponent, 0))
+    exponent = ((word >> 23) - 31).astype(np.float32) * coefficients.octave[0]
+    return of.sqrt(of.maximum(mantissa + exponent, 0))
 
 
-def _polynomial(x: Float[Array, "*shape"], coefficients: Float[Array, "terms"] | np.ndarray) -> Float[Array, "*shape"]:
+def _polynomial(x: Floats, coefficients: Any) -> Floats:
     """Horner's rule, the highest power first."""
     value = coefficients[0] * x + coefficients[1]
     for i in range(2, len(coefficients)):
@@ -156,11 +164,20 @@ def _polynomial(x: Float[Array, "*shape"], coefficients: Float[Array, "terms"] |
     return value
 
 
-def _flip(x: Float[Array, "*shape"], word: UInt32[Array, "*shape"]) -> Float[Array, "*shape"]:
+def _flip(x: Floats, word: Words) -> Floats:
     """-x where the word's top bit is set."""
-    sign = word & np.uint32(2**31)
-    return lax.bitcast_convert_type(lax.bitcast_convert_type(x, jnp.uint32) ^ sign, jnp.float32)
+    return _bits_as(_bits_as(x, np.uint32) ^ (word & np.uint32(2**31)), np.float32)
 
 
-def _rotate(x: UInt32[Array | np.ndarray, "*shape"], by: int) -> UInt32[Array | np.ndarray, "*shape"]:
+def _rotate(x: Words, by: int) -> Words:
     return (x << by) | (x >> (32 - by))
+
+
+def _functions(x: Array | np.ndarray) -> Any:
+    """The functions of arrays of this kind."""
+    return np if isinstance(x, np.ndarray) else jnp
+
+
+def _bits_as(x: Any, dtype: Any) -> Any:
+    """The same bits as another type of 32 bits."""
+    return x.view(dtype) if isinstance(x, np.ndarray) else lax.bitcast_convert_type(x, dtype)

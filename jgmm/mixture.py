@@ -1,30 +1,31 @@
 r"""Mixtures of spherical Gaussians, x ~ sum_i w_i N(mu_i, sigma_i^2 I), and the layouts that a study draws.
 
 The separation of a mixture is C = min_{i != j} |mu_i - mu_j| / max_i sigma_i.
+
+All is NumPy: float32, or float64 where x64 is on. What is drawn is made of words of the runs' keys (`threefry`) by
++ - * / and square roots in a written order (`ordered`), so that every machine draws the same.
 """
 
 import math
-from functools import partial
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import lax
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Key, UInt32
 
-from jgmm import doors, machine, reach
-from jgmm.loops import add_up, repeat
+from jgmm import doors, lanes, ordered, reach, threefry
 
+Propose = Callable[..., np.ndarray]  # as `proposed`
 DRAWN = 2**20  # coordinates of a box's means that are drawn together, over all their runs
 
 
 class Mixture(NamedTuple):
     """Means, weights and standard deviations; trailing axes are runs."""
 
-    means: Float[Array, "k d *runs"]
-    weights: Float[Array, "k *runs"]
-    scales: Float[Array, "k *runs"]
+    means: Float[Array | np.ndarray, "k d *runs"]
+    weights: Float[Array | np.ndarray, "k *runs"]
+    scales: Float[Array | np.ndarray, "k *runs"]
 
 
 def given(means, *, weights=None, scales=1.0) -> Mixture:
@@ -38,7 +39,7 @@ def given(means, *, weights=None, scales=1.0) -> Mixture:
         raise ValueError(f"means has shape {means.shape}, expected (k, d) with k >= 1 and d >= 1")
     weights, scales = check(len(means), weights, scales)
     reach.check("means", means, norms=_norms(means), scales=scales, d=means.shape[1], dtype=_dtype())
-    return Mixture(jnp.asarray(means), jnp.asarray(weights), jnp.asarray(scales))
+    return Mixture(*(np.array(x, _dtype()) for x in (means, weights, scales)))
 
 
 def simplex(k: int, d: int, *, separation: float, weights=None, scales=1.0) -> Mixture:
@@ -106,29 +107,26 @@ def symmetric_box(
     Raises ValueError as `box` does.
     """
 
-    return _rejection(keys, _mirrored, 2, d, side, separation, weights, scales, max_tries)
+    return _rejection(keys, mirrored, 2, d, side, separation, weights, scales, max_tries)
 
 
-def separation(mixture: Mixture) -> Float[Array, "*runs"]:
+def separation(mixture: Mixture) -> Float[np.ndarray, "*runs"]:
     """min_{i != j} |mu_i - mu_j| / max_i sigma_i; infinite for one component."""
     check_whole(mixture)
-    return closest(mixture.means) / jnp.max(mixture.scales, axis=0)
+    return np.asarray(closest(mixture.means) / np.asarray(mixture.scales).max(axis=0))
 
 
-def closest(means: Float[Array, "k d *runs"]) -> Float[Array, "*runs"]:
+def closest(means: Float[Array | np.ndarray, "k d *runs"]) -> Float[np.ndarray, "*runs"]:
     """The smallest distance between two of the means; infinite for one.
 
-    One mean after the other, coordinate by coordinate: beside the means it takes k numbers a run.
+    One mean after the other: beside the means it takes less than as much again.
     """
-    means = jnp.asarray(doors.floats("means", means, ("k", "d", ...)))
-    index = jnp.arange(len(means)).reshape(-1, *[1] * (means.ndim - 2))
-
-    def nearer(i, least):
-        mine = means[i]
-        gaps = add_up(means.shape[1], lambda j: (means[:, j] - mine[None, j]) ** 2, jnp.zeros_like(means[:, 0]))
-        return jnp.minimum(least, jnp.min(jnp.where(index == i, jnp.inf, gaps), axis=0))
-
-    return jnp.sqrt(repeat(0, len(means), nearer, jnp.full_like(means[0, 0], jnp.inf)))
+    means = np.asarray(doors.floats("means", means, ("k", "d", ...)))
+    least = np.full_like(means[0, 0], np.inf)
+    for i in range(1, len(means)):
+        apart = (means[:i] - means[i][None]).swapaxes(0, 1)  # coordinates first: they are what is added up
+        least = np.minimum(least, ordered.dot(apart, apart).min(axis=0))
+    return np.asarray(np.sqrt(least))
 
 
 def replicate(mixture: Mixture, num_runs: int) -> Mixture:
@@ -137,7 +135,7 @@ def replicate(mixture: Mixture, num_runs: int) -> Mixture:
     num_runs = doors.whole("num_runs", num_runs)
     if mixture.means.ndim != 2:
         raise ValueError(f"mixture.means has shape {mixture.means.shape}, expected (k, d)")
-    return jax.tree.map(lambda x: jnp.broadcast_to(x[..., None], (*x.shape, num_runs)), mixture)
+    return Mixture(*(np.broadcast_to(np.asarray(x)[..., None], (*x.shape, num_runs)) for x in mixture))
 
 
 def check(k: int, weights, scales) -> tuple[np.ndarray, np.ndarray]:
@@ -181,7 +179,7 @@ def _norms(means: np.ndarray) -> np.ndarray:
 
 def _dtype() -> np.dtype:
     """Of numbers that JAX makes of Python's: float64 where x64 is on."""
-    return jnp.zeros(0).dtype
+    return jax.dtypes.canonicalize_dtype(np.float64)
 
 
 def _distance(separation, scales: np.ndarray, d: int, *, closed: bool = False) -> float:
@@ -192,15 +190,27 @@ def _distance(separation, scales: np.ndarray, d: int, *, closed: bool = False) -
     return distance
 
 
-def proposed(key: Key[Array, ""], side, k: int, d: int) -> Float[Array, "k d"]:
-    """Means uniform in [0, side]^d, whatever their distances."""
-    return jax.random.uniform(key, (k, d)) * side
+def proposed(keys: UInt32[np.ndarray, "2 runs"], k: int, d: int, *, side: np.floating) -> Float[np.ndarray, "k d runs"]:
+    """Means uniform in [0, side]^d, whatever their distances; `keys` are words of keys."""
+    return uniform(keys, k * d, side.dtype).reshape(k, d, -1) * side
 
 
-def _mirrored(key, side, k, d):
+def mirrored(keys: UInt32[np.ndarray, "2 runs"], k: int, d: int, *, side: np.floating) -> Float[np.ndarray, "k d runs"]:
+    """A mean uniform in [0, side]^d and its mirror image."""
     del k
-    mean = jax.random.uniform(key, (d,)) * side
-    return jnp.stack([mean, -mean])
+    mean = uniform(keys, d, side.dtype) * side
+    return np.stack([mean, -mean])
+
+
+def uniform(keys: UInt32[np.ndarray, "2 runs"], count: int, dtype: np.dtype) -> Float[np.ndarray, "count runs"]:
+    """Uniform numbers in [0, 1): the top 24 bits of a word in float32; 53 in float64, those of another word behind it.
+
+    Both are exact, and float32's is float64's cut short: studies of either precision draw the same means.
+    """
+    if dtype == np.float32:
+        return lanes.uniform(threefry.bits(keys, count))
+    high, low = threefry.bits(keys, 2 * count).reshape(2, count, -1)
+    return ((high.astype(np.uint64) << 21) | (low >> 11)).astype(dtype) * dtype.type(2**-53)
 
 
 def drawn_together(k: int, d: int) -> int:
@@ -209,21 +219,28 @@ def drawn_together(k: int, d: int) -> int:
     return min(max(2 ** (DRAWN // (k * d)).bit_length() // 2, 32), 1024)
 
 
-@partial(jax.jit, static_argnames=("propose", "k", "d", "max_tries"))
-def _draw(keys, side, distance, *, propose, k, d, max_tries):
-    def one(key):
-        def too_close(carry):
-            tries, means = carry
-            return (tries < max_tries) & (closest(means) < distance)
+def _apart(
+    keys: np.ndarray, propose: Propose, k: int, d: int, side: np.floating, distance: np.floating, max_tries: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The first proposal of each key whose means are this far apart, and the most that any came apart.
 
-        def again(carry):
-            tries, _ = carry
-            return tries + 1, propose(jax.random.fold_in(key, tries), side, k, d)
-
-        return lax.while_loop(too_close, again, (1, propose(jax.random.fold_in(key, 0), side, k, d)))[1]
-
-    means = jax.vmap(one, out_axes=-1)(keys)
-    return means, jnp.min(closest(means))
+    A run takes the first of its tries that will do, however many are made at once: as many as before, if the width of a
+    draw allows it.
+    """
+    runs, width = keys.shape[1], drawn_together(k, d)
+    means, reached = np.empty((k, d, runs), side.dtype), np.zeros(runs, side.dtype)
+    left, tried = np.arange(runs), 0
+    while len(left) and tried < max_tries:
+        more = min(max(tried, 1), width // len(left), max_tries - tried)
+        tries = np.arange(tried, tried + more, dtype=np.uint32)
+        of_tries = threefry.fold_in(keys[:, left, None], tries[None]).reshape(2, -1)
+        found = propose(of_tries, k, d, side=side)
+        gaps = closest(found).reshape(len(left), more)
+        first = (gaps >= distance).argmax(axis=1)  # or 0, which is no worse than another
+        reached[left] = np.maximum(reached[left], gaps.max(axis=1))
+        means[..., left] = found[..., np.arange(len(left)) * more + first]
+        left, tried = left[gaps.max(axis=1) < distance], tried + more
+    return means, reached
 
 
 def _rejection(keys, propose, k, d, side, separation, weights, scales, max_tries) -> Mixture:
@@ -232,27 +249,17 @@ def _rejection(keys, propose, k, d, side, separation, weights, scales, max_tries
     weights, scales = check(k, weights, scales)
     side = doors.number("side", side, 0)
     reach.check("side", f"{side:g}", norms=side * math.sqrt(d), scales=scales, d=d, dtype=_dtype())
-    distance = _distance(separation, scales, d, closed=True)
-    shape = {"propose": propose, "k": k, "d": d, "max_tries": max_tries}
-    drawn, reached = [], np.inf
-    # So many runs at a time, always: one program, and a draw takes several times the memory of what it keeps.
-    width = drawn_together(k, d)
-    for low in range(0, len(keys), width):
-        some = keys[low : low + width]
-        whole = jnp.concatenate([some, jnp.broadcast_to(some[-1:], (width - len(some),))])
-        with machine.on_host():
-            means, least = _draw(whole, float(side), float(distance), **shape)
-        drawn.append(np.asarray(means)[..., : len(some)])
-        reached = min(reached, float(least))
-    means = jnp.asarray(np.concatenate(drawn, axis=-1))
-    if k > 1 and reached < distance * (1 - 1e-6):  # the loop's own distances were rounded otherwise
-        raise ValueError(
-            f"separation is {separation:g} (a distance of {distance:g}), but {max_tries} draws of {k} means in a box"
-            f" of side {side:g} came no further apart than {reached:.4g}: expected a smaller separation or a larger box"
-        )
-    fixed = Mixture(means, jnp.asarray(weights, means.dtype), jnp.asarray(scales, means.dtype))
-    runs = means.shape[-1]
-    return fixed._replace(
-        weights=jnp.broadcast_to(fixed.weights[:, None], (k, runs)),
-        scales=jnp.broadcast_to(fixed.scales[:, None], (k, runs)),
-    )
+    distance, of = _distance(separation, scales, d, closed=True), _dtype().type
+    words, width = threefry.words(keys), drawn_together(k, d)
+    means = np.empty((k, d, len(keys)), of)
+    for low in range(0, len(keys), width):  # a draw takes several times the memory of what it keeps
+        here = slice(low, low + width)
+        means[..., here], reached = _apart(words[:, here], propose, k, d, of(side), of(distance), max_tries)
+        if (least := reached.min()) < of(distance):
+            raise ValueError(
+                f"separation is {separation:g} (a distance of {distance:g}), but {max_tries} draws of {k} means in a"
+                f" box of side {side:g} came no further apart than {least:.4g}: expected a smaller separation or a"
+                " larger box"
+            )
+    fixed = (np.broadcast_to(np.array(x, of)[:, None], (k, len(keys))) for x in (weights, scales))
+    return Mixture(means, *fixed)

@@ -4,18 +4,47 @@ What is kept of a run may depend neither on the runs beside it nor on the machin
 XLA add in an order of the processor's, NumPy's own in one that depends on how many runs there are. Here arrays are
 added one after another, by + - * / and square roots, which IEEE 754 defines to the last bit.
 
+    ln             in decimal numbers of 40 digits (libmpdec), then rounded: a C library's, or NumPy's, which has one a
+                   width of vectors, may be an ulp off, and so another on another machine
     span           Gram-Schmidt, the longest remainder first, twice (Giraud, Langou, Rozloznik 2005)
     eigenvalues    Jacobi's rotations, row by row (Golub and Van Loan 2013, section 8.5)
 """
 
+import decimal
 from collections.abc import Iterable
-from functools import reduce
+from functools import lru_cache, reduce
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
+DIGITS = decimal.Context(prec=40)  # whatever the caller's are: a double rounding shows in one number of 1e23
 SWEEPS = 10  # of Jacobi's rotations, whatever they meet: convergence is quadratic, and 20 x 20 takes 6 to 7
+
+
+def ln(x: float) -> float:
+    """The natural logarithm in float64; -infinity of 0. Raises ValueError for a negative number or NaN."""
+    return _logarithm(float(x), 1)
+
+
+def log2(x: float) -> float:
+    """As `ln`, of base 2: whole for powers of 2."""
+    return _logarithm(float(x), 2)
+
+
+def ln_each(x: Float[np.ndarray, "*shape"]) -> np.ndarray:
+    """`ln` of every number, in float64: for arrays that hold few different ones."""
+    values, place = np.unique(x, return_inverse=True)
+    return np.array([ln(value) for value in values]).reshape(-1)[place].reshape(np.shape(x))
+
+
+@lru_cache(maxsize=4096)
+def _logarithm(x: float, base: int) -> float:
+    if not x >= 0:
+        raise ValueError(f"the logarithm of {x:g}: expected a number of at least 0")
+    exact: Any = DIGITS.ln(decimal.Decimal(x))
+    return float(exact if base == 1 else DIGITS.divide(exact, DIGITS.ln(decimal.Decimal(base))))
 
 
 def add_up(terms: Iterable[np.ndarray]) -> np.ndarray:

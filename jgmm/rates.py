@@ -8,26 +8,28 @@ r"""Step sizes of streaming Lloyd and streaming EM.
 
     best        ln(4 N w e0^2/(sigma^2 d)) / (2 w N)     constant
 
-Constant rates are numbers; 1/n is an optax transformation, `lloyd.inverse_count`. Needs no JAX.
+Constant rates are numbers, the same on every machine (`ordered.ln`); 1/n is an optax transformation,
+`lloyd.inverse_count`. Needs no JAX.
 """
 
-import math
 from typing import NamedTuple
+
+from jgmm import ordered
 
 
 def paper(n: float, k: int) -> float:
     """3 k ln(3n) / n, Algorithm 1 of the paper."""
-    return 3 * k * math.log(3 * n) / n
+    return 3 * k * ordered.ln(3 * n) / n
 
 
 def paper_em(n: float) -> float:
     """3 ln(n) / n, Algorithm 3 of the paper."""
-    return 3 * math.log(n) / n
+    return 3 * ordered.ln(n) / n
 
 
 def seed(n: float, k: int) -> float:
     """3 k log2(3n) / n: the seed document's logarithm."""
-    return 3 * k * math.log2(3 * n) / n
+    return 3 * k * ordered.log2(3 * n) / n
 
 
 def check_rate(rate: float, *, why: str = "") -> float:
@@ -66,4 +68,4 @@ def best_constant(n: float, *, start_sq: float, sigma: float, d: int, weight: fl
     inside = 4 * n * weight * start_sq / (sigma**2 * d)
     if not inside > 1:
         raise ValueError(f"start_sq is {start_sq:g} at n = {n}, expected above {sigma**2 * d / (4 * n * weight):g}")
-    return math.log(inside) / (2 * weight * n)
+    return ordered.ln(inside) / (2 * weight * n)

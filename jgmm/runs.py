@@ -5,15 +5,13 @@ stream is cut into calls. All arrays are NumPy, the runs last.
 """
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Integer, Key
 
-from jgmm import doors, lanes, machine
+from jgmm import doors, lanes, machine, threefry
 from jgmm.lanes import LaneState
 from jgmm.mixture import Mixture, check_whole
 
@@ -32,8 +30,9 @@ class Batch(NamedTuple):
 def run_keys(key: Key[Array, ""], run_ids: Sequence[int] | np.ndarray) -> Key[Array, "runs"]:
     """A key for each run: `fold_in(key, run_id)`. Raises ValueError as `batch` does for either."""
     doors.keys("key", key)
+    ids = doors.run_ids("run_ids", run_ids)
     with machine.on_host():
-        return jax.vmap(partial(jax.random.fold_in, key))(jnp.asarray(doors.run_ids("run_ids", run_ids)))
+        return threefry.keys(threefry.fold_in(threefry.words(key)[:, None], ids))
 
 
 def batch(key: Key[Array, ""], run_ids: Sequence[int] | np.ndarray, mixture: Mixture) -> Batch:
@@ -52,27 +51,15 @@ def batch(key: Key[Array, ""], run_ids: Sequence[int] | np.ndarray, mixture: Mix
         held = as_mixture(*(np.broadcast_to(x[..., None], (*x.shape, len(ids))) for x in held))
     if held.means.shape[-1] != len(ids):
         raise ValueError(f"the mixture has {held.means.shape[-1]} runs, expected {len(ids)}")
-    with machine.on_host():
-        words = _seed(key, jnp.asarray(_padded(ids)), d=held.means.shape[1])
-    return Batch(ids, held, as_words(*(np.asarray(x)[..., : len(ids)] for x in words)))
-
-
-_seed = jax.jit(lanes.seed, static_argnames="d")
-
-
-def _padded(ids: np.ndarray) -> np.ndarray:
-    """Some more ids behind these, so that few programs serve all numbers of runs: 64 times a power of two."""
-    width = 64 * 2 ** (-(-len(ids) // 64) - 1).bit_length()
-    return np.concatenate([ids, np.broadcast_to(ids[-1:], (width - len(ids),))])
-
-
-@partial(jax.jit, static_argnames=("k", "d"))
-def _normals(key, run_ids, *, k, d):
-    """k x d standard normals for each run."""
-    return jax.vmap(lambda run: jax.random.normal(jax.random.fold_in(key, run), (k, d)), out_axes=-1)(run_ids)
+    return Batch(ids, held, lanes.seed(key, ids, d=held.means.shape[1]))
 
 
 def normals(key: Key[Array, ""], run_ids: Integer[np.ndarray, "runs"], *, k: int, d: int) -> np.ndarray:
-    """k x d standard normals for each run, of the run's own: (k, d, runs)."""
-    with machine.on_host():
-        return np.asarray(_normals(key, jnp.asarray(_padded(run_ids)), k=k, d=d))[..., : len(run_ids)]
+    """k x d standard normals for each run, of the run's own: (k, d, runs), float32.
+
+    From the words of `fold_in(key, run_id)`: the first half gives radii, the second angles (`lanes.normal_pair`).
+    """
+    half = (k * d + 1) // 2
+    bits = threefry.bits(threefry.fold_in(threefry.words(key)[:, None], run_ids), 2 * half)
+    pair = lanes.normal_pair(bits[:half], bits[half:])
+    return np.concatenate(pair)[: k * d].reshape(k, d, len(run_ids))

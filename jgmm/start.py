@@ -5,7 +5,6 @@ neighbour graph of the next ones, projected to it, the centres. Samples are draw
 NumPy and SciPy.
 """
 
-import math
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -121,7 +120,7 @@ def _power(basis: Any) -> tuple:
 
 def _oja(basis: Any, mixture: Mixture) -> tuple:
     gap, shift = (x.astype(basis.dtype) for x in oja_rate(mixture))
-    log_d = basis.dtype.type(math.log(max(basis.shape[1], 3)))
+    log_d = basis.dtype.type(ordered.ln(max(basis.shape[1], 3)))
     return pca.OJA, pca.OjaState(basis, _none), {"log_d": log_d, "gap": gap, "shift": shift}
 
 
@@ -167,7 +166,7 @@ def oja_rate(mixture: Mixture) -> tuple[np.ndarray, np.ndarray]:
     eigenvalues = ordered.eigenvalues(np.array([[ordered.dot(a, b) for b in rows] for a in rows]))
     gap = np.where(eigenvalues > 1e-9 * eigenvalues.max(axis=0), eigenvalues, np.inf).min(axis=0)
     power = ordered.add_up(ordered.dot(row, row) for row in rows) + d * ordered.dot(weights, scales * scales)
-    return gap, math.log(max(d, 3)) * power / gap
+    return gap, ordered.ln(max(d, 3)) * power / gap
 
 
 def check_seeding(*, k: int, d: int, n: int, block: int, graph_points: int, neighbors: int) -> None:

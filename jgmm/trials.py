@@ -43,6 +43,7 @@ from jgmm import (
     seeding,
     soft,
     stream,
+    threefry,
     tiling,
 )
 from jgmm.kernels import Choice, NotOnVectors
@@ -133,8 +134,9 @@ class Segment(NamedTuple):
 def run_keys(key: Key[Array, ""], run_ids: Sequence[int] | np.ndarray) -> Key[Array, "runs"]:
     """A key for each run: `fold_in(key, run_id)`. Raises ValueError as `batch` does for either."""
     doors.keys("key", key)
+    ids = doors.run_ids("run_ids", run_ids)
     with machine.on_host():
-        return jax.vmap(partial(jax.random.fold_in, key))(jnp.asarray(doors.run_ids("run_ids", run_ids)))
+        return threefry.keys(threefry.fold_in(threefry.words(key)[:, None], ids))
 
 
 def batch(
@@ -165,12 +167,8 @@ def batch(
     width = -(-len(ids) // step) * step if width is None else doors.whole("width", width)
     if width < len(ids) or width % step:
         raise ValueError(f"width is {width}, expected a multiple of {step} that holds {len(ids)} runs")
-    with machine.on_host():
-        words = _seed(key, jnp.asarray(_pad(ids, width - len(ids))), d=mixture.means.shape[1])
+    words = lanes.seed(key, _pad(ids, width - len(ids)), d=mixture.means.shape[1])
     return lay_out(ids, mixture, words, devices=devices, width=width)
-
-
-_seed = jax.jit(lanes.seed, static_argnames="d")
 
 
 @partial(jax.jit, static_argnames=("k", "d"))
@@ -344,7 +342,7 @@ def oja_rate(mixture: Mixture) -> tuple[np.ndarray, np.ndarray]:
     eigenvalues = ordered.eigenvalues(np.array([[ordered.dot(a, b) for b in rows] for a in rows]))
     gap = np.where(eigenvalues > 1e-9 * eigenvalues.max(axis=0), eigenvalues, np.inf).min(axis=0)
     power = ordered.add_up(ordered.dot(row, row) for row in rows) + d * ordered.dot(weights, scales * scales)
-    return gap, math.log(max(d, 3)) * power / gap
+    return gap, ordered.ln(max(d, 3)) * power / gap
 
 
 def check_seeding(*, k: int, d: int, n: int, block: int, graph_points: int, neighbors: int) -> None:

@@ -33,6 +33,7 @@ machine.prepare(devices=2, cache=machine.cache_folder())  # before JAX starts
 SHAPED = [
     "elementary",
     "lanes",
+    "threefry",
     "loops",
     "mixture",
     "lloyd",

@@ -99,6 +99,8 @@ def faults(function, arguments):
 
 INNER = {  # called with what others have checked
     mixture.proposed,
+    mixture.mirrored,
+    mixture.uniform,
     runs.normals,
     run.advance,
     together.averaged,

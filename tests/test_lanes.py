@@ -1,5 +1,7 @@
 """xoshiro128++, uniforms, labels and normals."""
 
+import hashlib
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -64,6 +66,16 @@ def test_a_runs_lanes_do_not_depend_on_the_runs_beside_it():
     assert len(np.unique(np.asarray(many.s0))) == many.s0.size
 
 
+def test_lanes_are_the_words_of_the_runs_keys():
+    key, ids = jax.random.key(3), np.array([[0, 5], [2**32 - 1, 7]], np.uint32)
+    found = np.stack(lanes.seed(key, ids, d=4))
+    assert found.shape == (4, 5, 2, 2)
+    for place, run in np.ndenumerate(ids):
+        assert_array_equal(
+            found[(..., *place)], jax.random.bits(jax.random.fold_in(key, jnp.uint32(run)), (4, 5), jnp.uint32)
+        )
+
+
 def test_keys_of_another_generator_are_refused():
     mixed = mixture.symmetric(2, separation=3.0)
     runs = jgmm.batch(jax.random.key(0), range(2), mixed)
@@ -106,6 +118,51 @@ def test_normals_are_the_exact_function_of_the_bits_to_single_precision():
     odd = quadrant % 2 == 1
     assert_allclose(np.abs(first), np.abs(np.where(odd, across, along)), rtol=5e-7, atol=1e-9)
     assert_allclose(np.abs(second), np.abs(np.where(odd, along, across)), rtol=5e-7, atol=1e-9)
+
+
+def test_numpys_normals_are_those_of_the_stream_to_rounding():
+    a, b = np.random.default_rng(4).integers(0, 2**32, (2, 3, 100_000), dtype=np.uint32)
+    for mine, streams in zip(lanes.normal_pair(a, b), jax.jit(lanes.normal_pair)(a, b), strict=True):
+        assert isinstance(mine, np.ndarray)
+        assert mine.dtype == np.float32
+        # The polynomials' last roundings, a few units in all; an absolute one where a sine is near its zero.
+        assert_allclose(mine, streams, rtol=5e-7, atol=1e-12)
+
+
+def test_numpys_normals_fuse_nothing():
+    """Each operation rounded by itself, as whole numbers and float64 show it for a few words."""
+    of = lanes.COEFFICIENTS
+
+    def rounded(x):
+        return float(np.float32(x))  # of a product or sum in float64: exact enough not to be rounded twice
+
+    def horner(x, terms):
+        value = rounded(rounded(float(terms[0]) * x) + float(terms[1]))
+        for term in terms[2:]:
+            value = rounded(rounded(value * x) + float(term))
+        return value
+
+    for a, b in np.random.default_rng(5).integers(0, 2**32, (200, 2), dtype=np.uint32):
+        word = np.float32((int(a) >> 1) | 1).view(np.int32) - 0x3F3504F3
+        m = rounded(float(((word & 0x7FFFFF) + np.int32(0x3F3504F3)).view(np.float32)) - 1)
+        octaves = rounded(float((word >> 23) - 31) * float(of.octave[0]))
+        radius = rounded(np.sqrt(max(rounded(rounded(m * horner(m, of.log)) + octaves), 0.0)))
+        turn = np.float32(np.array((int(b) << 2) % 2**32, np.uint32).view(np.int32))
+        t = rounded(rounded(float(turn) * 2.0**-32) + 2.0**-33)
+        y = rounded(t * t)
+        sine, cosine = rounded(t * horner(y, of.sine)), horner(y, of.cosine)
+        along, across = ((cosine, sine), (-sine, cosine), (-cosine, -sine), (sine, -cosine))[int(b) >> 30]
+        pair = lanes.normal_pair(np.array([a]), np.array([b]))
+        assert [float(z[0]) for z in pair] == [rounded(radius * along), rounded(radius * across)]
+
+
+def test_every_machine_has_these_normals_and_thresholds():
+    words = np.arange(2**16, dtype=np.uint32) * np.uint32(0x9E3779B9)
+    pair = b"".join(z.tobytes() for z in lanes.normal_pair(words, words[::-1]))
+    assert hashlib.sha256(pair).hexdigest()[:12] == "3c9d86d5e68d"
+    shares = (words % np.uint32(1000))[:7000].reshape(7, 1000).astype(float)
+    weights = (shares / shares.sum(axis=0)).astype(np.float32)  # sums of whole numbers
+    assert hashlib.sha256(lanes.thresholds(weights).tobytes()).hexdigest()[:12] == "5ca2522e39c5"
 
 
 def test_extreme_bits_give_finite_normals_and_a_tail_beyond_six():
@@ -169,6 +226,11 @@ def test_probabilities_are_whole_units_off_by_what_is_stated(dtype):
         weights = np.array([*given, *extreme_weights(k, 500)], dtype)
         with jax.enable_x64(dtype == np.float64):
             steps = np.asarray(jax.jit(lanes.thresholds)(jnp.asarray(weights.T)))
+            mine = lanes.thresholds(weights.T)
+            alone = lanes.thresholds(weights[0])
+        assert (type(mine), mine.dtype) == (np.ndarray, np.int32)
+        assert_array_equal(mine, steps)
+        assert_array_equal(alone, steps[:, 0])
         assert steps.dtype == np.int32
         ends = np.zeros((len(weights), 1), np.int64)
         units = np.diff(np.concatenate([ends, steps.T.astype(np.int64) + 1, ends + 2**31], axis=1), axis=1)

@@ -1,5 +1,8 @@
 """Layouts of mixtures, and what is not one."""
 
+import hashlib
+import tracemalloc
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -83,6 +86,7 @@ def test_bad_input_names_the_value(call, message):
 def test_the_closest_means_by_hand():
     means = np.array([[[0.0, 0.0]], [[3.0, 9.0]], [[-2.0, 1.0]]])  # three in one dimension, two runs
     assert_array_equal(mixture.closest(jnp.asarray(means, jnp.float32)), [2.0, 1.0])
+    assert_array_equal(mixture.closest(means), [2.0, 1.0])
     assert_array_equal(mixture.closest(jnp.zeros((1, 4))), np.inf)
 
 
@@ -98,8 +102,111 @@ def test_boxes_are_drawn_some_runs_at_a_time_which_changes_nothing(monkeypatch):
 def test_a_draw_of_many_wide_boxes_takes_a_few_times_what_it_keeps():
     k, d = 10, 500
     runs = mixture.drawn_together(k, d)
-    keys = jax.random.split(jax.random.key(0), runs)
-    how = {"propose": mixture.proposed, "k": k, "d": d, "max_tries": 10}
-    used = mixture._draw.lower(keys, 1.0, 0.1, **how).compile().memory_analysis()
-    assert used.temp_size_in_bytes < 8 * used.output_size_in_bytes  # all pairs of means at once would take 2 k times
-    assert used.output_size_in_bytes <= 2**23
+    draw = mixture._apart, np.ones((2, runs), np.uint32), mixture.proposed, k, d, np.float32(9), np.float32(1), 9
+    tracemalloc.start()
+    try:
+        means, _ = draw[0](*draw[1:])
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < 5 * means.nbytes  # all pairs of means at once would take k times
+    assert means.nbytes <= 2**23
+
+
+# --- what is drawn ---
+
+
+def by_hand(key, k, d, side, least):
+    """The means of one run's box, a number at a time, and how many tries they took."""
+    side, least = np.float32(side), np.float32(least)
+    for count in range(1000):
+        words = np.asarray(jax.random.bits(jax.random.fold_in(key, count), (k, d), jnp.uint32))
+        means = [[np.float32(int(word) // 2**8 / 2**24) * side for word in row] for row in words]
+        gaps = []
+        for i in range(k):
+            for j in range(i):
+                total = np.float32(0)
+                for a, b in zip(means[i], means[j], strict=True):
+                    total = total + (a - b) * (a - b)
+                gaps.append(np.sqrt(total))
+        if min(gaps) >= least:
+            return np.array(means), count + 1
+    raise AssertionError("too close")
+
+
+def test_a_box_is_the_first_try_whose_means_are_apart():
+    keys = jax.random.split(jax.random.key(5), 12)
+    means = mixture.box(keys, 4, 2, side=10.0, separation=2.0, scales=2.0).means
+    found = [by_hand(key, 4, 2, 10.0, 4.0) for key in keys]
+    assert max(tries for _, tries in found) > 8  # so that several are made at once
+    assert_array_equal(means, np.stack([mine for mine, _ in found], axis=-1))
+
+
+def test_a_run_draws_the_same_box_in_any_company():
+    keys = jax.random.split(jax.random.key(6), 50)
+    for make in (
+        lambda keys: mixture.box(keys, 4, 3, side=10.0, separation=5.0),
+        lambda keys: mixture.symmetric_box(keys, 3, side=10.0, separation=18.0),
+    ):
+        whole = make(keys).means
+        for some in (slice(1), slice(30, 31), slice(7, 24)):
+            assert_array_equal(make(keys[some]).means, whole[..., some])
+
+
+def test_a_float64_box_is_the_float32_box_with_more_digits(x64):
+    keys = jax.random.split(jax.random.key(7), 30)
+    wide = mixture.box(keys, 3, 2, side=1.0).means
+    with jax.enable_x64(False):
+        narrow = mixture.box(keys, 3, 2, side=1.0).means
+    assert (wide.dtype, narrow.dtype) == (np.float64, np.float32)
+    assert_array_equal(np.floor(wide * 2**24) * 2.0**-24, narrow)
+    words = np.asarray(jax.random.bits(jax.random.fold_in(keys[0], 0), (2, 3, 2), jnp.uint32)).astype(object)
+    assert_array_equal(wide[..., 0], ((words[0] * 2**32 + words[1]) // 2**11).astype(float) * 2.0**-53)
+
+
+def test_boxes_have_their_law():
+    runs = 20_000
+    free = mixture.box(jax.random.split(jax.random.key(8), runs), 2, 3, side=10.0).means.astype(float)
+    for power, moment, variance in ((1, 1 / 2, 1 / 12), (2, 1 / 3, 4 / 45)):
+        off = ((free / 10) ** power).mean(axis=-1) - moment
+        assert (abs(off) < 4.5 * np.sqrt(variance / runs)).all()
+    apart = mixture.box(jax.random.split(jax.random.key(9), runs), 2, 3, side=10.0, separation=6.0).means
+    expected = np.random.default_rng(0).uniform(0, 10, (2, 3, 10 * runs))
+    gaps = [np.linalg.norm(means[0] - means[1], axis=0) for means in (apart.astype(float), expected)]
+    gaps[1] = gaps[1][gaps[1] >= 6]
+    assert gaps[0].min() >= np.float32(6)
+    error = np.sqrt(sum(each.var() / each.size for each in gaps))
+    assert abs(gaps[0].mean() - gaps[1].mean()) < 4 * error
+
+
+def test_what_all_runs_share_is_held_once():
+    box = mixture.box(jax.random.split(jax.random.key(0), 5), 3, 2, side=10.0)
+    spread = mixture.replicate(mixture.simplex(3, 2, separation=4.0), 5)
+    assert all(x.strides[-1] == 0 for x in (box.weights, box.scales, *spread))
+    assert all(x.dtype == np.float32 for x in (*box, *spread))
+
+
+def test_what_is_too_close_is_told_as_it_was_drawn():
+    keys = jax.random.split(jax.random.key(1), 3)
+    drawn = [mixture.box(keys, 2, 1, side=1.0).means]  # the first tries
+    most = np.abs(drawn[0][0] - drawn[0][1]).min()
+    with pytest.raises(ValueError, match=rf"but 1 draws of 2 means .* came no further apart than {most:.4g}: expected"):
+        mixture.box(keys, 2, 1, side=1.0, separation=0.99, max_tries=1)
+
+
+@pytest.mark.parametrize(
+    ("make", "digest"),
+    [
+        (lambda keys: mixture.box(keys, 4, 3, side=10.0, separation=4.0), ("2aed529962c8", "1f72feb550e6")),
+        (lambda keys: mixture.symmetric_box(keys, 5, side=10.0, separation=8.0), ("e5fae42d6f78", "e59e00c52484")),
+        (lambda keys: mixture.simplex(7, 9, separation=3.0, scales=0.7), ("6667c4e88f09", "bb01dda4c64c")),
+        (lambda keys: mixture.symmetric(7, separation=3.0, scales=0.7), ("129dfa6656b1", "7aada0085ab6")),
+    ],
+)
+@pytest.mark.parametrize("wide", [False, True])
+def test_every_machine_draws_these_bits(make, digest, wide):
+    keys = jax.random.split(jax.random.key(2026), 40)
+    with jax.enable_x64(wide):
+        mixed = make(keys)
+        found = b"".join(x.tobytes() for x in (*mixed, mixture.separation(mixed)))
+    assert hashlib.sha256(found).hexdigest()[:12] == digest[wide]

@@ -19,7 +19,7 @@ import pytest
 import test_growth
 
 import jgmm
-from jgmm import lanes, mixture, rates, runs, start, steps
+from jgmm import mixture, rates, start, steps
 from jgmm.algorithms import em, lloyd, pca, soft
 from jgmm.engine import scan
 from jgmm.study import runner
@@ -159,12 +159,6 @@ def test_power_iteration_adds_in_a_written_order(method):
 def test_what_is_drawn_outside_a_stream_adds_in_a_written_order():
     batch = jgmm.batch(KEY, range(3), SIMPLEX)
     assert not found_in(scan._drawn, batch.words, batch.mixture, n=24, mesh=scan._mesh(jax.devices()[:1]))
-    ids = jnp.asarray(batch.run_ids)
-    assert not found_in(runs._normals, KEY, ids, k=3, d=4)
-    assert not found_in(lanes.seed, KEY, ids, d=4)
-    for propose in (mixture.proposed, mixture._mirrored):
-        keys = runs.run_keys(KEY, range(3))
-        assert not found_in(mixture._draw, keys, 9.0, 2.0, propose=propose, k=2, d=4, max_tries=10)
 
 
 # --- what a study hands to the compiler, all of it ---

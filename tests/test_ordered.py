@@ -1,5 +1,6 @@
 """Sums in a written order, orthonormal bases and eigenvalues made of them."""
 
+import decimal
 import math
 
 import numpy as np
@@ -7,6 +8,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from jgmm import ordered
+
+LN_2 = 0.6931471805599453
 
 
 def test_terms_are_added_one_after_another():
@@ -59,3 +62,32 @@ def test_eigenvalues_agree_with_lapack(n):
     expected = np.linalg.eigvalsh(np.moveaxis(matrices, -1, 0))
     assert_allclose(found, expected, rtol=0, atol=1e-13 * abs(expected).max())
     assert (abs(found - expected) <= 1e-13 * abs(expected).max(axis=1, keepdims=True)).all()
+
+
+def test_logarithms_are_rounded_once():
+    assert (ordered.ln(1), ordered.ln(0), ordered.ln(10), ordered.ln(0.5)) == (0, -math.inf, 2.302585092994046, -LN_2)
+    assert [ordered.log2(2.0**i) for i in (-1074, -1, 0, 3, 1000)] == [-1074, -1, 0, 3, 1000]
+    assert ordered.log2(3) == 1.584962500721156
+    for x in 10.0 ** np.random.default_rng(0).uniform(-300, 300, 200):
+        exact = decimal.Context(prec=60).ln(decimal.Decimal(float(x)))
+        assert abs(decimal.Decimal(ordered.ln(x)) - exact) <= decimal.Decimal(math.ulp(ordered.ln(x))) / 2
+
+
+def test_logarithms_are_not_those_of_the_callers_decimals():
+    with decimal.localcontext(decimal.Context(prec=3, rounding=decimal.ROUND_UP)):
+        assert ordered.ln(7.25) == 1.9810014688665833
+        assert ordered.log2(7.25) == 2.8579809951275723
+
+
+def test_logarithms_of_an_array_are_those_of_its_numbers():
+    x = np.array([[0.5, 0.0, 3.0], [3.0, 0.5, 1.0]], np.float32)
+    found = ordered.ln_each(x)
+    assert_array_equal(found, [[ordered.ln(float(value)) for value in row] for row in x])
+    assert found.dtype == np.float64
+    assert ordered.ln_each(np.broadcast_to(x[..., None], (2, 3, 4))).shape == (2, 3, 4)
+
+
+@pytest.mark.parametrize("x", [-1.0, math.nan])
+def test_logarithms_of_other_numbers_are_refused(x):
+    with pytest.raises(ValueError, match=f"the logarithm of {x:g}: expected"):
+        ordered.ln(x)

@@ -19,7 +19,7 @@ KEY, RUNS = jax.random.key(1), 16
 
 def setup(d=3):
     mix = mixture.replicate(mixture.given(np.arange(2 * d).reshape(2, d), weights=[0.3, 0.7], scales=[1.0, 2.0]), RUNS)
-    return lanes.seed(KEY, jnp.arange(RUNS), d=d), mix
+    return jax.tree.map(jnp.asarray, (lanes.seed(KEY, np.arange(RUNS), d=d), mix))
 
 
 def walk(state, sample):

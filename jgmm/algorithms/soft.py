@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jgmm import elementary, loops
+from jgmm import elementary, loops, ordered
 from jgmm.algorithms.lloyd import State, all_of_them, any_mixture, init, labelled_step, pulled, squared_distances
 from jgmm.contract import Algorithm, Sample
 from jgmm.mixture import Mixture
@@ -43,8 +43,8 @@ def params(mixture: Mixture, component: np.ndarray, numbers: dict[str, np.ndarra
     """What a step is told, computed in float64: prior, ln(w_i) - d ln(sigma_i), and sharpness, beta / (2 sigma_i^2)."""
     del component  # estimates stand in the order of the components
     means, weights, scales = (np.asarray(x) for x in mixture)
-    with np.errstate(divide="ignore"):  # a component of weight 0 has a share of 0
-        prior = np.log(weights.astype(np.float64)) - means.shape[1] * np.log(scales.astype(np.float64))
+    # A component of weight 0 has a share of 0.
+    prior = ordered.ln_each(weights) - means.shape[1] * ordered.ln_each(scales)
     sharpness = numbers["beta"][None] / (2 * scales.astype(np.float64) ** 2)
     return {"prior": prior.astype(means.dtype), "sharpness": sharpness.astype(means.dtype)}
 

@@ -11,7 +11,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jgmm import rates
+from jgmm import ordered, rates
 from jgmm.study import layouts, limits, shown
 from jgmm.study.schema import Part, Schedule, StreamSpec, Strict, Study, of_file
 
@@ -306,9 +306,9 @@ def _seeding_sizes(where, k, d, *, n, block, graph_points, neighbors, method) ->
     if k > d:
         raise ValueError(f"{where}k is {k}: expected at most d = {d}, since seeding needs k directions")
     sizes = SeedingSizes(
-        n=max(int(d**3 * k**3 * math.log(d * k)), 1000) if n == "seed" else n,
-        block=max(int(d * math.log(d)), k) if block == "seed" else block,
-        graph_points=max(int(10 * k * math.log(k)), 10) if graph_points == "seed" else graph_points,
+        n=max(int(d**3 * k**3 * ordered.ln(d * k)), 1000) if n == "seed" else n,
+        block=max(int(d * ordered.ln(d)), k) if block == "seed" else block,
+        graph_points=max(int(10 * k * ordered.ln(k)), 10) if graph_points == "seed" else graph_points,
         neighbors=neighbors,
         method=method,
     )

@@ -12,13 +12,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
 import pyarrow as pa
 
-from jgmm import algorithms, lanes, machine, mixture, steps, together
+from jgmm import algorithms, lanes, machine, mixture, steps, threefry, together
 from jgmm import start as starts
 from jgmm.contract import Choice
 from jgmm.engine import run as engine
@@ -67,29 +67,25 @@ class Meter:
 
 
 def study_keys(seed: int) -> Keys:
-    """The keys of a study."""
+    """The keys of a study: `jax.random.split(jax.random.key(seed), 3)`."""
+    words = threefry.fold_in(np.array([[0], [seed]], np.uint32), np.arange(3, dtype=np.uint32))
     with machine.on_host():
-        return Keys(*jax.random.split(jax.random.key(seed, impl=lanes.GENERATOR), 3))
+        return Keys(*map(threefry.keys, words.T))
 
 
 def canary(seed: int) -> list[int]:
     """A few of the integers that a study draws, and a digest of means: what draws others must not extend it."""
     with jax.enable_x64(False), machine.on_host():
         keys = study_keys(seed)
-        words, proposed = map(np.asarray, _few_draws(keys.lanes, keys.mixture))
+        words = lanes.seed(keys.lanes, np.arange(2, dtype=np.uint32), d=2)
+        for _ in range(3):
+            words, bits = lanes.next_bits(words)
         means = [mixture.simplex(k, 9, separation=3.0).means for k in (3, 4, 10)]
         means.append(mixture.symmetric(3, separation=3.0).means)
-    digest = hashlib.sha256(b"".join(np.asarray(each).tobytes() for each in (*means, proposed))).digest()
-    return [*(int(x) for x in words.ravel()[:6]), int.from_bytes(digest[:4], "little")]
-
-
-@jax.jit
-def _few_draws(key_lanes: jax.Array, key_mixture: jax.Array) -> tuple[Any, jax.Array]:
-    """The third words of two runs in two dimensions, and the means of a box that a run is first offered."""
-    words = lanes.seed(key_lanes, jax.numpy.arange(2, dtype=jax.numpy.uint32), d=2)
-    for _ in range(3):
-        words, bits = lanes.next_bits(words)
-    return bits, mixture.proposed(key_mixture, 10.0, 3, 2)
+        means.append(mixture.box(run_keys(keys.mixture, range(1)), 3, 2, side=10.0).means)
+        normals = lanes.normal_pair(*bits[:2])
+    digest = hashlib.sha256(b"".join(np.asarray(each).tobytes() for each in (*means, *normals))).digest()
+    return [*(int(x) for x in bits.ravel()[:6]), int.from_bytes(digest[:4], "little")]
 
 
 def build_mixture(cell: Cell | MixtureFields, key: jax.Array, run_ids: Sequence[int], folder: Path = Path()) -> Mixture:
