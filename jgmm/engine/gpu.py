@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import llvmlite
 import llvmlite.binding as llvm
 import numpy as np
 from jaxtyping import Float
 
-from jgmm import doors, lanes, machine
+from jgmm import doors, lanes
 from jgmm.contract import Kernel
 from jgmm.engine import cache, emit, follow, operations, program, threads
 from jgmm.engine.program import Leaf, Program, deal
@@ -144,10 +143,7 @@ def laid(words: LaneState, leaves: Sequence, mixture: Mixture, made: Program) ->
     runs = mixture.means.shape[-1]
     means = Leaf((made.k, made.d), made.dtype, 1, False, None, False)
     alike = Leaf((made.k,), made.dtype, None, False, None, False)
-    with machine.on_host():
-        thresholds = (
-            np.asarray(lanes.thresholds(jnp.asarray(mixture.weights))) if made.k > 1 else np.zeros((1, runs), np.int32)
-        )
+    thresholds = lanes.thresholds(np.asarray(mixture.weights)) if made.k > 1 else np.zeros((1, runs), np.int32)
     found = {"words": spread_words(words, made), "means": spread(np.asarray(mixture.means), means, made)}
     found |= {"thresholds": spread(thresholds, alike, made), "scales": spread(np.asarray(mixture.scales), alike, made)}
     for i, (x, leaf) in enumerate(zip(leaves, made.leaves, strict=True)):
