@@ -46,7 +46,8 @@ import numpy as np
 import rivals
 import timing
 
-from jgmm import algorithms, batch, machine, mixture, together
+from jgmm import algorithms, machine, mixture, together
+from jgmm.runs import batch
 
 SHAPES = [(2, 2), (10, 5), (20, 10), (50, 10), (100, 20)]
 SECTIONS = ("lloyd", "few", "systems", "first")
@@ -85,10 +86,10 @@ def problem(system, *, d, k, runs):
     else:
         means, weights = rivals.the_means(d, k), np.full(k, 1 / k)
         truth = mixture.given(means)
-    made = batch.batch(jax.random.key(0), range(runs), truth)
+    made = batch(jax.random.key(0), range(runs), truth)
     algorithm = algorithms.load("lloyd" if system == "twin" else system)
     start = np.asarray(made.mixture.means)[: len(means)]
-    ready = together.ready(made, algorithm, start, rate=RATE, twin=system == "twin")
+    ready = together.ready(made, algorithm, start, steps=RATE, twin=system == "twin")
     return Problem((ready.kernel, made.words, ready.state, ready.params, made.mixture), means, weights)
 
 
