@@ -237,6 +237,16 @@ def test_cards_share_the_runs():
     assert_array_equal(one.draw(3)[..., :50], two.draw(3)[..., :50])
 
 
+def test_few_widths_serve_all_numbers_of_runs():
+    counts = range(1, 4097)
+    widths = [gpu.columns_for(count) for count in counts]
+    assert all(
+        count <= width < count * 9 / 8 + 32 and width % 32 == 0 for count, width in zip(counts, widths, strict=True)
+    )
+    assert len(set(widths)) <= 50
+    assert gpu.columns_for(65_536) == 65_536
+
+
 @pytest.mark.parametrize(("d", "k"), [(2, 2), (5, 3)])
 def test_samples_drawn_are_the_cpus_and_leave_the_lanes_behind_them(d, k):
     given = problem(lloyd.LLOYD, d, k, 33)

@@ -138,8 +138,17 @@ def gathered_words(rows: np.ndarray, made: Program) -> LaneState:
     return LaneState(*out)
 
 
+def columns_for(count: int) -> int:
+    """So many threads and up to an eighth more, whole warps: few programs of XLA's then serve all numbers of runs.
+
+    What is too much has no samples to take in.
+    """
+    step = max(THREADS, 2 ** max(0, (count - 1).bit_length() - 4))
+    return -(-count // step) * step
+
+
 def laid(words: LaneState, leaves: Sequence, mixture: Mixture, made: Program) -> dict[str, np.ndarray]:
-    """The arrays that a kernel reads, by `threads.given`: whole warps of threads, the last run again at the end."""
+    """The arrays that a kernel reads, by `threads.given`: `columns_for` the threads, the last run again at the end."""
     runs = mixture.means.shape[-1]
     means = Leaf((made.k, made.d), made.dtype, 1, False, None, False)
     alike = Leaf((made.k,), made.dtype, None, False, None, False)
@@ -150,7 +159,7 @@ def laid(words: LaneState, leaves: Sequence, mixture: Mixture, made: Program) ->
         if leaf.alias is None:
             whole = np.broadcast_to(np.asarray(x), (*leaf.shape, runs))
             found[f"leaf{i}"] = spread(whole, leaf, made)
-    columns = -(-runs * made.shares // THREADS) * THREADS
+    columns = columns_for(runs * made.shares)
     filled = np.minimum(np.arange(columns // made.shares), runs - 1)
     of_column = (filled[:, None] * made.shares + np.arange(made.shares)).ravel()
     kinds = threads.given(made)
