@@ -80,6 +80,12 @@ class Blocks:
 
     def load(self, name: str, row: Any) -> Any:
         """A row of an array; of a flat one the number, for every run."""
+        found = self._load(name, row)
+        if self.dtypes.get(name) != "bool":
+            return found
+        return self.b.icmp_unsigned("!=", found, ir.Constant(found.type, [0] * self.where.width))
+
+    def _load(self, name: str, row: Any) -> Any:
         base = self.pointers[name]
         if name not in self.where.flat:
             return self.b.load(self.at(base, row), align=self._align(name))
@@ -90,6 +96,8 @@ class Blocks:
         return self.b.shuffle_vector(first, first, mask)
 
     def store(self, value: Any, name: str, row: Any) -> None:
+        if self.dtypes.get(name) == "bool":  # a byte in memory
+            value = self.b.zext(value, ir.VectorType(ir.IntType(8), self.where.width))
         self.b.store(value, self.at(self.pointers[name], row), align=self._align(name))
 
     def _align(self, name: str) -> int:
@@ -542,7 +550,7 @@ def plan(program: Program, piece: Piece) -> Plan:
             first.setdefault(id(node), stage)
         wanted = [arg for node in mine if first[id(node)] == stage for arg in node.args] + results
         for node in wanted:
-            if first.get(id(node), stage) < stage and cost[id(node)] > AGAIN:
+            if first.get(id(node), stage) < stage and cost[id(node)] > AGAIN and node.dtype == program.dtype:
                 found[id(node)] = node, first[id(node)]
                 needed.setdefault(id(node), set()).add(stage)
     return Plan(stages, False, list(found.values()), [needed[key] for key in found])

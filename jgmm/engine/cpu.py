@@ -98,7 +98,7 @@ def _function(made: ir.Module, where: Layout, name: str) -> None:
     program, width = where.program, where.width
     dtypes = dict.fromkeys(("means", "scales", "x", "parts", "own"), program.dtype)
     dtypes |= {"words": "uint32", "thresholds": "int32", "labels": "int32"}
-    dtypes |= {f"leaf{i}": leaf.dtype for i, leaf in enumerate(program.leaves)}
+    dtypes |= {f"leaf{i}": "uint8" if leaf.dtype == "bool" else leaf.dtype for i, leaf in enumerate(program.leaves)}
     names = [*array_names(where), *SCRATCH]
     kinds = [TYPES[dtypes[n]] if n in where.flat else ir.VectorType(TYPES[dtypes[n]], width) for n in names]
     counts = [I64] * (3 if name == "stream" else 2)

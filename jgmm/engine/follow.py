@@ -16,7 +16,7 @@ from jax.extend import core
 
 from jgmm import elementary
 from jgmm.contract import Refused
-from jgmm.engine.operations import COMPARISONS, Node, Operations
+from jgmm.engine.operations import COMPARISONS, FLOATS, Node, Operations
 
 RUNS = 7  # of the traced arrays: only that there are some
 MARK = "sum_over_shares"  # the name of the call that `loops.over_coordinates` leaves in a jaxpr
@@ -81,14 +81,16 @@ class Follower:
             return self.evaluate(jaxpr, constants, operands)
         if name == "scan":
             return self._scan(equation, operands)
-        if all(map(_known, operands)) and name not in _ELEMENTARY:
+        if all(map(_known, operands)) and (name in _EXACT or not _of_floats(equation)):
             return _now(equation, operands)
         if name in _SAME:
             return operands
+        if name == "unstack":
+            return _unstack(operands[0], equation)
         if name in _MOVES:
             return (
                 [_MOVES[name](operands[0], equation)]
-                if name != "concatenate"
+                if name not in ("concatenate", "stack")
                 else [self._concatenate(equation, operands)]
             )
         if name in ("dynamic_slice", "dynamic_update_slice", "gather", "scatter", *_SCATTERS):
@@ -178,11 +180,11 @@ class Follower:
         return [*carry, *(np.stack(column) for column in zip(*rows, strict=True))]
 
     def _concatenate(self, equation: Any, operands: list[Any]) -> np.ndarray:
-        axis, ndim = equation.params["dimension"], equation.outvars[0].aval.ndim
-        if axis == ndim - 1:
-            raise Refused("concatenate moves numbers from one run to another")
-        held = (self.nodes(x, v.aval.dtype) for x, v in zip(operands, equation.invars, strict=True))
-        return np.concatenate(list(held), axis=axis)
+        stack = equation.primitive.name == "stack"
+        axis = equation.params["axis" if stack else "dimension"]
+        _last_stays(axis != equation.outvars[0].aval.ndim - 1, equation.primitive.name)
+        held = [self.nodes(x, v.aval.dtype) for x, v in zip(operands, equation.invars, strict=True)]
+        return np.stack(held, axis=axis) if stack else np.concatenate(held, axis=axis)
 
     def _index(self, equation: Any, operands: list[Any]) -> np.ndarray:
         """What is read or written at indices: which entry is where is found by moving their numbers."""
@@ -199,6 +201,7 @@ class Follower:
         nodes: list[Node] = []
         numbered = []
         for x, aval in zip(data, avals, strict=True):
+            _last_stays(aval.shape[-1:] == (RUNS,), name)
             at = self.nodes(x, aval.dtype)
             ids = np.arange(len(nodes), len(nodes) + at.size, dtype=np.int32).reshape(*at.shape, 1) * RUNS
             numbered.append(np.broadcast_to(ids + np.arange(RUNS, dtype=np.int32), aval.shape).astype(np.int32))
@@ -244,7 +247,8 @@ class Follower:
             raise Refused(f"{name} goes over runs")
         if name.startswith("cum"):
             op = {"cumsum": "add", "cumprod": "mul", "cummax": "max", "cummin": "min"}[name]
-            rows = list(np.moveaxis(x, axes[0], 0))[:: -1 if params["reverse"] else 1]
+            rows = [np.moveaxis(x, axes[0], 0)[i, ...] for i in range(x.shape[axes[0]])]
+            rows = rows[:: -1 if params["reverse"] else 1]
             for i in range(1, len(rows)):
                 rows[i] = each(lambda a, b: apply(op, a, b), rows[i - 1], rows[i])
             return np.moveaxis(np.stack(rows[:: -1 if params["reverse"] else 1]), 0, axes[0])
@@ -260,11 +264,13 @@ class Follower:
         return out
 
     def _best(self, name: str, entries: list[Node], dtype: str) -> Node:
-        """Where the largest or smallest is, the first of equals."""
+        """Where the largest or smallest is, the first of equals; NaN is beyond all."""
         apply, number = self.operations.apply, self.operations.number
         best, where = entries[0], number(0, dtype)
         for i, entry in enumerate(entries[1:], 1):
             better = apply("gt" if name == "argmax" else "lt", entry, best)
+            if entry.dtype in FLOATS:
+                better = apply("or", better, apply("and", apply("ne", entry, entry), apply("eq", best, best)))
             best, where = apply("select", better, entry, best), apply("select", better, number(i, dtype), where)
         return where
 
@@ -311,6 +317,10 @@ def _now(equation: Any, operands: list[Any]) -> list[Any]:
     """What is known while tracing."""
     found = _bind(equation, operands)
     return [np.asarray(x) for x in found] if equation.primitive.multiple_results else [np.asarray(found)]
+
+
+def _of_floats(equation: Any) -> bool:
+    return any(np.dtype(name.aval.dtype).kind in "fc" for name in equation.outvars)
 
 
 def _bind(equation: Any, operands: list[Any]) -> Any:
@@ -411,10 +421,19 @@ def _slice(x: np.ndarray, equation: Any) -> np.ndarray:
     return x[tuple(map(slice, low[:-1], high[:-1], strides[:-1]))]
 
 
+def _unstack(x: np.ndarray, equation: Any) -> list[np.ndarray]:
+    _last_stays(equation.params["axis"] != x.ndim, "unstack")
+    rows = np.moveaxis(x, equation.params["axis"], 0)
+    return [rows[i, ...] for i in range(len(rows))]
+
+
 def _rev(x: np.ndarray, equation: Any) -> np.ndarray:
     _last_stays(x.ndim not in equation.params["dimensions"], "rev")
     return np.flip(x, equation.params["dimensions"])
 
 
 _MOVES: dict[str, Callable] = {"broadcast_in_dim": _spread, "reshape": _reshape, "squeeze": _reshape, "slice": _slice}
-_MOVES |= {"expand_dims": _reshape, "transpose": _transpose, "rev": _rev, "concatenate": None}  # type: ignore[dict-item]
+_MOVES |= {"expand_dims": _reshape, "transpose": _transpose, "rev": _rev, "concatenate": None, "stack": None}  # type: ignore[dict-item]
+# Of floats that are known JAX itself computes these: they have one result on every machine.
+_EXACT = {*_NUMPY, *_MOVES, *_PLAIN, *_SAME, "iota", "square", "sign", "clamp", "round", "split", "pad"}
+_EXACT |= {"dynamic_update_slice", "gather", "scatter", "bitcast_convert_type", "reduce_max", "reduce_min"}

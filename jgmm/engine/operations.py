@@ -114,14 +114,11 @@ class Operations:
         if found is not None:
             sign, a, b = found
             return self._fma(sign * less, a, b, first, 1)
-        if op == "sub" and _is(second, 0):
+        if op == "sub" and _is(second, 0) and not np.signbit(second.number()):  # -0 - -0 is 0
             return first
         return self._node(op, (first, second), first.dtype)
 
     def _fma(self, sign: int, a: Node, b: Node, term: Node, of_term: int) -> Node:
-        if _is(a, 0) and _is(b, 0) and of_term == 1:
-            # Of a coordinate that is not there. Sums over coordinates start from +0 and so never are -0.
-            return term
         return self._node("fma", (a, b, term), term.dtype, (sign, of_term))
 
     def _select(self, condition: Node, yes: Node, no: Node) -> Node:
@@ -147,8 +144,10 @@ def _product(node: Node) -> tuple[int, Node, Node] | None:
     return (sign, inner.args[0], inner.args[1]) if inner.op == "mul" else None
 
 
-_BINARY: dict[str, Any] = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide, "max": np.maximum}
-_BINARY |= {"min": np.minimum, "eq": np.equal, "ne": np.not_equal, "lt": np.less, "le": np.less_equal}
+_BINARY: dict[str, Any] = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide}
+# The second where it is beyond the first, or no number (as `emit` writes it: of 0 and -0 the first).
+_BINARY |= {"max": lambda a, b: b if b > a or b != b else a, "min": lambda a, b: b if b < a or b != b else a}
+_BINARY |= {"eq": np.equal, "ne": np.not_equal, "lt": np.less, "le": np.less_equal}
 _BINARY |= {"gt": np.greater, "ge": np.greater_equal, "and": np.bitwise_and, "or": np.bitwise_or}
 _BINARY |= {"xor": np.bitwise_xor, "shift_left": np.left_shift}
 _UNARY = {"neg": np.negative, "abs": np.abs, "sqrt": np.sqrt, "not": np.invert, "floor": np.floor, "ceil": np.ceil}

@@ -137,7 +137,8 @@ def program(kernel: Kernel, state: Any, params: Any, mixture: Mixture) -> Progra
     means = mixture.means
     leaves, tree = jax.tree.flatten((state, params))
     shapes = tuple(
-        (np.shape(x), str(np.asarray(x).dtype if np.ndim(x) == 0 else x.dtype), _same(x, means)) for x in leaves
+        (np.shape(x)[:-1], np.ndim(x) == 0, str(np.asarray(x).dtype if np.ndim(x) == 0 else x.dtype), _same(x, means))
+        for x in leaves
     )
     return _program(kernel, tree, len(jax.tree.leaves(state)), shapes, *means.shape[:2], str(means.dtype))
 
@@ -149,15 +150,13 @@ def _same(x: Any, means: Any) -> bool:
 @lru_cache(maxsize=128)
 def _program(kernel: Kernel, tree: Any, of_state: int, shapes: tuple, k: int, d: int, dtype: str) -> Program:
     leaves = [
-        Leaf(
-            shape[:-1], t, 1 if len(shape) == 3 and shape[1] == d else None, True, "means" if same else None, not shape
-        )
-        for shape, t, same in shapes
+        Leaf(shape, t, 1 if len(shape) == 2 and shape[1] == d else None, True, "means" if same else None, scalar)
+        for shape, scalar, t, same in shapes
     ]
     build = _Builder(kernel, tree, of_state, leaves, k, d, dtype)
     try:
         probe = build.steps(min(d, 2))
-        _check_alike(probe)
+        _check_alike(probe, dtype)
         alike = d > 1
     except (Refused, _NotAlike, TypeError, ValueError) as error:
         if d <= 2 and not isinstance(error, _NotAlike):
@@ -288,10 +287,13 @@ class _Builder(NamedTuple):
         )
 
 
-def _check_alike(found: _Steps) -> None:
-    """Raises _NotAlike unless each coordinate's results are those of any other, told what is that other's."""
+def _check_alike(found: _Steps, dtype: str) -> None:
+    """Raises _NotAlike unless each coordinate's results are those of any other, told what is that other's.
+
+    Shares add up numbers of this dtype alone.
+    """
     for node in found.operations:
-        if node.op == "total" and not _is_sum(node.args[0]):
+        if node.op == "total" and not (_is_sum(node.args[0]) and node.dtype == dtype):
             raise _NotAlike
     forms: dict[tuple[int, int], Any] = {}
     names: dict[tuple, int] = {}
@@ -312,18 +314,17 @@ def _check_alike(found: _Steps) -> None:
         key = (node.op, node.dtype, data, tuple(form(arg, node.tag) for arg in node.args))
         forms[id(node), node.tag] = names.setdefault(key, len(names))
     for piece in found.pieces:
-        alike: dict[tuple, int] = {}
+        alike: dict[tuple, int | None] = {}
         for (_, number, index), node in piece.items():
             leaf = found.leaves[number]
             if leaf.axis is None:
                 if node.tag is not None:
                     raise _NotAlike
                 continue
-            if node.op == "input" and node.data == ("leaf", number, index):
-                continue
             if node.tag is not None and node.tag != index[leaf.axis]:
                 raise _NotAlike
-            what = form(node, index[leaf.axis])
+            unmoved = node.op == "input" and node.data == ("leaf", number, index)
+            what = None if unmoved else form(node, index[leaf.axis])
             if alike.setdefault((number, index[: leaf.axis]), what) != what:
                 raise _NotAlike
 
