@@ -21,6 +21,7 @@ import optax
 from jgmm import steps, together
 from jgmm.algorithms import em, lloyd, pca, soft
 from jgmm.contract import Kernel
+from jgmm.lanes import LaneState
 from jgmm.mixture import Mixture
 from jgmm.runs import batch
 
@@ -35,7 +36,7 @@ class Given(NamedTuple):
     """What a back end opens."""
 
     kernel: Kernel
-    words: Any
+    words: LaneState
     state: Any
     params: Any
     mixture: Mixture
