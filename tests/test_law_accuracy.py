@@ -103,6 +103,16 @@ def test_ems_start_is_kept_along_and_across_at_their_own_speeds():
     assert law.error_sq == pytest.approx(expected, rel=1e-3)
 
 
+def test_the_labelled_oracle_is_the_mean_of_each_components_own_samples():
+    mixture = {**SIMPLEX, "weights": [0.6, 0.3, 0.1]}
+    (cell,) = spec.cells(spec.Study(mixture=mixture, stream={"rate": 0.02, "n": 400, "start": 0.2}))
+    rng = np.random.default_rng(2)
+    counts = rng.multinomial(400, [0.6, 0.3, 0.1], size=20_000)
+    means = 10 * (1 / counts).mean(axis=0)  # sigma^2 d E(1/n_i), known to 0.1 %
+    assert laws.oracle(stored(cell), 400) == pytest.approx(means.sum(), rel=5e-3)
+    assert laws.oracle(stored(cell), 100) is None  # a component has ten samples only
+
+
 @pytest.mark.parametrize(
     ("limit", "told"),
     [

@@ -431,6 +431,13 @@ def inside(outer, inner):
 RATES = [f"{0.01 + 0.002 * i:.3f}" for i in range(27)]
 
 
+def test_a_part_is_named_where_another_has_the_same_algorithm_and_step():
+    text = ONE.replace("rate = 0.05\n", "") + '[[part]]\nname = "a"\n[[part]]\nname = "b"\n[[part]]\nname = "c"\n'
+    data = cells_of('theorem = "none"\n' + text + "stream = { rate = 0.05 }")
+    assert plots._names(data) == ["a: lloyd paper", "b: lloyd paper", "lloyd 0.05"]
+    assert plots._names(data[1:]) == ["lloyd paper", "lloyd 0.05"]
+
+
 @pytest.mark.parametrize("count", [3, 8, 30])
 def test_a_comparison_of_any_number_of_settings_can_be_read(count, tmp_path, laid_out):
     rates = ", ".join(RATES[: max(count - 3, 0)] or ['"paper"'])
