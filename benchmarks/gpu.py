@@ -2,6 +2,7 @@ r"""Is the program right on a GPU, and how fast is it there?
 
 First it must be right. What is not is told and stored, the exit status is 1, and nothing is timed.
 
+    table     the digests of tests/golden.json, which every machine reproduces
     bits      256 runs that differ in everything, 16,000 samples of the systems and shapes of gpu_compile.py's kernels:
               words and states of the card are the CPU's in every bit; so they are after two calls, of runs that are
               live, and of samples drawn
@@ -44,7 +45,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
+
 import engine
+import golden
 import gpu_compile
 import jax
 import numpy as np
@@ -87,6 +91,7 @@ class Plan(NamedTuple):
     cpu_runs: tuple = (256, 4096)
     scanned: int = 10_000_000  # numbers k d of all runs, at most, with which scan is timed
     cases: tuple = tuple(dict.fromkeys([*gpu_compile.EXECUTED, *(c for c in gpu_compile.COMPILED if not c.threads)]))
+    golden: tuple = tuple(golden.CASES)
     samples: int = 16_000
     systems: tuple = ((10, 5, 4096),)
     studies: tuple = (("theorem1", "cold"), ("seed", "cold"), ("seed", "warm"))
@@ -97,6 +102,7 @@ class Plan(NamedTuple):
 
 QUICK = {"shapes": ((10, 5),), "studies": (), "samples": 2000}
 REHEARSAL = {"shapes": ((2, 2),), "runs": (32, 64), "cpu_runs": (32,), "samples": 12, "systems": ((3, 2, 32),)}
+REHEARSAL |= {"golden": ("lloyd and its twin", "power, shares")}
 REHEARSAL |= {"cases": (Case("Lloyd", 2, 2, twin=True), Case("power iteration", 3, 2)), "studies": ()}
 
 
@@ -140,6 +146,13 @@ def bit_checks(case: Case, samples: int) -> list[dict]:
 
 def correctness(plan: Plan, report: dict, save: Any) -> None:
     """All that was found goes to the report."""
+    table = golden.table()
+    for name in plan.golden:
+        try:
+            report["checks"].append(checked(f"the table, {name}", golden.digests(name, gpu.open) == table[name]))
+        except Exception as error:  # as below
+            report["checks"].append(checked(f"the table, {name}", False, first_line(error)))
+    save()
     for case in plan.cases:
         try:
             report["checks"] += bit_checks(case, plan.samples)

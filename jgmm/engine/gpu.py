@@ -28,8 +28,8 @@ from jgmm.mixture import Mixture
 as_mixture: Callable[..., Mixture] = Mixture  # of NumPy arrays, which JAX takes for its own
 
 CALL = "__gpu$xla.gpu.ptx"  # a name inside XLA: `available` looks whether it is there
-# The oldest cards with what is needed: shuffles that name their threads, and IEEE's + * / sqrt and fma. XLA itself
-# asks for no less.
+# The oldest cards with what is needed: shuffles that name their threads (PTX 6.0). What is written for them runs on all
+# newer ones.
 CAPABILITY, TARGET, FEATURES = (7, 0), "sm_70", "+ptx60"
 THREADS = threads.THREADS
 KEPT = 64  # kernels that a process keeps
