@@ -186,3 +186,12 @@ def test_a_long_call_can_be_interrupted(num_runs):
     finally:
         signal.signal(signal.SIGALRM, before)
     assert time.perf_counter() - begun < 5  # a second where a core is free
+
+
+def test_what_moves_is_its_own_though_it_starts_as_the_means():
+    kernel, words, state, params, mixed = lloyd(3, 1)  # a single mean of zeros
+    state = state._replace(centres=state.centres._replace(offset=np.zeros_like(mixed.means)))
+    _, after = went(cpu.open(kernel, words, state, params, mixed), 30)
+    _, other = went(scan.open(kernel, words, state, params, mixed), 30)
+    assert_allclose(after.centres.offset, other.centres.offset, rtol=0, atol=1e-6)
+    assert np.abs(after.centres.offset).max() > 0.1

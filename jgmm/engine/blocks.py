@@ -8,6 +8,7 @@ that is little, and are a loop where it is not: the code then does not grow with
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -299,9 +300,34 @@ class _Consume:
         for node in self._frontier([node for _, node in own]):
             self.shared.put(node, self.e.get(node, outside, self.shared))
         values = [self.e.get(node, outside, self.shared) for _, node in rest]
-        self._shares(len(self.plan.totals), lambda share, held: self._rows(own, share, held))
+        self._own_rows(own)
         for (name, _), value in zip(rest, values, strict=True):
             self.blocks.store(value, f"leaf{name[1]}", self.row_of(name[1], name[2], 0))
+
+    def _own_rows(self, own: Sequence[tuple[tuple, Node]]) -> None:
+        """What shares own: a row that can be passed over by itself, for all shares; then all others, share by share."""
+        last, shares = len(self.plan.totals), self.program.shares
+        groups, pins = _grouped(own, self.moving, self.program)
+        rest: list[tuple[tuple, Node]] = []
+        for row in groups:
+            results = [result for group in row for result in group]
+            condition = None if pins else self._skipped(row, shares)
+            if condition is None or condition.tag is not None:
+                rest += results
+                continue
+            hit = self.e.get(condition, self.source(0), self.shared)
+            with self._where_any(hit):
+                self._shares(last, partial(self._whole_row, results))
+        if rest:
+            self._shares(last, lambda share, held: self._rows(rest, share, held))
+
+    def _whole_row(self, results: Sequence[tuple[tuple, Node]], share: Any, held: Held) -> None:
+        self._rows(results, share, held.inside(), ask=False)
+
+    def _where_any(self, hit: Any) -> Any:
+        """A block that is passed over where no run of the vector has this flag."""
+        bits = self.b.bitcast(hit, ir.IntType(self.blocks.where.width))
+        return self.b.if_then(self.b.icmp_unsigned("!=", bits, ir.Constant(bits.type, 0)))
 
     def _frontier(self, results: Sequence[Node]) -> list[Node]:
         """Nodes of no coordinate that those of one use directly, but inputs that stay and numbers."""
@@ -391,8 +417,11 @@ class _Consume:
             values += [self.e.get(node.args[0], source, held) for node in totals[low : low + TOGETHER]]
         return values
 
-    def _rows(self, results: Sequence[tuple[tuple, Node]], share: Any, held: Held) -> None:
-        """Results of a share, each stored as soon as nothing else needs what it replaces."""
+    def _rows(self, results: Sequence[tuple[tuple, Node]], share: Any, held: Held, *, ask: bool = True) -> None:
+        """Results of a share, each stored as soon as nothing else needs what it replaces.
+
+        ask: whether a row may be passed over where nothing of it changes.
+        """
         results = [(name, node) for name, node in results if not self._lacks(name, held)]
         source = self.source(share)
         groups, pins = _grouped(results, self.moving, self.program)
@@ -400,13 +429,12 @@ class _Consume:
             held.put(node, self.e.get(node, source, held))
         plain: list[list[tuple]] = []
         for row in groups:
-            condition = self._skipped(row)
+            condition = self._skipped(row) if ask else None
             if condition is None:
                 plain += row
                 continue
             hit = self.e.get(condition, source, held)
-            bits = self.b.bitcast(hit, ir.IntType(self.blocks.where.width))
-            with self.b.if_then(self.b.icmp_unsigned("!=", bits, ir.Constant(bits.type, 0))):
+            with self._where_any(hit):
                 self._store(row, share, source, held.inside())
         if self.program.k > FEW_ROWS:
             self._store(plain, share, source, held)
@@ -429,10 +457,10 @@ class _Consume:
                     continue
                 self.blocks.store(value, f"leaf{name[1]}", self.row_of(name[1], name[2], share))
 
-    def _skipped(self, row: Sequence[Sequence[tuple]]) -> Node | None:
+    def _skipped(self, row: Sequence[Sequence[tuple]], shares: int = 1) -> Node | None:
         """The condition without which nothing of the row changes, where it pays to ask."""
         flat = [(name, node) for group in row for name, node in group]
-        if self.before is not None or len(flat) < SKIPPED or any(node.op != "select" for _, node in flat):
+        if self.before is not None or len(flat) * shares < SKIPPED or any(node.op != "select" for _, node in flat):
             return None
         first = flat[0][1].args[0]
         same = all(

@@ -17,7 +17,7 @@ from jgmm.lanes import LaneState
 from jgmm.mixture import Mixture
 
 NAMES = ("auto", "cpu", "gpu", "scan")
-OPEN = ("gpu", "scan")  # that have an `open` and a `draw` in this version
+OPEN = ("cpu", "gpu", "scan")  # that have an `open` and a `draw` in this version
 
 
 def opened(

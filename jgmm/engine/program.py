@@ -153,7 +153,8 @@ def _program(kernel: Kernel, tree: Any, of_state: int, shapes: tuple, k: int, d:
         Leaf(shape, t, 1 if len(shape) == 2 and shape[1] == d else None, True, "means" if same else None, scalar)
         for shape, scalar, t, same in shapes
     ]
-    build = _Builder(kernel, tree, of_state, leaves, k, d, dtype)
+    apart = [leaf._replace(alias=None) for leaf in leaves]  # what moves is its own, whatever it starts from
+    build = _Builder(kernel, tree, of_state, apart, k, d, dtype)
     try:
         probe = build.steps(min(d, 2))
         _check_alike(probe, dtype)
@@ -165,7 +166,9 @@ def _program(kernel: Kernel, tree: Any, of_state: int, shapes: tuple, k: int, d:
     moving = {
         name[1] for piece in probe.pieces for name, node in piece.items() if node.op != "input" or node.data != name
     }
-    leaves = [leaf._replace(moves=i in moving) for i, leaf in enumerate(leaves)]
+    leaves = [
+        leaf._replace(moves=i in moving, alias=None if i in moving else leaf.alias) for i, leaf in enumerate(leaves)
+    ]
     shares = _shares(leaves, k, d, dtype) if alike else 1
     build = build._replace(leaves=leaves)
     found = build.steps(len(deal(d, shares)))
