@@ -265,6 +265,14 @@ def test_so_are_those_that_several_threads_draw(many_shares):
     assert here.draw(4).tobytes() == np.ascontiguousarray(there.draw(4)).tobytes()
 
 
+QUICK = ("soft, shares", "subnormal numbers", "power, many shares")  # the kinds that are not compared above
+
+
+@pytest.mark.parametrize("name", [pytest.param(x, marks=() if x in QUICK else pytest.mark.slow) for x in golden.CASES])
+def test_the_table_of_the_promise_is_reproduced(name):
+    assert golden.digests(name, gpu.open) == golden.table()[name]
+
+
 # --- the text ---
 
 
