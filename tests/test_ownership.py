@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import folders
 import pytest
@@ -44,6 +45,22 @@ def test_a_link_in_a_files_place_is_never_written_through(out, tmp_path, name):
     folders.go(out, runs=7, fresh=True)
     assert away.read_text() == "not ours"
     assert not (out / name).is_symlink()
+
+
+def test_a_study_that_comes_while_a_folder_is_looked_at_is_no_foreign_file(tmp_path, finished, monkeypatch):
+    out, listed = tmp_path / "out", Path.iterdir
+    out.mkdir()
+
+    def late(folder):
+        if folder == out and not list(listed(out)):
+            shutil.copytree(finished, out, dirs_exist_ok=True)
+        return listed(folder)
+
+    monkeypatch.setattr(Path, "iterdir", late)
+    ownership.check(out)
+    (out / "study.toml").unlink()
+    with pytest.raises(ValueError, match="files that are not a study's"):
+        ownership.check(out)
 
 
 @pytest.mark.parametrize("name", ["cells", "tiles", "examples", "figures"])

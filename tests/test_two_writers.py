@@ -67,7 +67,9 @@ def test_of_two_sizes_at_once_none_loses_what_the_other_finished(tmp_path, monke
             if isinstance(answer, Exception):
                 refused += 1
                 assert isinstance(answer, ValueError), answer
-                assert REFUSED.format(os.getpid(), lock.socket.gethostname()) in str(answer)
+                # Who holds it is said, unless that one has just finished.
+                said = REFUSED.format(os.getpid(), lock.socket.gethostname()), "is in use by another process"
+                assert any(words in str(answer) for words in said)
                 assert len(str(answer).splitlines()) == 1
             else:
                 assert answer.left == 0
@@ -80,7 +82,7 @@ def test_of_two_sizes_at_once_none_loses_what_the_other_finished(tmp_path, monke
 
 
 def slow_work(*task, **more):
-    time.sleep(0.002)
+    time.sleep(0.02)  # or they would not meet
     return folders.made_up_work(*task, **more)
 
 

@@ -42,9 +42,10 @@ def check(folder: Path, *, fresh: bool = False) -> None:
     for name in ("study.toml", "looks.json"):
         if (kind := files.kind(folder / name)) not in (None, "file"):
             raise ValueError(f"{folder / name} is a {kind}, expected a file")
-    if files.kind(folder / "study.toml") is None and folder.is_dir():
+    if folder.is_dir():
+        # Listed before study.toml is asked for, which another command may be about to write: it is never away again.
         foreign = [path.name for path in sorted(folder.iterdir()) if not _leftover(path, fresh=fresh)]
-        if foreign:
+        if foreign and files.kind(folder / "study.toml") is None:
             raise ValueError(
                 f"{folder} holds files that are not a study's ({foreign[0]!r}): expected an empty or new folder"
             )
