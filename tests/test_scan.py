@@ -110,15 +110,17 @@ def test_what_is_the_same_array_is_laid_once():
 
 def test_runs_that_ended_keep_what_they_had(monkeypatch):
     monkeypatch.setattr(scan, "WORTH_CUTTING", -1.0)
+    monkeypatch.setattr(scan, "LEAST_WIDTH", 32)
     stream = held(300)
     stream.advance(20)
-    before = stream.state().centres.offset
-    stream.advance(20, live=100)
-    after = stream.state().centres.offset
-    assert before.shape == after.shape == (3, 4, 300)
-    assert stream._width == 128
-    assert_array_equal(after[..., 128:], before[..., 128:])
-    assert (after[..., :100] != before[..., :100]).any(axis=(0, 1)).all()
+    found = [stream.state().centres.offset]
+    for live, width in ((100, 128), (30, 64)):
+        stream.advance(20, live=live)
+        assert stream._width == width
+        found.append(stream.state().centres.offset)
+        assert found[-1].shape == (3, 4, 300)
+        assert_array_equal(found[-1][..., width:], found[-2][..., width:])
+        assert (found[-1][..., :live] != found[-2][..., :live]).any(axis=(0, 1)).all()
 
 
 def test_loops_of_known_length_are_written_out_to_the_same_numbers():
