@@ -20,17 +20,17 @@ em         streaming EM of a pair at +m and -m, |m| = 4 sigma, at eta = 0.05 fro
            shape. (Farther apart, tanh would be 1 by its argument's size and cost a C library next to nothing.)
     Numba        a prange over runs; float32, xoshiro128++, jgmm's polynomials for the normals, `math.tanh`
     JAX          `vmap(scan(step))`, `jax.random`, 32 samples drawn at a time, runs split over the cores
-    jgmm         `trials.run_em` with one checkpoint, its two measurements of the error included
+    jgmm         `jgmm.run` with one checkpoint, its two measurements of the error included
 power      block power iteration for k directions of k means 20 apart on a simplex, in blocks of max(16, d ln d)
     NumPy        run after run in float32, U = qr(X^T (X U)) for a block X; at most 16 runs are streamed
     JAX          the same by `vmap`, `jnp.linalg.qr`, matrix products and `jax.random`, runs split over the cores
-    jgmm         `trials.seed_centres` with the fewest graph points it takes, k of them
+    jgmm         `start.seed` with the fewest graph points it takes, k of them
 seeding    the whole of it: 10 such blocks, max(50, 10 k ln k) graph points, each joined to its 3 nearest in k
            dimensions, connected components, the k largest ones' means lifted back
     NumPy, SciPy the way of the notebook that this package redoes, run after run: power iteration as above (the notebook
                  draws one sample after the other and adds up a d x d matrix, which takes far longer), a k-d tree,
                  `scipy.sparse.csgraph.connected_components`
-    jgmm         `trials.seed_centres`
+    jgmm         `start.seed`
 
 Samples are those of all runs: n a run for em, blocks times their size for power, the graph's too for seeding. Numba,
 JAX and jgmm use all cores. NumPy and SciPy use one: a process on each would at best multiply their figures by the
@@ -64,7 +64,8 @@ from jax.sharding import Mesh
 from scipy.sparse import csgraph, csr_array
 from scipy.spatial import cKDTree
 
-from jgmm import machine, mixture, trials
+import jgmm
+from jgmm import machine, mixture, start
 
 numba = timing.optional("numba")
 numba_rivals = timing.optional("numba_rivals") if numba else None
@@ -109,7 +110,7 @@ def em_contenders(*, d, k, runs):
     del k
     truth = mixture.symmetric(d, separation=PAIR_SEPARATION)
     mean = np.asarray(truth.means[0])
-    batch = trials.batch(jax.random.key(0), range(runs), truth)
+    batch = jgmm.batch(jax.random.key(0), range(runs), truth)
     keys, mesh = jax.random.split(jax.random.key(1), runs), over_devices(runs)
     words = np.random.default_rng(d).integers(0, 2**32, (runs, 4), np.uint32)
 
@@ -128,8 +129,8 @@ def em_contenders(*, d, k, runs):
         return runs, n, (np.asarray(jax_rivals.all_runs(keys, *given, run=jax_rivals.em, mesh=mesh))[:, None], n)
 
     def by_jgmm(n):
-        record = trials.run_em(batch, batch.mixture.means[0], rate=RATE, checkpoints=[n])
-        return runs, n, (record.centres.T[:, None], n)
+        record = jgmm.run(batch, "em", batch.mixture.means[:1], steps=RATE, checkpoints=[n])
+        return runs, n, (np.moveaxis(record.centres, -1, 0), n)
 
     ways = {"Numba": by_numba, "JAX": by_jax, "jgmm": by_jgmm}
     if not numba:
@@ -182,7 +183,7 @@ def power_contenders(*, d, k, runs):
     truth = mixture.simplex(k, d, separation=SEPARATION)
     means = np.asarray(truth.means, np.float64)
     means32 = means.astype(np.float32)
-    batch = trials.batch(jax.random.key(0), range(runs), truth)
+    batch = jgmm.batch(jax.random.key(0), range(runs), truth)
     keys, mesh = jax.random.split(jax.random.key(1), runs), over_devices(runs)
     size = block_size(d)
     run_jax = partial(jax_rivals.power, size=size)
@@ -209,8 +210,8 @@ def power_contenders(*, d, k, runs):
 
     def by_jgmm(n):
         sizes = {"n": n * size + k, "block": size, "graph_points": k, "neighbors": 1}
-        _, found, _ = trials.seed_centres(jax.random.key(2), batch, **sizes)
-        return runs, n * size, np.moveaxis(np.asarray(found.basis)[..., :runs], -1, 0)
+        _, found, _ = start.seed(jax.random.key(2), batch, **sizes)
+        return runs, n * size, np.moveaxis(found.basis, (0, -1), (-1, 0))
 
     ways = {"NumPy": by_numpy, "JAX": by_jax, "jgmm": by_jgmm}
     return as_contenders(ways, check)
@@ -252,7 +253,7 @@ def seeding_contenders(*, d, k, runs):
     truth = mixture.simplex(k, d, separation=SEPARATION)
     means = np.asarray(truth.means, np.float64)
     means32 = means.astype(np.float32)
-    batch = trials.batch(jax.random.key(0), range(runs), truth)
+    batch = jgmm.batch(jax.random.key(0), range(runs), truth)
     rng = np.random.default_rng(d)
     graph_points = num_graph_points(k)
     samples = BLOCKS * block_size(d) + graph_points
@@ -285,9 +286,8 @@ def seeding_contenders(*, d, k, runs):
     def by_jgmm(n):
         here = batch
         for _ in range(n):
-            here, found, _ = trials.seed_centres(jax.random.key(2), here, **sizes)
-        centres = np.moveaxis(np.asarray(found.means)[..., :runs], -1, 0)
-        return n * runs, samples, (centres, np.asarray(found.num_components)[:runs])
+            here, found, _ = start.seed(jax.random.key(2), here, **sizes)
+        return n * runs, samples, (np.moveaxis(found.means, -1, 0), found.num_components)
 
     ways = {"NumPy, SciPy": by_scipy, "jgmm": by_jgmm}
     return as_contenders(ways, check)

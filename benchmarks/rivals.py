@@ -31,7 +31,7 @@ centre by eta = 0.05 of the way, from the true means on, nothing else kept. The 
     Numba, xoshiro   the same in float32 with xoshiro128++ and Box-Muller, 16 samples drawn at a time, sizes compiled in
     Numba, vectors   the last with jgmm's polynomials for log, cos and sin, which LLVM vectorises
     JAX              `vmap(scan(step))`, `jax.random` (threefry), 32 samples drawn at a time, runs split over the cores
-    jgmm             `trials.run_lloyd` with one checkpoint, its two measurements of the error included
+    jgmm             `jgmm.run` with one checkpoint, its two measurements of the error included
     limit            the same algorithm, bits and normals in C by hand (limit.c), a run a lane of a vector register
 
 Numba, JAX, jgmm and limit use all cores (as far as there are runs: Numba has one run on a thread, limit a vector of
@@ -70,7 +70,8 @@ import numpy as np
 import timing
 from jax.sharding import Mesh
 
-from jgmm import machine, mixture, trials
+import jgmm
+from jgmm import machine, mixture
 
 numba = timing.optional("numba")
 numba_rivals = timing.optional("numba_rivals") if numba else None
@@ -224,10 +225,10 @@ def contenders(*, d, k, runs, names):
     if "JAX" in names:
         add("JAX", jax_stream)
 
-    batch = trials.batch(jax.random.key(0), range(runs), mixture.given(means))
+    batch = jgmm.batch(jax.random.key(0), range(runs), mixture.given(means))
 
     def jgmm_stream(n):
-        record = trials.run_lloyd(batch, batch.mixture.means, rate=RATE, checkpoints=[n])
+        record = jgmm.run(batch, "lloyd", batch.mixture.means, steps=RATE, checkpoints=[n])
         return np.moveaxis(record.centres, -1, 0), n
 
     if "jgmm" in names:

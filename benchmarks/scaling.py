@@ -17,7 +17,7 @@ A printout (part of it; 2 cores of a virtual AMD EPYC with AVX2, shared with oth
 Targets: the cost of a sample does not depend on N; peak memory is within 10 % from N = 1e5 to 1e7, and beyond the
 start-up cost at most 3 times the state of the runs.
 
-Throughput: samples a second (of all runs together) of `trials.run_lloyd` with one checkpoint, its two measurements of
+Throughput: samples a second (of all runs together) of `jgmm.run` with one checkpoint, its two measurements of
 the error included, from random means that are far apart (what is drawn has no effect on the time). Each point compiles
 in a first call and warms up while n is chosen so that a call takes `--seconds`; then all points of a section take
 turns, `--rounds` times, forwards and backwards, and the median and range are told. "G k d/s" is samples a second times
@@ -66,7 +66,8 @@ CHILD = """
 import json, os, platform, resource, sys
 import jax
 jax.config.update("jax_platforms", "cpu")
-from jgmm import machine, mixture, trials
+import jgmm
+from jgmm import machine, mixture
 machine.prepare()
 import numpy as np
 
@@ -78,8 +79,8 @@ def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 def stream(runs, n):
-    batch = trials.batch(jax.random.key(0), range(runs), truth)
-    return batch, trials.run_lloyd(batch, batch.mixture.means, rate=rate, checkpoints=[n])
+    batch = jgmm.batch(jax.random.key(0), range(runs), truth)
+    return batch, jgmm.run(batch, "lloyd", batch.mixture.means, steps=rate, checkpoints=[n])
 
 def size(tree):
     return sum(x.nbytes for x in jax.tree.leaves(tree))
@@ -142,15 +143,25 @@ def prepare(*, d, k, runs, devices=None):
     import jax
     import numpy as np
 
-    from jgmm import mixture, trials
+    import jgmm
+    from jgmm import mixture, together
+    from jgmm.algorithms.lloyd import LLOYD
+    from jgmm.engine import scan
 
     truth = mixture.given(20 * np.random.default_rng(0).normal(size=(k, d)))
-    batch = trials.batch(jax.random.key(0), range(runs), truth, devices=jax.devices()[:devices])
+    batch = jgmm.batch(jax.random.key(0), range(runs), truth)
+    ready = together.ready(batch, LLOYD, batch.mixture.means, steps=RATE)
+    given = ready.kernel, batch.words, ready.state, ready.params, batch.mixture
 
     def stream(n):
-        record = trials.run_lloyd(batch, batch.mixture.means, rate=RATE, checkpoints=[n])
-        if record.samples[-1] != n or not np.isfinite(record.error.error_sq).all():
-            raise RuntimeError(f"d={d}, k={k}, {runs} runs: {record.samples[-1]} samples, expected {n}, finite errors")
+        if devices is None:
+            found = jgmm.run(batch, LLOYD, batch.mixture.means, steps=RATE, checkpoints=[n]).centres
+        else:
+            opened = scan.open(*given, devices=jax.devices()[:devices])
+            opened.advance(n)
+            found = opened.state().centres.offset
+        if not np.isfinite(found).all():
+            raise RuntimeError(f"d={d}, k={k}, {runs} runs of {n} samples: expected finite centres")
 
     return stream
 

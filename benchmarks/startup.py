@@ -5,7 +5,7 @@ A printout (part of it; 2 cores of a virtual AMD EPYC with AVX2, shared with oth
     processes, s
     python                  0.02
     import jax              0.81
-    import jgmm.trials      1.04
+    import jgmm.engine.run  1.04
     jgmm --help             0.06   (target: 0.3)
     matplotlib's fonts      0.19
 
@@ -26,12 +26,12 @@ Method. Every figure is the wall time of a fresh process, or was taken inside on
 of a group taking turns. JAX can keep compiled programs in a folder: "off" is without one, "cold" with an empty one,
 "warm" with the one that the cold process before it left.
 
-    processes    Python alone, `import jax`, `import jgmm.trials`, `jgmm --help`; matplotlib's list of the fonts, which
-                 it makes once for each user (every other figure has it)
+    processes    Python alone, `import jax`, `import jgmm.engine.run`, `jgmm --help`; matplotlib's list of the fonts,
+                 which it makes once for each user (every other figure has it)
     tiny         `jgmm run` of one cell, k = d = 2, N = 2000, 64 runs, everything included: start, report, exit
     seed         `jgmm run seed`, with --full only (minutes)
-    compile      streaming Lloyd, 256 runs on all cores, from Python: the first `trials.run_lloyd` of 16 samples less
-                 the second; "batch" is `trials.batch` before it. "compiled" counts the programs that the compiler made
+    compile      streaming Lloyd, 256 runs on all cores, from Python: the first `jgmm.run` of 16 samples less
+                 the second; "batch" is `jgmm.batch` before it. "compiled" counts the programs that the compiler made
                  until the first call was over, "read" those that came from the folder
     presets      with --presets only (many minutes): `jgmm run NAME --runs 32` twice, into two folders, with one cache.
                  "compiled" in the second start should be 0
@@ -104,7 +104,8 @@ COMPILE = (
     + """
 import os
 import numpy as np
-from jgmm import machine, mixture, trials
+import jgmm
+from jgmm import machine, mixture
 machine.prepare()
 d, k = map(int, sys.argv[1:3])
 if len(sys.argv) > 3:
@@ -118,8 +119,8 @@ def timed(call):
 
 truth = mixture.given(20 * np.random.default_rng(0).normal(size=(k, d)))
 jax.devices()  # the devices start apart from the first program
-batch, batch_seconds = timed(lambda: trials.batch(jax.random.key(0), range(256), truth))
-stream = lambda: trials.run_lloyd(batch, batch.mixture.means, rate=0.01, checkpoints=[16])
+batch, batch_seconds = timed(lambda: jgmm.batch(jax.random.key(0), range(256), truth))
+stream = lambda: jgmm.run(batch, "lloyd", batch.mixture.means, steps=0.01, checkpoints=[16])
 _, first = timed(stream)
 count = counted()
 _, second = timed(stream)
@@ -156,7 +157,7 @@ def processes(folder, start, repeats):
     calls = {
         "python": [sys.executable, "-c", "pass"],
         "import jax": [sys.executable, "-c", "import jax"],
-        "import jgmm.trials": [sys.executable, "-c", "import jgmm.trials"],
+        "import jgmm.engine.run": [sys.executable, "-c", "import jgmm.engine.run"],
         "jgmm --help": [JGMM, "--help"],
     }
     found = {name: [] for name in (*calls, "matplotlib's fonts")}

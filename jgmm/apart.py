@@ -201,6 +201,12 @@ def _kept(axis: Callable[[dict], Any]) -> Callable[[Any, list[Place]], Place]:
     return through
 
 
+def _stacked(equation: Any, places: list[Place]) -> Place:
+    place = _same(places, equation.primitive.name)
+    assert place is not None
+    return place + (equation.params["axis"] <= place)
+
+
 def _broadcast(equation: Any, places: list[Place]) -> Place:
     place = _only(equation, places)
     moved = equation.params["broadcast_dimensions"][place]
@@ -267,6 +273,7 @@ MOVES: dict[str, Callable[[Any, list[Place]], Place]] = {
     **dict.fromkeys(SUMS, _summed),
     **dict.fromkeys(ALONG, _kept(lambda params: params["axis"])),
     "concatenate": _kept(lambda params: params["dimension"]),
+    "stack": _stacked,
     "split": _kept(lambda params: params["axis"]),
     "rev": _kept(lambda params: params["dimensions"]),
     "sort": _kept(lambda params: params["dimension"]),

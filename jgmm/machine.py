@@ -8,7 +8,7 @@ import atexit
 import hashlib
 import os
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -24,7 +24,6 @@ from jgmm.engine import cache as code
 # turns it on), and a loop of many small steps is to be one function: JAX 0.10 would call each step by itself, at
 # (d, k) = (10, 5) a sixth of the speed. (JAX 0.12 does so anyway.)
 COMPILER = {"xla_cpu_disable_loop_unrolling": "true", "xla_cpu_small_while_loop_byte_threshold": str(2**30)}
-MOST_BESIDE = 8  # CPU devices beside an accelerator
 EXTRA = "--xla_backend_extra_options="
 
 
@@ -79,19 +78,6 @@ def host() -> Any:
         return jax.local_devices(backend="cpu")[0]
     except RuntimeError:
         return jax.local_devices()[0]
-
-
-def beside(devices: Sequence) -> list:
-    """Where what surrounds a stream on these devices is computed: for an accelerator on some of the CPU's devices.
-
-    There it has a CPU's floats, and is compiled in a third of the time that XLA takes for a GPU. A power of two, 8 at
-    most, which pads few runs. The devices themselves where they are the CPU's, or where JAX was told to have no CPU.
-    """
-    devices = list(devices)
-    if devices[0].platform == "cpu" or host().platform != "cpu":
-        return devices
-    there = jax.local_devices(backend="cpu")
-    return there[: min(MOST_BESIDE, 2 ** (len(there).bit_length() - 1))]
 
 
 def cache_folder() -> Path:

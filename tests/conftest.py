@@ -30,22 +30,8 @@ def programs() -> Path:
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # once: the workers and what the tests start have it from here
     os.environ["JAX_COMPILATION_CACHE_DIR"] = str(programs())
 machine.prepare(devices=2, cache=machine.cache_folder())  # before JAX starts
-SHAPED = [
-    "elementary",
-    "lanes",
-    "threefry",
-    "loops",
-    "mixture",
-    "lloyd",
-    "em",
-    "soft",
-    "pca",
-    "stream",
-    "metrics",
-    "seeding",
-    "trials",
-]
-SHAPED += ["algorithms", "errors", "runs", "start", "steps", "together", "engine.run", "engine.scan", "engine.choose"]
+SHAPED = ["elementary", "lanes", "threefry", "loops", "mixture", "algorithms", "errors", "runs", "start", "steps"]
+SHAPED += ["together", "engine.run", "engine.scan", "engine.choose"]
 hook = install_import_hook([f"jgmm.{name}" for name in SHAPED], "beartype.beartype")
 
 

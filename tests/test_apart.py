@@ -54,6 +54,8 @@ APART = {
     "the largest coordinate": of_gradients(lambda g: g / jnp.max(jnp.abs(g), axis=1, keepdims=True)),
     "coordinates sorted": of_gradients(lambda g: jnp.sort(g, axis=1)),
     "a detour": of_gradients(lambda g: jnp.moveaxis(jnp.moveaxis(g, -1, 0)[:, ::-1], 0, -1)),
+    "rows stacked": of_gradients(lambda g: jnp.stack([g[1], g[0]])),
+    "coordinates stacked": of_gradients(lambda g: jnp.stack([g[:, 0], g[:, 1], g[:, 2]], axis=1)),
     "rows by a scan": of_gradients(lambda g: jax.lax.scan(lambda c, x: (c + x, c), g[0], g)[1]),
 }
 MIXING = {
@@ -68,6 +70,7 @@ MIXING = {
     "rolled": of_gradients(lambda g: jnp.roll(g, 1, axis=-1)),
     "reversed": of_gradients(lambda g: g[..., ::-1]),
     "the first run's": of_gradients(lambda g: g * g[..., :1]),
+    "stacked along the runs": of_gradients(lambda g: jnp.stack([g, g], axis=-1).reshape(2, 3, -1)[..., :32]),
     "taken together": of_gradients(lambda g: g.reshape(2, -1).max(axis=1, keepdims=True)[:, None] * g),
     "a product": of_gradients(lambda g: jnp.cumprod(g, axis=2)),
     "in a loop": of_gradients(lambda g: jax.lax.fori_loop(0, 3, lambda i, x: x.at[..., 1:].set(x[..., :-1]), g)),

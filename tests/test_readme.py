@@ -14,7 +14,7 @@ def block(name):
 
 def test_the_example_runs_and_lands_on_the_law():
     lines = [line for line in block("example").splitlines() if line]
-    assert len(lines) == 13
+    assert len(lines) == 14
     landed = "assert abs(error.mean - law) < 4 * error.standard_error"
     call = [sys.executable, "-c", f"{block('example')}\n{landed}"]  # a process of its own: JAX has started here
     assert "exact law" in subprocess.run(call, check=True, stdout=subprocess.PIPE, text=True).stdout

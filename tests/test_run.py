@@ -1,5 +1,8 @@
 """Runs and their records: one program, averages, twins, laws, bad input."""
 
+import json
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import jax
@@ -348,3 +351,17 @@ def test_a_back_end_that_refuses_is_not_fallen_back_from_in_silence(monkeypatch)
     assert record.back_end == Choice("scan", "the operation sort has no rule")
     with pytest.raises(ValueError, match="back_end is 'cpu', but the operation sort has no rule: expected"):
         jgmm.run(batch, LLOYD, start, steps=0.1, checkpoints=[3], back_end="cpu")
+
+
+def test_importing_jgmm_and_streaming_on_a_cpu_imports_no_pallas():
+    look = "; import sys, json; print(json.dumps([name for name in sys.modules if 'pallas' in name]))"
+    stream = (
+        "import jax, jgmm; from jgmm import mixture; mix = mixture.simplex(2, 2, separation=5.0);"
+        "batch = jgmm.batch(jax.random.key(0), range(4), mix);"
+        "jgmm.run(batch, 'lloyd', batch.mixture.means, steps=0.1, checkpoints=[3])"
+    )
+    found, alone = (
+        json.loads(subprocess.run([sys.executable, "-c", c], capture_output=True, text=True, check=True).stdout)
+        for c in (stream + look, "import jax" + look)
+    )
+    assert found == alone

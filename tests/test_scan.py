@@ -152,3 +152,20 @@ def test_devices_are_jaxs(devices):
     words, mix = setup()
     with pytest.raises(ValueError, match="devices is .*, expected a list of some of jax.devices"):
         scan.draw(words, mix, 3, devices=devices)
+
+
+def test_what_a_gpu_would_be_given_draws_the_same_bits_and_moves_the_centres_alike():
+    """On a CPU: everything written out, whole blocks, then the rest."""
+    batch = jgmm.batch(KEY, range(RUNS), mixture.simplex(3, 5, separation=3.0, weights=[0.2, 0.3, 0.5]))
+    found = ready(batch, LLOYD, offset_start(KEY, batch, 0.5), steps=0.05, twin=True)
+    params = jax.tree.map(jnp.asarray, found.params)
+    step = lambda s, x: found.kernel.step(s, x, params)  # noqa: E731
+    words, state, mixed = jax.tree.map(jnp.asarray, (batch.words, found.state, batch.mixture))
+    (words, state), (others, expected) = (
+        jax.jit(lambda w, s, fold=fold: fold(step, w, s, mixed, jnp.int32(75), block=16))(words, state)
+        for fold in (scan.fold_together, scan.fold_one_by_one)
+    )
+    for a, b in zip(words, others, strict=True):
+        assert_array_equal(a, b)
+    for a, b in zip(jax.tree.leaves(state), jax.tree.leaves(expected), strict=True):
+        assert_allclose(a, b, rtol=1e-5, atol=2e-6)  # some hundred float32 roundings
