@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 from jax import lax
-from jax.extend import core
 
 from jgmm import elementary
 from jgmm.contract import Refused
@@ -54,7 +53,8 @@ class Follower:
         known: dict[Any, Any] = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*constants, *arguments], strict=True))
 
         def read(name: Any) -> Any:
-            return np.asarray(name.val, _dtype(name)) if isinstance(name, core.Literal) else known[name]
+            # A literal has a value. (Its class is of jax.extend, whose import takes Pallas.)
+            return np.asarray(name.val, _dtype(name)) if hasattr(name, "val") else known[name]
 
         for equation in jaxpr.eqns:
             found = self._equation(equation, [read(name) for name in equation.invars])
