@@ -57,6 +57,7 @@ STREAMS = {
     "1/n": lambda: lloyd(5, 3, steps=steps.inverse_count(1), twin=True),
     "Adam": lambda: lloyd(5, 3, steps=steps.adam(0.01)),
     "momentum": lambda: lloyd(5, 3, steps=optax.sgd(0.01, momentum=0.9, nesterov=True)),
+    "several samples a step": lambda: lloyd(5, 3, steps=optax.MultiSteps(optax.sgd(0.1), every_k_schedule=4)),
     "a schedule": lambda: lloyd(5, 3, steps=_schedule),
     "an oracle": lambda: lloyd(5, 3, algorithm=ORACLE),
     "soft": lambda: lloyd(5, 3, algorithm=SOFT, twin=True),

@@ -204,7 +204,7 @@ REFUSED = {
     "sin has no rule, of what is known": lambda a: a + jnp.sin(jnp.float32(0.3)),
     "div has no rule": lambda a: lax.div(a.astype(jnp.int32), jnp.int32(3)),
     "while has no rule": lambda a: lax.while_loop(lambda x: x[0, 0, 0] < 3, lambda x: x + 1, a),
-    "cond has no rule": lambda a, n: lax.cond(n > 0, lambda x: x, lambda x: -x, a),
+    "rem by anything but a known positive integer has no rule": lambda a: lax.rem(a, jnp.full_like(a, 3)),
     "an index that is data": lambda a, n: lax.dynamic_slice_in_dim(a, n, 1),
     "goes over runs": lambda a: optax.clip_by_global_norm(1.0).update(a, optax.EmptyState())[0],
 }
@@ -214,6 +214,14 @@ REFUSED = {
 def test_what_mixes_runs_or_has_no_rule_is_named(name):
     with pytest.raises(Refused, match=name.partition(",")[0]):
         nodes(REFUSED[name], A, *[np.int32(3)] * (REFUSED[name].__code__.co_argcount - 1))
+
+
+def test_of_branches_that_depend_on_data_each_result_is_chosen():
+    def either(a, n):
+        return lax.cond(n % 4 == 3, lambda x: x + 1, lambda x: -x, a)
+
+    for n in (2, 3, 7):
+        assert_array_equal(followed(either, A, np.int32(n)), either(A, np.int32(n)))
 
 
 # --- entries ---

@@ -83,6 +83,8 @@ class Emitter:
             return getattr(b, ("f" if real else "") + op)(*x)
         if op == "div":
             return b.fdiv(*x)
+        if op == "rem":
+            return b.srem(*x) if kind.startswith("int") else b.urem(*x)
         if op in COMPARISONS:
             return self._compare(op, kind, *x)
         if op in ("max", "min"):

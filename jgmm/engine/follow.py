@@ -81,6 +81,8 @@ class Follower:
             return self.evaluate(jaxpr, constants, operands)
         if name == "scan":
             return self._scan(equation, operands)
+        if name == "cond":
+            return self._cond(equation, operands)
         if all(map(_known, operands)) and (name in _EXACT or not _of_floats(equation)):
             return _now(equation, operands)
         if name in _SAME:
@@ -113,6 +115,7 @@ class Follower:
             "integer_pow": lambda x: self._power(x, params["y"]),
             "rsqrt": lambda x: apply("div", self.operations.number(1, dtype), apply("sqrt", x)),
             "sign": self._sign,
+            "rem": self._remainder,
             "clamp": lambda low, x, high: apply("min", apply("max", x, low), high),
             "is_finite": lambda x: apply("lt", apply("abs", x), self.operations.number(np.inf, x.dtype)),
         }
@@ -151,6 +154,11 @@ class Follower:
         one = self.operations.number(1, x.dtype)
         return one if found is None else apply("div", one, found) if y < 0 else found
 
+    def _remainder(self, x: Node, by: Node) -> Node:
+        if by.op != "number" or by.dtype in FLOATS or by.number() <= 0:
+            raise Refused("rem by anything but a known positive integer has no rule")
+        return self.operations.apply("rem", x, by)
+
     def _sign(self, x: Node) -> Node:
         apply, number = self.operations.apply, self.operations.number
         zero = number(0, x.dtype)
@@ -178,6 +186,19 @@ class Follower:
         if params["reverse"]:
             rows.reverse()
         return [*carry, *(np.stack(column) for column in zip(*rows, strict=True))]
+
+    def _cond(self, equation: Any, operands: list[Any]) -> list[Any]:
+        """Where it is not known which: every branch, and of each result the one that is meant."""
+        which, *given = operands
+        branches = equation.params["branches"]
+        if _known(which):
+            branch = branches[min(max(int(which), 0), len(branches) - 1)]
+            return self.evaluate(branch.jaxpr, branch.consts, given)
+        found = [self.evaluate(branch.jaxpr, branch.consts, given) for branch in branches]
+        out = []
+        for name, cases in zip(equation.outvars, zip(*found, strict=True), strict=True):
+            out.append(each(self._choose, which, *(self.nodes(x, _dtype(name)) for x in cases)))
+        return out
 
     def _concatenate(self, equation: Any, operands: list[Any]) -> np.ndarray:
         stack = equation.primitive.name == "stack"

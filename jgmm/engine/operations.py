@@ -128,7 +128,7 @@ class Operations:
 
 
 RULES = (
-    *("add", "sub", "mul", "div", "neg", "abs", "sqrt", "max", "min", "floor", "ceil", "select"),
+    *("add", "sub", "mul", "div", "neg", "abs", "sqrt", "max", "min", "floor", "ceil", "select", "rem"),
     *("and", "or", "xor", "not", "shift_left", "shift_right_logical", "shift_right_arithmetic", "convert", "bitcast"),
     *COMPARISONS,
 )
