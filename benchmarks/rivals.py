@@ -254,8 +254,8 @@ def contenders(*, d, k, runs, names):
 
 def limit_contender(batch, means, weights, jgmm_stream):
     """The limit, whose check also is that it ends where jgmm does."""
-    runs, cores = batch.num_runs, os.cpu_count()
-    words = np.stack([np.asarray(lane)[:, :runs] for lane in batch.lanes])
+    runs, cores = len(batch.run_ids), os.cpu_count()
+    words = np.stack([np.asarray(lane)[:, :runs] for lane in batch.words])
     start = np.repeat(means[..., None], runs, axis=2)
     given = (words, start, weights, np.ones(runs), np.full(runs, RATE))
     program, behind = limit.Limit(*given, threads=cores), 0

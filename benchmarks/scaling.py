@@ -91,7 +91,7 @@ started = peak()
 batch, record = stream(runs, n)
 found = {"started": started, "peak": peak()}
 assert record.samples[-1] == n and np.isfinite(record.error.error_sq).all()
-found["state"] = size((batch.lanes, batch.mixture)) + 2 * batch.mixture.means.nbytes  # origins and offsets
+found["state"] = size((batch.words, batch.mixture)) + 2 * batch.mixture.means.nbytes  # origins and offsets
 print(json.dumps({**found, "record": size(record), "devices": len(jax.devices())}))
 """
 
