@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from jgmm import lanes
+
 SOURCE = Path(__file__).with_name("limit.c")
 FLAGS = ["-O3", "-march=native", "-std=gnu11", "-fno-math-errno", "-fPIC", "-shared", "-pthread"]
 
@@ -43,8 +45,8 @@ class Limit:
         self.stream = library(self.k, self.d).stream
         self.threads = threads
         vectors = partial(_vectors, width=library(self.k, self.d).width())
-        steps = np.cumsum((np.asarray(weights[:-1], np.float32) * 2.0**31).astype(np.uint32))
-        steps = np.broadcast_to(steps[:, None], (len(steps), self.runs))
+        steps = lanes.thresholds(np.asarray(weights, np.float32)[:, None]) + 1  # below, where jgmm asks: at most
+        steps = np.broadcast_to(steps, (len(steps), self.runs))
         self.words, self.centres = vectors(words, dtype=np.uint32), vectors(means, dtype=np.float32)
         self.given = (
             vectors(means, dtype=np.float32),

@@ -436,7 +436,10 @@ class _Consume:
             hit = self.e.get(condition, source, held)
             with self._where_any(hit):
                 self._store(row, share, source, held.inside())
-        if self.program.k > FEW_ROWS:
+        selected = all(
+            node.op == "select" for group in plain for _, node in group
+        )  # soft updates take twice as long so
+        if self.program.k > FEW_ROWS or not selected:
             self._store(plain, share, source, held)
             return
         # A coordinate at a time, which is then loaded once for all rows.
