@@ -9,7 +9,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from jgmm.engine import cpu, program
+from jgmm import lanes
+from jgmm.engine import program
 from jgmm.engine.operations import FLOATS, Node
 from jgmm.engine.program import Piece, deal
 from jgmm.lanes import LaneState
@@ -162,7 +163,7 @@ class Stream:
         self.lists = Lists(made.shares, self.dealt < 0)
         self.bits = np.stack([np.asarray(word) for word in words])
         self.means, _, self.scales = map(np.asarray, mixture)
-        self.thresholds = cpu.thresholds(mixture)
+        self.thresholds = lanes.thresholds(np.asarray(mixture.weights))
         leaves, self._tree = jax.tree.flatten(state)
         self.leaves = [np.array(x) for x in (*leaves, *jax.tree.leaves(params))]
 

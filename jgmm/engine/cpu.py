@@ -283,11 +283,6 @@ def _mixture_leaf(program: Program) -> Leaf:
     return Leaf((program.k, program.d), program.dtype, 1, False, None, False)
 
 
-def thresholds(mixture: Mixture) -> np.ndarray:
-    """`lanes.thresholds` of NumPy arrays."""
-    return lanes.thresholds(np.asarray(mixture.weights))
-
-
 class Stream:
     """Some runs on this machine's cores, between calls."""
 
@@ -319,10 +314,11 @@ class Stream:
     def _lay(
         self, words: LaneState, given: list, mixture: Mixture, where: Layout
     ) -> tuple[dict[str, np.ndarray], list[str]]:
-        k, width = self.program.k, where.width
+        k, width, weights = self.program.k, where.width, np.asarray(mixture.weights)
         rows = {"words": np.concatenate([np.asarray(w) for w in words])}
         rows["means"] = rows_of(np.asarray(mixture.means), _mixture_leaf(self.program), where)
-        rows["thresholds"] = thresholds(mixture) if k > 1 else np.zeros((1, self.runs), np.int32)
+        # There is a row where none is needed: a pointer has to point.
+        rows["thresholds"] = lanes.thresholds(weights) if k > 1 else np.zeros((1, self.runs), np.int32)
         rows["scales"] = np.asarray(mixture.scales)
         for i, (x, leaf) in enumerate(zip(given, self.program.leaves, strict=True)):
             if leaf.alias is None:
@@ -430,13 +426,8 @@ def _share(go: Callable[[int, int], None], strips: int, workers: int, stopped: t
 open = Stream
 
 
-def _unmoved(state: Any, sample: Any, params: Any) -> Any:
-    del sample, params
-    return state
-
-
 def draw(words: LaneState, mixture: Mixture, n: int) -> tuple[LaneState, Float[np.ndarray, "d n runs"]]:
     """The lanes behind the next n samples of every run, and those samples; NumPy."""
-    stream = Stream(Kernel(_unmoved), words, (), {}, mixture)
+    stream = Stream(program.STILL, words, (), {}, mixture)
     x = stream.draw(doors.whole("n", n))
     return stream.words(), x

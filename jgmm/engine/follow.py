@@ -15,13 +15,13 @@ from jax import lax
 
 from jgmm import elementary
 from jgmm.contract import Refused
+from jgmm.engine.jaxprs import CALLS, called, scan_operands, scan_trips
 from jgmm.engine.operations import COMPARISONS, FLOATS, Node, Operations
 
 RUNS = 7  # of the traced arrays: only that there are some
 MARK = "sum_over_shares"  # the name of the call that `loops.over_coordinates` leaves in a jaxpr
 
 
-_CALLS = ("jit", "pjit", "closed_call", "custom_jvp_call", "custom_vjp_call", "checkpoint", "remat2", "core_call")
 _SAME = ("copy", "copy_p", "stop_gradient", "optimization_barrier", "reshard", "pvary", "pcast", "mesh_cast")
 _SCATTERS = {"scatter-add": "add", "scatter-mul": "mul"}
 _REDUCTIONS = {"reduce_sum": "add", "reduce_prod": "mul", "reduce_max": "max", "reduce_min": "min"}
@@ -73,12 +73,10 @@ class Follower:
 
     def _equation(self, equation: Any, operands: list[Any]) -> list[Any]:
         name, params = equation.primitive.name, equation.params
-        if name in _CALLS:
+        if name in CALLS:
             if params.get("name") == MARK:
                 return [each(self.operations.total, self.nodes(operands[0], equation.invars[0].aval.dtype))]
-            inner = params["jaxpr"] if "jaxpr" in params else params["call_jaxpr"]
-            jaxpr, constants = (inner.jaxpr, inner.consts) if hasattr(inner, "consts") else (inner, ())
-            return self.evaluate(jaxpr, constants, operands)
+            return self.evaluate(*called(equation), operands)
         if name == "scan":
             return self._scan(equation, operands)
         if name == "cond":
@@ -168,13 +166,10 @@ class Follower:
     def _scan(self, equation: Any, operands: list[Any]) -> list[Any]:
         """Written out: its length is known."""
         params, inner = equation.params, equation.params["jaxpr"]
-        # What is carried keeps its rank; sequences lose an axis. (How the parameters say it differs between versions.)
-        carried = sum(a.aval.ndim == b.aval.ndim for a, b in zip(equation.outvars, inner.jaxpr.outvars, strict=True))
-        sliced = sum(a.aval.ndim != b.aval.ndim for a, b in zip(equation.invars, inner.jaxpr.invars, strict=True))
-        fixed = len(operands) - carried - sliced
-        constants, carry, sequences = operands[:fixed], operands[fixed : fixed + carried], operands[fixed + carried :]
+        constants, carry, sequences = scan_operands(equation, operands)
+        carried = len(carry)
         rows: list[list[Any]] = []
-        for i in reversed(range(params["length"])) if params["reverse"] else range(params["length"]):
+        for i in scan_trips(equation):
             found = self.evaluate(inner.jaxpr, inner.consts, [*constants, *carry, *(_row(x, i) for x in sequences)])
             carry = found[:carried]
             rows.append(

@@ -211,8 +211,10 @@ class Stream:
         mixture = as_mixture(*map(np.asarray, mixture))
         runs = mixture.means.shape[-1]
         self.program = program.program(kernel, state, params, mixture)
-        self._unmoved, self._tree = jax.tree.flatten(state)
-        leaves = self._unmoved + jax.tree.leaves(params)
+        started, self._tree = jax.tree.flatten(state)
+        told = zip(self.program.state, started, strict=True)
+        self._unmoved = [None if leaf.moves else x for leaf, x in told]
+        leaves = started + jax.tree.leaves(params)
         devices = list(jax.devices() if devices is None else devices)
         edges = np.linspace(0, runs, min(len(devices), runs) + 1).astype(int)
         self._text = lru_cache(partial(ptx, self.program))
@@ -269,15 +271,9 @@ def draw(
     words: LaneState, mixture: Mixture, n: int, *, devices: Sequence | None = None
 ) -> tuple[LaneState, Float[np.ndarray, "d n runs"]]:
     """The lanes behind the next n samples of every run, and those samples; NumPy."""
-    stream = Stream(Kernel(_unmoved), words, (), {}, mixture, devices=devices)
+    stream = Stream(program.STILL, words, (), {}, mixture, devices=devices)
     x = stream.draw(doors.whole("n", n))
     return stream.words(), x
-
-
-def _unmoved(state: Any, sample: Any, params: Any) -> Any:
-    """The step of a stream that only draws."""
-    del sample, params
-    return state
 
 
 # --- may it be? ---

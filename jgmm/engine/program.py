@@ -87,6 +87,14 @@ class Program(NamedTuple):
         return (self.d + 1) // 2
 
 
+def _still(state: Any, sample: Any, params: Any) -> Any:
+    del sample, params
+    return state
+
+
+STILL = Kernel(_still)  # of a stream that only draws
+
+
 def text(program: Program) -> str:
     """All of it in words, the same for the same program: what machine code is found by."""
     pieces = (program.next_bits, program.label_word, program.label, program.pair, program.step, program.end)

@@ -26,6 +26,7 @@ from jaxtyping import Array, Float, Int
 
 from jgmm import doors, lanes, machine
 from jgmm.contract import Kernel, Sample
+from jgmm.engine.jaxprs import CALLS, called, scan_operands, scan_trips
 from jgmm.lanes import LaneState
 from jgmm.mixture import Mixture
 
@@ -374,9 +375,6 @@ def written_out(function: Callable) -> Callable:
     return call
 
 
-CALLS = ("jit", "pjit", "closed_call", "core_call", "custom_jvp_call", "custom_vjp_call", "checkpoint", "remat2")
-
-
 def _evaluate(jaxpr: Any, constants: Sequence[Any], arguments: Sequence[Any]) -> list[Any]:
     known = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*constants, *arguments], strict=True))
     read = lambda name: name.val if hasattr(name, "val") else known[name]  # noqa: E731
@@ -385,8 +383,7 @@ def _evaluate(jaxpr: Any, constants: Sequence[Any], arguments: Sequence[Any]) ->
         if name == "scan":
             found = _scan(equation, operands)
         elif name in CALLS:
-            inner = equation.params.get("jaxpr", equation.params.get("call_jaxpr"))
-            found = _evaluate(getattr(inner, "jaxpr", inner), getattr(inner, "consts", ()), operands)
+            found = _evaluate(*called(equation), operands)
         else:
             found = equation.primitive.bind(*operands, **equation.params)
             found = found if equation.primitive.multiple_results else [found]
@@ -396,13 +393,10 @@ def _evaluate(jaxpr: Any, constants: Sequence[Any], arguments: Sequence[Any]) ->
 
 def _scan(equation: Any, operands: list[Any]) -> list[Any]:
     params, inner = equation.params, equation.params["jaxpr"]
-    # What is carried keeps its rank; sequences lose an axis. (How the parameters say it differs between versions.)
-    carried = sum(a.aval.ndim == b.aval.ndim for a, b in zip(equation.outvars, inner.jaxpr.outvars, strict=True))
-    sliced = sum(a.aval.ndim != b.aval.ndim for a, b in zip(equation.invars, inner.jaxpr.invars, strict=True))
-    fixed = len(operands) - carried - sliced
-    constants, carry, sequences = operands[:fixed], operands[fixed : fixed + carried], operands[fixed + carried :]
+    constants, carry, sequences = scan_operands(equation, operands)
+    carried = len(carry)
     rows: list[list[Any]] = []
-    for i in reversed(range(params["length"])) if params["reverse"] else range(params["length"]):
+    for i in scan_trips(equation):
         found = _evaluate(inner.jaxpr, inner.consts, [*constants, *carry, *(x[i] for x in sequences)])
         carry = found[:carried]
         rows.append(found[carried:])

@@ -1,0 +1,28 @@
+"""What every walk over a jaxpr has to know of it: which equations hold another, and how a scan's operands are told."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+CALLS = ("jit", "pjit", "closed_call", "core_call", "custom_jvp_call", "custom_vjp_call", "checkpoint", "remat2")
+
+
+def called(equation: Any) -> tuple[Any, Sequence[Any]]:
+    """The jaxpr that an equation of CALLS calls, and its constants."""
+    inner = equation.params["jaxpr"] if "jaxpr" in equation.params else equation.params["call_jaxpr"]
+    return (inner.jaxpr, inner.consts) if hasattr(inner, "consts") else (inner, ())
+
+
+def scan_operands(equation: Any, operands: list[Any]) -> tuple[list[Any], list[Any], list[Any]]:
+    """A scan's constants, what it carries, and the sequences that it goes along."""
+    inner = equation.params["jaxpr"]
+    # What is carried keeps its rank; sequences lose an axis. (How the parameters say it differs between versions.)
+    carried = sum(a.aval.ndim == b.aval.ndim for a, b in zip(equation.outvars, inner.jaxpr.outvars, strict=True))
+    sliced = sum(a.aval.ndim != b.aval.ndim for a, b in zip(equation.invars, inner.jaxpr.invars, strict=True))
+    fixed = len(operands) - carried - sliced
+    return operands[:fixed], operands[fixed : fixed + carried], operands[fixed + carried :]
+
+
+def scan_trips(equation: Any) -> Iterable[int]:
+    """The indices that a scan goes through, in its order."""
+    trips = range(equation.params["length"])
+    return reversed(trips) if equation.params["reverse"] else trips
