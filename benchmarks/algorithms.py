@@ -65,7 +65,8 @@ from scipy.sparse import csgraph, csr_array
 from scipy.spatial import cKDTree
 
 import jgmm
-from jgmm import machine, mixture, start
+from jgmm import mixture, start
+from jgmm.engine import machine
 
 numba = timing.optional("numba")
 numba_rivals = timing.optional("numba_rivals") if numba else None

@@ -28,8 +28,12 @@ import about
 import jax
 import numpy as np
 
-from jgmm import machine
-from jgmm.study import cells, inference, laws, runner, spec
+from jgmm.engine import machine
+from jgmm.stats import inference
+from jgmm.study import expected as laws
+from jgmm.study import read as cells
+from jgmm.study import run as runner
+from jgmm.study import spec
 
 RESULTS = Path(__file__).parent / "results"
 RUNS = 1024

@@ -28,7 +28,9 @@ import about
 import numpy as np
 from scipy import stats
 
-from jgmm.study import analysis, curves, inference, skewed
+from jgmm.stats import inference, skewed
+from jgmm.study import curves
+from jgmm.study import summary as analysis
 
 LEVEL, CELLS = 0.025, 22
 RUNS = (8, 16, 64, 256)

@@ -46,8 +46,9 @@ import numpy as np
 import rivals
 import timing
 
-from jgmm import algorithms, machine, mixture, together
-from jgmm.runs import batch
+from jgmm import algorithms, mixture
+from jgmm.engine import machine, together
+from jgmm.engine.runs import batch
 
 SHAPES = [(2, 2), (10, 5), (20, 10), (50, 10), (100, 20)]
 SECTIONS = ("lloyd", "few", "systems", "first")

@@ -56,8 +56,7 @@ import timing
 from gpu_compile import Case
 from matplotlib.figure import Figure
 
-from jgmm import machine
-from jgmm.engine import cpu, gpu
+from jgmm.engine import cpu, gpu, machine
 
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("jax", "jaxlib", "llvmlite", "numpy")

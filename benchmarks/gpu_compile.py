@@ -39,12 +39,12 @@ import optax
 import ptx
 import timing
 
-from jgmm import algorithms, steps, together
+from jgmm import algorithms, steps
 from jgmm.algorithms import pca
-from jgmm.engine import cpu, gpu, program, threads
+from jgmm.engine import cpu, gpu, program, threads, together
 from jgmm.engine.program import Program
+from jgmm.engine.runs import batch
 from jgmm.mixture import Mixture
-from jgmm.runs import batch
 
 RESULTS = Path(__file__).parent / "results" / "gpu_compile.json"
 WHEELS = {"ptxas": "nvidia-cuda-nvcc", "nvdisasm": "nvidia-cuda-nvdisasm"}

@@ -71,7 +71,8 @@ import timing
 from jax.sharding import Mesh
 
 import jgmm
-from jgmm import machine, mixture
+from jgmm import mixture
+from jgmm.engine import machine
 
 numba = timing.optional("numba")
 numba_rivals = timing.optional("numba_rivals") if numba else None

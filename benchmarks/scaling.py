@@ -67,7 +67,8 @@ import json, os, platform, resource, sys
 import jax
 jax.config.update("jax_platforms", "cpu")
 import jgmm
-from jgmm import machine, mixture
+from jgmm.engine import machine
+from jgmm import mixture
 machine.prepare()
 import numpy as np
 
@@ -144,9 +145,9 @@ def prepare(*, d, k, runs, devices=None):
     import numpy as np
 
     import jgmm
-    from jgmm import mixture, together
+    from jgmm import mixture
     from jgmm.algorithms.lloyd import LLOYD
-    from jgmm.engine import scan
+    from jgmm.engine import scan, together
 
     truth = mixture.given(20 * np.random.default_rng(0).normal(size=(k, d)))
     batch = jgmm.batch(jax.random.key(0), range(runs), truth)
@@ -215,7 +216,7 @@ def throughput(seconds, rounds):
     """Samples a second against runs, d, k, N and devices."""
     import jax
 
-    from jgmm import machine
+    from jgmm.engine import machine
 
     jax.config.update("jax_platforms", "cpu")
     machine.prepare()

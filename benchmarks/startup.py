@@ -105,7 +105,8 @@ COMPILE = (
 import os
 import numpy as np
 import jgmm
-from jgmm import machine, mixture
+from jgmm.engine import machine
+from jgmm import mixture
 machine.prepare()
 d, k = map(int, sys.argv[1:3])
 if len(sys.argv) > 3:
@@ -256,7 +257,7 @@ def main(argv=None):
         fonts = folder / "fonts"
         start = partial(run, fonts=fonts)
         # Files into the page cache, fonts into their list: neither is what the other figures are about.
-        start([sys.executable, "-c", "import jgmm.study.report, jgmm.study.command"], folder / "none")
+        start([sys.executable, "-c", "import jgmm.report.page, jgmm.commands"], folder / "none")
         sections = {"processes": processes(folder, start, args.repeats)}
         (folder / "tiny.toml").write_text(TINY)
         sections["tiny"] = study(folder / "of-tiny", start, args.repeats, str(folder / "tiny.toml"))

@@ -31,7 +31,7 @@ from pathlib import Path
 import about
 import jax
 
-from jgmm import machine
+from jgmm.engine import machine
 
 RESULTS = Path(__file__).parent / "results"
 ONE = """
@@ -90,7 +90,8 @@ checkpoints = 1
 
 def simulate(text: str, folder: Path) -> float:
     """Samples a second of a study's streams, written to a new folder."""
-    from jgmm.study import runner, spec
+    from jgmm.study import run as runner
+    from jgmm.study import spec
 
     shutil.rmtree(folder, ignore_errors=True)
     done = runner.run_study(spec.parse(text, source="text", folder=Path(), default_name="bench"), folder)

@@ -5,27 +5,31 @@ Modules load on first use, so that `jgmm --help` and a bad spec need no JAX.
 
 import importlib
 
-MODULES = ["algorithms", "errors", "labelled", "lanes", "machine", "mixture", "rates", "start", "steps", "theory"]
-NAMES = {
-    "batch": "jgmm.runs:batch",
+PLACES = {
+    **{
+        name: f"jgmm.{name}"
+        for name in ("algorithms", "errors", "lanes", "mixture", "rates", "start", "steps", "theory")
+    },
+    "labelled": "jgmm.theory.labelled",
+    "machine": "jgmm.engine.machine",
+    "batch": "jgmm.engine.runs:batch",
     "run": "jgmm.engine.run:run",
     "log_checkpoints": "jgmm.engine.run:log_checkpoints",
     "Algorithm": "jgmm.contract:Algorithm",
     "Study": "jgmm.study.spec:Study",
-    "run_study": "jgmm.study.runner:run_study",
-    "report": "jgmm.study.report:write",
+    "run_study": "jgmm.study.run:run_study",
+    "write_report": "jgmm.report.page:write",
 }
-__all__ = [*MODULES, *NAMES]
+__all__ = list(PLACES)
 
 
 def __getattr__(name: str):
-    if name in MODULES:
-        return importlib.import_module(f"jgmm.{name}")
     if name == "__version__":
         return importlib.import_module("importlib.metadata").version("jgmm")
-    if name in NAMES:
-        module, _, value = NAMES[name].partition(":")
-        return getattr(importlib.import_module(module), value)
+    if name in PLACES:
+        module, _, value = PLACES[name].partition(":")
+        found = importlib.import_module(module)
+        return getattr(found, value) if value else found
     raise AttributeError(f"module 'jgmm' has no attribute {name!r}")
 
 

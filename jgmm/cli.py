@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
         _check_not_fewer(out, arguments.runs)
     spec.cells(study)  # every fault of the spec, before JAX starts
     _start_jax(arguments, study.x64)
-    command = importlib.import_module("jgmm.study.command")
+    command = importlib.import_module("jgmm.commands")
     arguments.stopper.check()
     if arguments.dry_run:
         return command.dry_run(study, out, spec_folder=Path(), back_end=arguments.back_end)
@@ -73,7 +73,7 @@ def _check_not_fewer(out: Path, runs: int) -> None:
 
 def report(arguments: argparse.Namespace) -> int:
     """`jgmm report`: summary, figures and report again, from the stored cells."""
-    written = importlib.import_module("jgmm.study.report").write(arguments.dir, _stored(arguments.dir))
+    written = importlib.import_module("jgmm.report.page").write(arguments.dir, _stored(arguments.dir))
     for note in written.ignored:
         print(f"jgmm: {note}", file=sys.stderr)
     if written.twins and not written.twins.right:
@@ -91,7 +91,7 @@ def show(arguments: argparse.Namespace) -> int:
     if not 0 <= arguments.run_id < study.runs:
         raise ValueError(f"--run is {arguments.run_id}, expected 0 to {study.runs - 1}")
     _start_jax(arguments, study.x64)
-    command, cell = importlib.import_module("jgmm.study.command"), known[arguments.cell]
+    command, cell = importlib.import_module("jgmm.commands"), known[arguments.cell]
     command.show(study, cell, arguments.run_id, arguments.dir, back_end=arguments.back_end)
     return 0
 
@@ -206,7 +206,7 @@ def _start_jax(arguments: argparse.Namespace, x64: bool) -> None:
 
     Raises ValueError, a line, where JAX finds no device of the platform that it is told to take.
     """
-    machine, jax = importlib.import_module("jgmm.machine"), importlib.import_module("jax")
+    machine, jax = importlib.import_module("jgmm.engine.machine"), importlib.import_module("jax")
     machine.prepare(cache=None if arguments.no_cache else _cache(machine))
     _tell_of_code()
     jax.config.update("jax_enable_x64", x64)

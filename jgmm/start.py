@@ -12,15 +12,15 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
-from jgmm import doors, errors, lanes, machine, ordered, reach
+from jgmm import doors, errors, lanes, ordered, reach
 from jgmm.algorithms import graph, pca
 from jgmm.contract import Choice, Numbers
-from jgmm.engine import choose
+from jgmm.engine import choose, machine
 from jgmm.engine.run import Progress, advance
+from jgmm.engine.runs import Batch, normals
 from jgmm.errors import CentreError
 from jgmm.lanes import LaneState
 from jgmm.mixture import Mixture, check_whole
-from jgmm.runs import Batch, normals
 
 POINTS_BYTES = 2**26  # of the graph points of the runs that are drawn together
 

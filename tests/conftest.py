@@ -14,7 +14,7 @@ import jax
 import pytest
 from jaxtyping import install_import_hook
 
-from jgmm import machine
+from jgmm.engine import machine
 
 KEPT_BYTES = 2**28  # of programs, of which one run of all tests leaves a tenth: those of changed code pile up
 
@@ -30,8 +30,8 @@ def programs() -> Path:
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # once: the workers and what the tests start have it from here
     os.environ["JAX_COMPILATION_CACHE_DIR"] = str(programs())
 machine.prepare(devices=2, cache=machine.cache_folder())  # before JAX starts
-SHAPED = ["elementary", "lanes", "threefry", "loops", "mixture", "algorithms", "errors", "runs", "start", "steps"]
-SHAPED += ["together", "engine.run", "engine.scan", "engine.choose"]
+SHAPED = ["elementary", "lanes", "threefry", "loops", "mixture", "algorithms", "errors", "start", "steps"]
+SHAPED += ["engine.runs", "engine.together", "engine.run", "engine.scan", "engine.choose"]
 hook = install_import_hook([f"jgmm.{name}" for name in SHAPED], "beartype.beartype")
 
 

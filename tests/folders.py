@@ -6,9 +6,13 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from jgmm import programs
 from jgmm.contract import Choice
-from jgmm.study import analysis, columns, plan, plots, records, report, runner, spec, store, work
+from jgmm.engine import programs
+from jgmm.report import page as report
+from jgmm.report import plots
+from jgmm.study import columns, plan, records, spec, store, work
+from jgmm.study import run as runner
+from jgmm.study import summary as analysis
 from jgmm.study.lock import Lock
 
 TEXT = """

@@ -18,12 +18,13 @@ import jax
 import numpy as np
 import optax
 
-from jgmm import steps, together
+from jgmm import steps
 from jgmm.algorithms import em, lloyd, pca, soft
 from jgmm.contract import Kernel
+from jgmm.engine import together
+from jgmm.engine.runs import batch
 from jgmm.lanes import LaneState
 from jgmm.mixture import Mixture
-from jgmm.runs import batch
 
 TABLE = Path(__file__).with_name("golden.json")
 RUNS = 19  # one vector of 16 and a part, two of 8 and a part, four of 4 and a part

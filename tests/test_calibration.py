@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from jgmm.study import cells, curves, inference, skewed, spec, verdict
+from jgmm.stats import inference, skewed
+from jgmm.study import curves, spec
+from jgmm.study import read as cells
+from jgmm.study import verdicts as verdict
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 import coverage  # the simulations, and today's answers of `curves.against_law` for many studies at once

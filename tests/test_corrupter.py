@@ -7,7 +7,9 @@ import folders
 import numpy as np
 import pytest
 
-from jgmm.study import files, ownership, records, report, runner, seal, spec, store
+from jgmm.report import page as report
+from jgmm.study import files, ownership, records, seal, spec, store
+from jgmm.study import run as runner
 
 
 @pytest.fixture(autouse=True)

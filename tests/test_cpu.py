@@ -9,14 +9,14 @@ import optax
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from jgmm import mixture, ordered, start, steps, together
-from jgmm import runs as batches
+from jgmm import mixture, ordered, start, steps
 from jgmm.algorithms import pca
 from jgmm.algorithms.em import EM
 from jgmm.algorithms.lloyd import LLOYD, ORACLE
 from jgmm.algorithms.soft import SOFT
 from jgmm.contract import Kernel
-from jgmm.engine import blocks, cpu, program, scan
+from jgmm.engine import blocks, cpu, program, scan, together
+from jgmm.engine import runs as batches
 
 RUNS = 37
 KEY = jax.random.key(3)

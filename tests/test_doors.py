@@ -16,10 +16,10 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import jgmm
-from jgmm import algorithms, mixture, rates, runs, start, steps, together
+from jgmm import algorithms, mixture, rates, start, steps
 from jgmm.algorithms.em import EM
 from jgmm.algorithms.lloyd import LLOYD
-from jgmm.engine import choose, run, scan
+from jgmm.engine import choose, run, runs, scan, together
 
 KEY = jax.random.key(0)
 PAIR = mixture.simplex(2, 3, separation=5.0)
@@ -217,7 +217,7 @@ def test_folders_of_a_study_may_be_strings(tmp_path):
     study = jgmm.Study(runs=2, mixture=table[0], stream=table[1])
     done = jgmm.run_study(study, str(tmp_path / "out"), spec_folder=str(tmp_path))
     assert done.left == 0
-    jgmm.report(str(tmp_path / "out"), study)
+    jgmm.write_report(str(tmp_path / "out"), study)
     assert (tmp_path / "out" / "report.html").is_file()
 
 
@@ -248,6 +248,6 @@ def test_what_a_report_is_written_of_is_checked(tmp_path):
         ("x", "seed", "study is 'seed', expected a Study"),
     ):
         with pytest.raises(ValueError, match=message):
-            jgmm.report(folder, study)
+            jgmm.write_report(folder, study)
     with pytest.raises(ValueError, match="spec_folder is 3, expected a path"):
-        jgmm.report(tmp_path, jgmm.Study(), spec_folder=3)
+        jgmm.write_report(tmp_path, jgmm.Study(), spec_folder=3)

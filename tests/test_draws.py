@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 
 from jgmm import lanes, mixture, start
-from jgmm.runs import batch, normals, run_keys
+from jgmm.engine.runs import batch, normals, run_keys
 from jgmm.study.work import study_keys
 
 KEY = jax.random.key(11)
@@ -78,7 +78,7 @@ told = lambda event, _, **about: asked.append(about) if event.endswith("backend_
 jax.monitoring.register_event_duration_secs_listener(told)
 import numpy as np
 from jgmm import mixture, start
-from jgmm.runs import batch, run_keys
+from jgmm.engine.runs import batch, run_keys
 from jgmm.study.work import canary, study_keys
 for wide in (False, True):
     with jax.enable_x64(wide):

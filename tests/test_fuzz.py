@@ -15,7 +15,9 @@ import pytest
 import tomli_w
 
 from jgmm import cli, mixture, start
-from jgmm.study import layouts, limits, plan, runner, schema, spec, work
+from jgmm.study import limits, plan, schema, spec, work
+from jgmm.study import means as layouts
+from jgmm.study import run as runner
 
 SECONDS = 2.0  # of processor for a spec; measured: 0.01 typically, 0.5 for the largest
 MEGABYTES = 500.0

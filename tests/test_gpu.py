@@ -18,10 +18,10 @@ sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 
 import ptx
 
-from jgmm import loops, mixture, runs, steps, together
+from jgmm import loops, mixture, steps
 from jgmm.algorithms import em, lloyd, pca, soft
 from jgmm.contract import Kernel
-from jgmm.engine import cache, cpu, gpu, program, threads
+from jgmm.engine import cache, cpu, gpu, program, runs, threads, together
 
 LAUNCHER = gpu._launcher
 

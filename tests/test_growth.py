@@ -17,10 +17,14 @@ import tomli_w
 from numpy.testing import assert_allclose
 
 import jgmm
-from jgmm import machine, mixture
+from jgmm import commands as command
+from jgmm import mixture
+from jgmm.engine import machine
 from jgmm.engine.run import Record
 from jgmm.errors import estimate
-from jgmm.study import columns, command, plan, report, runner, spec, store, tables, work
+from jgmm.report import page as report
+from jgmm.study import columns, plan, spec, store, tables, work
+from jgmm.study import run as runner
 
 PAIR = {"mixture": {"k": 2, "d": 2}}
 SHORT = {"n": [400, 900], "start": 0.2, "checkpoints": 2}
@@ -117,7 +121,8 @@ def test_stopping_keeps_what_is_finished_and_going_on_gives_the_same_bytes(fresh
 KILLED = """
 import sys
 from pathlib import Path
-from jgmm.study import command, plan, runner, spec
+from jgmm import commands as command
+from jgmm.study import plan, run as runner, spec
 plan.TASK_SECONDS = 1e-4
 runner.run_study(spec.load(sys.argv[1]), Path(sys.argv[2]))
 """
@@ -309,7 +314,7 @@ def test_a_dask_cluster_of_two_workers_gives_the_same_bytes(fresh, tmp_path):
 import warnings
 from pathlib import Path
 from dask.distributed import Client, LocalCluster
-from jgmm.study import runner, spec
+from jgmm.study import run as runner, spec
 if __name__ == "__main__":
     with LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
         with Client(cluster) as client:

@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 
-from jgmm.study import inference
+from jgmm.stats import inference
 
 # By hand
 

@@ -7,10 +7,11 @@ from numpy.testing import assert_allclose
 from scipy import stats
 
 import jgmm
-from jgmm import errors, labelled, mixture, rates, steps, theory
+from jgmm import errors, mixture, rates, steps, theory
 from jgmm.algorithms.lloyd import LLOYD
 from jgmm.start import offset_start
-from jgmm.study import inference
+from jgmm.stats import inference
+from jgmm.theory import labelled
 
 KEY = jax.random.key(3)
 

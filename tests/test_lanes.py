@@ -12,7 +12,7 @@ from scipy import stats
 import jgmm
 from jgmm import lanes, mixture
 from jgmm.engine import scan
-from jgmm.runs import run_keys
+from jgmm.engine.runs import run_keys
 from jgmm.start import offset_start, seed
 
 # The first outputs for the state 1, 2, 3, 4, as the reference C code of Blackman and Vigna prints them.

@@ -16,7 +16,10 @@ sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 import calibration
 
 from jgmm import theory
-from jgmm.study import cells, laws, overlap, spec, tables
+from jgmm.study import expected as laws
+from jgmm.study import read as cells
+from jgmm.study import spec, tables
+from jgmm.theory import overlap
 
 PAIR = {"k": 2, "d": 10, "layout": "symmetric", "separation": 4.0}
 SIMPLEX = {"k": 3, "d": 10, "layout": "simplex", "separation": 4.0}

@@ -13,7 +13,9 @@ import pytest
 
 import jgmm
 from jgmm import cli
-from jgmm.study import layouts, limits, ownership, runner, spec
+from jgmm.study import limits, ownership, spec
+from jgmm.study import means as layouts
+from jgmm.study import run as runner
 
 MEANS = np.array([[0.0, 0.0, 0.0], [3.0, 4.0, 0.0]])  # 5 apart
 TEXT = """

@@ -6,7 +6,7 @@ import sys
 import jax
 import pytest
 
-from jgmm import machine
+from jgmm.engine import machine
 
 OURS = "xla_cpu_disable_loop_unrolling=true,xla_cpu_small_while_loop_byte_threshold=1073741824"
 

@@ -22,8 +22,8 @@ import jgmm
 from jgmm import mixture, rates, start, steps
 from jgmm.algorithms import em, lloyd, pca, soft
 from jgmm.engine import scan
-from jgmm.study import runner
-from jgmm.together import ready
+from jgmm.engine.together import ready
+from jgmm.study import run as runner
 
 KEY = jax.random.key(0)
 INSIDE = {"jit", "pjit", "while", "cond", "scan", "shard_map", "closed_call", "custom_jvp_call", "custom_vjp_call"}
@@ -166,10 +166,10 @@ def test_what_is_drawn_outside_a_stream_adds_in_a_written_order():
 STUDY = """
 import sys
 from pathlib import Path
-from jgmm import machine
+from jgmm.engine import machine
 machine.prepare(devices=1)
 import test_growth
-from jgmm.study import runner
+from jgmm.study import run as runner
 runner.run_study(test_growth.study(2), Path(sys.argv[1]), back_end="scan")
 """
 FORBIDDEN = re.compile(
@@ -258,7 +258,7 @@ WIDTHS = """
 import hashlib
 import sys
 from pathlib import Path
-from jgmm import machine
+from jgmm.engine import machine
 machine.prepare(devices=1, cache=None)
 import test_growth
 import test_order_of_sums as here

@@ -7,7 +7,8 @@ from pathlib import Path
 import folders
 import pytest
 
-from jgmm.study import files, ownership, report
+from jgmm.report import page as report
+from jgmm.study import files, ownership
 
 
 @pytest.fixture(autouse=True)

@@ -14,8 +14,10 @@ import folders
 import pytest
 
 import jgmm
-from jgmm import cli, machine, process, programs
-from jgmm.study import command, runner
+from jgmm import cli, process
+from jgmm import commands as command
+from jgmm.engine import machine, programs
+from jgmm.study import run as runner
 
 SPEC = """
 runs = 16

@@ -9,7 +9,8 @@ import jgmm
 from jgmm import mixture, reach
 from jgmm.algorithms.lloyd import LLOYD
 from jgmm.start import check_power, offset_start
-from jgmm.study import runner, spec
+from jgmm.study import run as runner
+from jgmm.study import spec
 
 KEY = jax.random.key(5)
 

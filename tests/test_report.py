@@ -9,8 +9,13 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from jgmm.study import analysis, command, drawing, grid, plots, records, report, seal, settings, spec, terminal
-from jgmm.study.cells import CellData
+from jgmm import commands as command
+from jgmm import terminal
+from jgmm.report import drawing, plots
+from jgmm.report import page as report
+from jgmm.study import grid, records, seal, settings, spec
+from jgmm.study import summary as analysis
+from jgmm.study.read import CellData
 
 
 @pytest.fixture(autouse=True)

@@ -12,13 +12,14 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 
 import jgmm
-from jgmm import errors, labelled, mixture, ordered, rates, steps, theory, together
+from jgmm import errors, mixture, ordered, rates, steps, theory
 from jgmm.algorithms.em import EM
 from jgmm.algorithms.lloyd import LLOYD, ORACLE
 from jgmm.algorithms.soft import SOFT
 from jgmm.contract import Choice, Refused
-from jgmm.engine import choose, run, scan
+from jgmm.engine import choose, run, scan, together
 from jgmm.start import offset_start
+from jgmm.theory import labelled
 
 KEY = jax.random.key(11)
 

@@ -11,8 +11,8 @@ from jgmm import lanes, mixture
 from jgmm.algorithms.lloyd import LLOYD
 from jgmm.contract import Kernel
 from jgmm.engine import scan
+from jgmm.engine.together import ready
 from jgmm.start import offset_start
-from jgmm.together import ready
 
 KEY, RUNS = jax.random.key(1), 16
 

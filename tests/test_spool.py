@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from jgmm.study import files, report, runner, spec, spool, store, tables
+from jgmm.report import page as report
+from jgmm.study import files, spec, spool, store, tables
+from jgmm.study import run as runner
 
 STUDY = {
     "runs": 40,
@@ -66,7 +68,7 @@ def test_spooled_or_not_the_bytes_of_cells_and_summaries_are_the_same(tmp_path, 
         monkeypatch.setattr(spool, "ROOM", room)
         monkeypatch.setattr(tables, "SOME_ROWS", some)
         monkeypatch.setattr(store, "GROUP_ROWS", 128)
-        monkeypatch.setattr("jgmm.study.cells.TOGETHER", 256)
+        monkeypatch.setattr("jgmm.study.read.TOGETHER", 256)
         runner.run_study(study, tmp_path / name)
         written = report.write(tmp_path / name, study)
         assert isinstance(written.data[0].values["error_sq"], np.ndarray) == (name == "memory")
@@ -84,14 +86,14 @@ PEAK = """
 import resource, sys
 from pathlib import Path
 import jgmm
-from jgmm import machine
+from jgmm.engine import machine
 machine.prepare(devices=2, cache=machine.cache_folder())
 stream = {"n": 2000, "rate": 0.01, "start": 0.5, "checkpoints": int(sys.argv[2]), "spacing": "linear"}
 study = jgmm.Study(theorem="none", runs=512, stream=stream, mixture={"k": 2, "d": 2})
 if sys.argv[3] == "run":
     jgmm.run_study(study, sys.argv[1])
 else:
-    from jgmm.study import analysis, cells, runner, spec, spool, store
+    from jgmm.study import summary as analysis, read as cells, run as runner, spec, spool, store
     kept = spool.Spool(Path(sys.argv[1]))
     named = spec.named_cells(study)
     done = runner.stored(Path(sys.argv[1]), named)

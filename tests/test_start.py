@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import jgmm
 from jgmm import lanes, mixture, start
-from jgmm.runs import run_keys
+from jgmm.engine.runs import run_keys
 
 KEY = jax.random.key(11)
 SIZES = {"n": 1000, "block": 40, "graph_points": 60, "neighbors": 3}

@@ -13,8 +13,8 @@ import jgmm
 from jgmm import mixture, rates, steps
 from jgmm.algorithms.lloyd import LLOYD, ORACLE
 from jgmm.engine import run, scan
+from jgmm.engine.together import ready
 from jgmm.start import offset_start
-from jgmm.together import ready
 
 KEY = jax.random.key(21)
 SHAPE = (2, 1, 1)

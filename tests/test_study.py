@@ -19,7 +19,9 @@ import pytest
 from jgmm import cli
 from jgmm.contract import Choice
 from jgmm.engine import choose
-from jgmm.study import records, report, runner, spec, store, work
+from jgmm.report import page as report
+from jgmm.study import records, spec, store, work
+from jgmm.study import run as runner
 
 TINY = """
 runs = 8
@@ -494,7 +496,7 @@ def test_an_interrupt_stops_soon_says_what_is_done_and_exits_130(tmp_path):
 DEAF = """
 import os, signal, sys, threading, time
 from jgmm import cli
-from jgmm.study import runner
+from jgmm.study import run as runner
 def deaf(*args, **more):
     os.kill(os.getpid(), signal.SIGINT)
     time.sleep(100)

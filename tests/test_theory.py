@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose
 from scipy import stats
 
 from jgmm import theory
-from jgmm.study import seed_document
+from jgmm.course_project import page as seed_document
 
 
 def test_the_bias_of_the_pair_is_tabulated():

@@ -10,7 +10,9 @@ import time
 import folders
 import pytest
 
-from jgmm.study import lock, report, runner, spec, store
+from jgmm.report import page as report
+from jgmm.study import lock, spec, store
+from jgmm.study import run as runner
 from jgmm.study.lock import Lock
 
 

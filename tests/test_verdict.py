@@ -8,7 +8,11 @@ import numpy as np
 import pytest
 
 from jgmm import rates
-from jgmm.study import analysis, cells, curves, inference, spec, verdict
+from jgmm.stats import inference
+from jgmm.study import curves, spec
+from jgmm.study import read as cells
+from jgmm.study import summary as analysis
+from jgmm.study import verdicts as verdict
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 import coverage  # the answers of `curves.against_law` for many studies at once, which test_calibration compares with it

@@ -15,9 +15,9 @@ from jgmm import mixture, rates, start
 from jgmm.algorithms import em, lloyd, soft
 from jgmm.contract import Choice
 from jgmm.engine import choose, run, scan
-from jgmm.runs import run_keys
+from jgmm.engine.runs import run_keys
+from jgmm.engine.together import ready
 from jgmm.start import offset_start
-from jgmm.together import ready
 
 KEY = jax.random.key(11)
 RUNS, SAMPLES = 150, 120  # 128 on each of two devices, padded

@@ -22,9 +22,9 @@ import llvmlite.ir as ir
 import numpy as np
 from jaxtyping import Float
 
-from jgmm import doors, lanes, machine
+from jgmm import doors, lanes
 from jgmm.contract import Kernel
-from jgmm.engine import blocks, cache, emit, environment, follow, operations, program
+from jgmm.engine import blocks, cache, emit, environment, follow, machine, operations, program
 from jgmm.engine.blocks import Blocks, Layout
 from jgmm.engine.emit import I64, TYPES, Emitter, loop, number
 from jgmm.engine.program import Leaf, Program, deal

@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jgmm import algorithms, doors, errors, ordered, together
+from jgmm import algorithms, doors, errors, ordered
 from jgmm import steps as sizes
 from jgmm.contract import Algorithm, Choice, Numbers, Stream
-from jgmm.engine import choose
+from jgmm.engine import choose, together
+from jgmm.engine.runs import Batch
+from jgmm.engine.together import Ready, State
 from jgmm.errors import CentreError
-from jgmm.runs import Batch
-from jgmm.together import Ready, State
 
 CALL_SECONDS = 0.5  # a call's length on the host's clock
 FIRST, LEAST = 512, 64  # samples of the first call, and of any but the last
@@ -103,7 +103,7 @@ def simulate(
     Raises ValueError if the segments are not the batch, if checkpoints do not increase, if a longer segment follows a
     shorter one, or if the back end cannot be.
     """
-    doors.kind("ready", ready, Ready, "of jgmm.together")
+    doors.kind("ready", ready, Ready, "of jgmm.engine.together")
     doors.kind("batch", batch, Batch, "of jgmm.batch")
     doors.called("progress", progress)
     if not callable(keep):

@@ -24,8 +24,9 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float, Int
 
-from jgmm import doors, lanes, machine
+from jgmm import doors, lanes
 from jgmm.contract import Kernel, Sample
+from jgmm.engine import machine
 from jgmm.engine.jaxprs import CALLS, called, scan_operands, scan_trips
 from jgmm.lanes import LaneState
 from jgmm.mixture import Mixture

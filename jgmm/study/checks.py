@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import stats
 
-from jgmm.study import analysis
+from jgmm.study import summary as analysis
 
 FAR = 5.0  # standard errors of a normal law, 6e-7 on both sides: 1,000 means of right twins are all nearer
 

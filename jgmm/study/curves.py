@@ -10,8 +10,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from jgmm.study import analysis, claims, inference, laws
-from jgmm.study.cells import CellData
+from jgmm.stats import inference
+from jgmm.study import expected as laws
+from jgmm.study import regime as claims
+from jgmm.study import summary as analysis
+from jgmm.study.read import CellData
 from jgmm.study.spec import Study
 
 MARGIN = 0.03  # exponents that differ by less are called equal

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jgmm import ordered, rates
-from jgmm.study import layouts, limits, shown
+from jgmm.study import limits, shown
+from jgmm.study import means as layouts
 from jgmm.study.schema import Part, Schedule, StreamSpec, Strict, Study, of_file
 
 ENGINE = 4  # of the numbers: results of another engine are not extended

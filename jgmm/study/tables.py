@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from jgmm import labelled, ordered, rates
+from jgmm import ordered, rates
 from jgmm.algorithms import graph
 from jgmm.engine.run import Record
 from jgmm.mixture import Mixture
@@ -15,6 +15,7 @@ from jgmm.start import GraphExample
 from jgmm.study import columns
 from jgmm.study.plan import Piece
 from jgmm.study.spec import Cell
+from jgmm.theory import labelled
 
 SOME_ROWS = 2**15  # of a table that is made at once: 10 MB
 

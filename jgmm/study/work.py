@@ -18,14 +18,16 @@ import jax
 import numpy as np
 import pyarrow as pa
 
-from jgmm import algorithms, lanes, machine, mixture, steps, threefry, together
+from jgmm import algorithms, lanes, mixture, steps, threefry
 from jgmm import start as starts
 from jgmm.contract import Choice
+from jgmm.engine import machine, together
 from jgmm.engine import run as engine
 from jgmm.engine.run import Record, Segment
+from jgmm.engine.runs import Batch, as_mixture, as_words, batch, run_keys
 from jgmm.mixture import Mixture
-from jgmm.runs import Batch, as_mixture, as_words, batch, run_keys
-from jgmm.study import layouts, plan, store, tables
+from jgmm.study import means as layouts
+from jgmm.study import plan, store, tables
 from jgmm.study.plan import Piece, Task
 from jgmm.study.spec import Cell, MixtureFields, Study
 from jgmm.study.spool import Spool

@@ -20,7 +20,7 @@ import math
 from typing import Any, NamedTuple
 
 from jgmm import rates, theory
-from jgmm.study.cells import CellData
+from jgmm.study.read import CellData
 
 ROUNDING = 1e-6  # of a separation or a step size, relatively
 STEP = "the step size is not the paper's"

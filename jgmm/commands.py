@@ -14,10 +14,13 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from jgmm import machine
-from jgmm.engine import choose
+from jgmm import terminal
+from jgmm.engine import choose, machine
 from jgmm.process import Stopped, Stopper, fault
-from jgmm.study import inference, ownership, plan, report, runner, spec, terminal
+from jgmm.report import page as report
+from jgmm.stats import inference
+from jgmm.study import ownership, plan, spec
+from jgmm.study import run as runner
 from jgmm.study.lock import Lock
 from jgmm.study.spec import Cell, Study
 

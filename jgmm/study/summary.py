@@ -10,8 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jgmm import theory
-from jgmm.study import inference, laws, settings
-from jgmm.study.cells import QUANTITIES, TWINS, CellData
+from jgmm.stats import inference
+from jgmm.study import expected as laws
+from jgmm.study import settings
+from jgmm.study.read import QUANTITIES, TWINS, CellData
 from jgmm.study.spec import Cell
 from jgmm.study.spool import all_finite
 

@@ -18,7 +18,7 @@ from jaxtyping import Array, Float, Int
 from jgmm import doors, errors, reach
 from jgmm import steps as sizes
 from jgmm.contract import Algorithm, Kernel, Numbers, Sample
-from jgmm.runs import Batch
+from jgmm.engine.runs import Batch
 
 
 class AverageState(NamedTuple):

@@ -13,10 +13,12 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from jgmm import theory
-from jgmm.study import analysis, cells, drawing, plots
-from jgmm.study.cells import CellData
-from jgmm.study.drawing import COLOURS
-from jgmm.study.plots import Row
+from jgmm.report import drawing, plots
+from jgmm.report.drawing import COLOURS
+from jgmm.report.plots import Row
+from jgmm.study import read as cells
+from jgmm.study import summary as analysis
+from jgmm.study.read import CellData
 
 SIGMA = 100.0  # what the document's bounds use; its samples have a standard deviation of sqrt(100)
 SEPARATION = 16.84267459163545  # 10 (k ln k)^(1/4) at k = 5

@@ -15,28 +15,17 @@ import pyarrow as pa
 import pyarrow.csv as pc
 from jinja2 import Environment, PackageLoader, Template
 
-from jgmm import doors
-from jgmm.study import (
-    analysis,
-    cells,
-    checks,
-    columns,
-    curves,
-    files,
-    inference,
-    ownership,
-    plots,
-    records,
-    seed_document,
-    settings,
-    spec,
-    store,
-    terminal,
-    verdict,
-)
-from jgmm.study.cells import CellData
+from jgmm import doors, terminal
+from jgmm.course_project import page as seed_document
+from jgmm.report import plots
+from jgmm.report.plots import Row
+from jgmm.stats import inference
+from jgmm.study import checks, columns, curves, files, ownership, records, settings, spec, store
+from jgmm.study import read as cells
+from jgmm.study import summary as analysis
+from jgmm.study import verdicts as verdict
 from jgmm.study.lock import Lock, holding
-from jgmm.study.plots import Row
+from jgmm.study.read import CellData
 from jgmm.study.spec import Cell, Study
 from jgmm.study.spool import Spool
 
@@ -328,10 +317,10 @@ def method(cell: Cell) -> str:
 @lru_cache(maxsize=1)
 def _template() -> Template:
     """The page; whatever is put into it is escaped, in attributes and in the title too."""
-    environment = Environment(loader=PackageLoader("jgmm.study", "."), autoescape=True)
+    environment = Environment(loader=PackageLoader("jgmm.report", "."), autoescape=True)
     environment.filters |= {"number": number, "factor": factor, "plus_minus": plus_minus}
     environment.filters |= {"limits": limits, "divisor": divisor}
-    return environment.get_template("report.html.jinja")
+    return environment.get_template("page.html.jinja")
 
 
 def _page(folder: Path, study: Study, data: list[CellData], written: Written, pairs: list, falls: list) -> str:

@@ -15,11 +15,13 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from jgmm import doors, machine, reach, start
-from jgmm.engine import choose
+from jgmm import doors, reach, start
+from jgmm.engine import choose, machine
 from jgmm.mixture import Mixture, drawn_together
 from jgmm.process import Stopped
-from jgmm.study import inference, layouts, ownership, plan, records, spec, store
+from jgmm.stats import inference
+from jgmm.study import means as layouts
+from jgmm.study import ownership, plan, records, spec, store
 from jgmm.study.lock import Lock, holding
 from jgmm.study.plan import Piece, Task
 from jgmm.study.spec import Cell, Study

@@ -17,8 +17,8 @@ from typing import Any
 import jax
 import platformdirs
 
-from jgmm import programs
 from jgmm.engine import cache as code
+from jgmm.engine import programs
 
 # A loop over few runs is to be vectorised, not unrolled into single numbers (twice as fast at 32 runs a tile; any value
 # turns it on), and a loop of many small steps is to be one function: JAX 0.10 would call each step by itself, at

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import optimize, special, stats
 
-from jgmm.study import skewed
+from jgmm.stats import skewed
 
 RESOLUTION = 0.03  # families whose exponents differ by less are one answer
 REJECTED = 0.025  # each of the two tests of a family, 5 % together (Bonferroni)

@@ -29,8 +29,9 @@ from typing import NamedTuple
 
 from scipy import special
 
-from jgmm import labelled, rates, theory
+from jgmm import rates, theory
 from jgmm.study.spec import Cell
+from jgmm.theory import labelled
 
 CAUTION = 2.0
 NEGLIGIBLE = 1e-6  # a mode that differs by less from a labelled centre's

@@ -13,10 +13,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from jgmm import labelled, theory
-from jgmm.study import overlap
-from jgmm.study.cells import CellData, points
+from jgmm import theory
+from jgmm.study.read import CellData, points
 from jgmm.study.spec import Cell
+from jgmm.theory import labelled, overlap
 
 FLOAT32 = 1e-5  # relative: what rounding may do to a mean squared error
 WORST = 0.1  # a law that may be off by more than this share is not printed

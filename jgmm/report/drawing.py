@@ -17,8 +17,9 @@ from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from jgmm.study import analysis, records, settings
-from jgmm.study.cells import CellData
+from jgmm.study import records, settings
+from jgmm.study import summary as analysis
+from jgmm.study.read import CellData
 
 # Okabe and Ito 2008: told apart by colour-blind readers; markers tell them apart in black and white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")

@@ -11,10 +11,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jgmm.study import analysis, claims, curves, drawing, inference, settings
-from jgmm.study.cells import CellData
+from jgmm.report import drawing
+from jgmm.report.drawing import COLOURS, MARKERS, Point, caption, dots, figure, frame, legend, line, measured, save
+from jgmm.stats import inference
+from jgmm.study import curves, settings
+from jgmm.study import regime as claims
+from jgmm.study import summary as analysis
 from jgmm.study.curves import Curve
-from jgmm.study.drawing import COLOURS, MARKERS, Point, caption, dots, figure, frame, legend, line, measured, save
+from jgmm.study.read import CellData
 
 Row = dict[str, Any]
 SHOWN = len(COLOURS)  # settings in one figure

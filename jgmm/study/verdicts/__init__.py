@@ -25,9 +25,13 @@ import numpy as np
 from scipy import stats
 
 from jgmm import theory
-from jgmm.study import analysis, claims, curves, inference, laws, settings
-from jgmm.study.cells import CellData
+from jgmm.stats import inference
+from jgmm.study import curves, settings
+from jgmm.study import expected as laws
+from jgmm.study import regime as claims
+from jgmm.study import summary as analysis
 from jgmm.study.curves import Curve
+from jgmm.study.read import CellData
 from jgmm.study.spec import Study
 
 GROUPS = 24  # of runs, for the jackknife of a floor's logarithm

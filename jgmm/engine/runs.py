@@ -11,7 +11,8 @@ import jax
 import numpy as np
 from jaxtyping import Array, Integer, Key
 
-from jgmm import doors, lanes, machine, threefry
+from jgmm import doors, lanes, threefry
+from jgmm.engine import machine
 from jgmm.lanes import LaneState
 from jgmm.mixture import Mixture, check_whole
 

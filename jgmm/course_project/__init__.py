@@ -1,0 +1,1 @@
+"""The course project that jgmm began with: its printed numbers beside ours, its figures, its page."""
