@@ -4,16 +4,11 @@
 """
 
 import math
-import sys
-from pathlib import Path
 
+import calibration
 import numpy as np
 import pyarrow as pa
 import pytest
-
-sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
-
-import calibration
 
 from jgmm import theory
 from jgmm.study import expected as laws

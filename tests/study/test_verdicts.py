@@ -1,9 +1,8 @@
 """Verdicts on synthetic cells of known truth: what is caught, how often a truth is contradicted, and what is said."""
 
 import math
-import sys
-from pathlib import Path
 
+import coverage  # the answers of `curves.against_law` for many studies at once, which test_calibration compares with it
 import numpy as np
 import pytest
 
@@ -13,9 +12,6 @@ from jgmm.study import curves, spec
 from jgmm.study import read as cells
 from jgmm.study import summary as analysis
 from jgmm.study import verdicts as verdict
-
-sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
-import coverage  # the answers of `curves.against_law` for many studies at once, which test_calibration compares with it
 
 SIZES = np.array([4096.0, 16384.0, 65536.0, 262144.0, 1048576.0])
 K = np.array([2.0, 3.0, 5.0, 8.0, 12.0])

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 import tomli_w
 from numpy.testing import assert_allclose
+from small import PAIR, PARTS, SEEDED, SHORT, study
 
 import jgmm
 from jgmm import commands as command
@@ -26,31 +27,10 @@ from jgmm.report import page as report
 from jgmm.study import columns, plan, spec, store, tables, work
 from jgmm.study import run as runner
 
-PAIR = {"mixture": {"k": 2, "d": 2}}
-SHORT = {"n": [400, 900], "start": 0.2, "checkpoints": 2}
-SEEDED = {
-    "mixture": {"k": 2, "d": 3, "layout": "box", "side": 100.0},
-    "seeding": {"n": 200, "block": 40, "graph_points": 24},
-}
-PARTS = [
-    {"name": "lloyd", **PAIR, "stream": {**SHORT, "displacement": True}},
-    {"name": "em", "algorithm": "em", **PAIR, "stream": SHORT},
-    {"name": "soft", "algorithm": "soft", **PAIR, "stream": SHORT},
-    {"name": "oracle", "algorithm": "oracle", **PAIR, "stream": SHORT},
-    {"name": "steps", **PAIR, "stream": {**SHORT, "rate": ["1/n", {"scale": 1.0, "power": 0.7, "shift": 5.0}]}},
-    {"name": "averaged", **PAIR, "stream": {**SHORT, "average": 0.5}},
-    {"name": "seeded", **SEEDED, "stream": {"n": [400, 900], "checkpoints": 2}},
-    {"name": "start", "algorithm": "seeding", **SEEDED},
-]
-
 
 @pytest.fixture(autouse=True)
 def strict():
     """The study layer promotes as NumPy does; the kernels are held to it elsewhere."""
-
-
-def study(runs=100, parts=PARTS, **more):
-    return jgmm.Study(name="tiny", runs=runs, part=parts, **more)
 
 
 def bytes_of(folder):

@@ -1,8 +1,6 @@
 """The back end of NVIDIA's cards without one: its PTX, executed on NumPy (benchmarks/ptx.py), has the CPU's bits."""
 
 import re
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 from typing import NamedTuple
 
@@ -11,12 +9,9 @@ import jax
 import jax.numpy as jnp
 import llvmlite.ir as ir
 import numpy as np
+import ptx
 import pytest
 from numpy.testing import assert_array_equal
-
-sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
-
-import ptx
 
 from jgmm import loops, mixture, steps
 from jgmm.algorithms import em, lloyd, pca, soft

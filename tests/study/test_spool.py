@@ -110,7 +110,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 def test_twice_the_checkpoints_take_as_much_memory(tmp_path):
     def peak(count, what):
         command = [sys.executable, "-c", PEAK, str(tmp_path / str(count)), str(count), what]
-        told = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[1])
+        told = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
         return int(told.stdout.split()[-1]) / 1024
 
     for what in ("run", "read"):

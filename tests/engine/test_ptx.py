@@ -1,15 +1,9 @@
 """The executor of PTX that stands in for a GPU (benchmarks/ptx.py): instructions by hand."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
+import ptx
 import pytest
 from numpy.testing import assert_array_equal
-
-sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
-
-import ptx
 
 PROGRAM = """.version 9.0
 .visible .entry k(

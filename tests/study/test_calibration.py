@@ -1,8 +1,6 @@
 """Levels and coverage by simulation: what is printed as 95 % holds the truth in 93 to 97 %, or is not printed."""
 
-import sys
-from pathlib import Path
-
+import coverage  # the simulations, and today's answers of `curves.against_law` for many studies at once
 import numpy as np
 import pytest
 from scipy import stats
@@ -11,9 +9,6 @@ from jgmm.stats import inference, skewed
 from jgmm.study import curves, spec
 from jgmm.study import read as cells
 from jgmm.study import verdicts as verdict
-
-sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
-import coverage  # the simulations, and today's answers of `curves.against_law` for many studies at once
 
 
 @pytest.fixture(autouse=True)

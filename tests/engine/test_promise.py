@@ -5,10 +5,8 @@ Every machine that is here reproduces `golden.json`: code of any vector width, o
 """
 
 import contextlib
-import sys
 from fractions import Fraction
 from functools import lru_cache, partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import golden
@@ -18,16 +16,13 @@ import llvmlite.ir as ir
 import numpy as np
 import numpy_list
 import pytest
+import run as arm
 from numpy.testing import assert_array_equal
 
 from jgmm import steps
 from jgmm.algorithms import em, lloyd
 from jgmm.contract import Kernel
 from jgmm.engine import cpu, environment
-
-sys.path.append(str(Path(__file__).with_name("arm")))
-
-import run as arm
 
 # --- the table ---
 

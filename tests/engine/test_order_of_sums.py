@@ -16,7 +16,7 @@ import numpy as np
 import optax
 import pyarrow.parquet as pq
 import pytest
-import test_growth
+import small
 
 import jgmm
 from jgmm import mixture, rates, start, steps
@@ -168,9 +168,9 @@ import sys
 from pathlib import Path
 from jgmm.engine import machine
 machine.prepare(devices=1)
-import test_growth
+import small
 from jgmm.study import run as runner
-runner.run_study(test_growth.study(2), Path(sys.argv[1]), back_end="scan")
+runner.run_study(small.study(2), Path(sys.argv[1]), back_end="scan")
 """
 FORBIDDEN = re.compile(
     r"stablehlo\.(dot_general|dot|convolution|fft|cholesky|triangular_solve)\b"
@@ -196,7 +196,7 @@ def test_sums_of_floats_are_found_in_what_the_compiler_gets():
 @pytest.mark.slow
 def test_nothing_that_a_study_compiles_adds_in_an_order_of_the_compilers(tmp_path):
     env = {**os.environ, "JAX_DUMP_IR_TO": str(tmp_path / "ir"), "JAX_ENABLE_COMPILATION_CACHE": "0"}
-    env["PYTHONPATH"] = os.pathsep.join([os.path.dirname(__file__), *filter(None, [env.get("PYTHONPATH")])])
+    env["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, [env.get("PYTHONPATH")])])
     subprocess.run([sys.executable, "-c", STUDY, str(tmp_path / "out")], env=env, check=True)
     programs = {path.name: path.read_text() for path in (tmp_path / "ir").rglob("*.mlir")}
     assert sum("_advance" in name for name in programs) >= 8  # the power iteration's among them
@@ -247,7 +247,7 @@ def differing(few, many):
 
 def test_a_start_has_the_same_bytes_in_any_company(tmp_path):
     def study(runs):
-        return test_growth.study(runs, parts([(3, 5)], ["simplex"], [2.0]))
+        return small.study(runs, parts([(3, 5)], ["simplex"], [2.0]))
 
     many = stored(tmp_path / "many", study, 83)
     assert any(name == "components" for _, name in many)
@@ -260,11 +260,11 @@ import sys
 from pathlib import Path
 from jgmm.engine import machine
 machine.prepare(devices=1, cache=None)
-import test_growth
+import small
 import test_order_of_sums as here
 folder = Path(sys.argv[1])
 def study(runs):
-    return test_growth.study(runs, here.parts([(3, 5), (5, 10)]))
+    return small.study(runs, here.parts([(3, 5), (5, 10)]))
 many = here.stored(folder / "many", study, 300)
 for runs in [(1,), (16,), (20,), (83,), (64, 160)]:
     found = here.differing(here.stored(folder / str(runs), study, *runs), many)
@@ -290,7 +290,7 @@ WAYS = [
 @pytest.mark.parametrize("flags", WAYS)
 def test_starts_have_the_same_bytes_in_any_company_on_any_processor(tmp_path, flags):
     env = {**os.environ, "XLA_FLAGS": flags}
-    env["PYTHONPATH"] = os.pathsep.join([os.path.dirname(__file__), *filter(None, [env.get("PYTHONPATH")])])
+    env["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, [env.get("PYTHONPATH")])])
     done = subprocess.run([sys.executable, "-c", WIDTHS, str(tmp_path)], env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr[-2000:]
     print(flags, done.stdout)

@@ -1,0 +1,24 @@
+"""A small study of every kind of part, for tests of what it stores and compiles."""
+
+import jgmm
+
+PAIR = {"mixture": {"k": 2, "d": 2}}
+SHORT = {"n": [400, 900], "start": 0.2, "checkpoints": 2}
+SEEDED = {
+    "mixture": {"k": 2, "d": 3, "layout": "box", "side": 100.0},
+    "seeding": {"n": 200, "block": 40, "graph_points": 24},
+}
+PARTS = [
+    {"name": "lloyd", **PAIR, "stream": {**SHORT, "displacement": True}},
+    {"name": "em", "algorithm": "em", **PAIR, "stream": SHORT},
+    {"name": "soft", "algorithm": "soft", **PAIR, "stream": SHORT},
+    {"name": "oracle", "algorithm": "oracle", **PAIR, "stream": SHORT},
+    {"name": "steps", **PAIR, "stream": {**SHORT, "rate": ["1/n", {"scale": 1.0, "power": 0.7, "shift": 5.0}]}},
+    {"name": "averaged", **PAIR, "stream": {**SHORT, "average": 0.5}},
+    {"name": "seeded", **SEEDED, "stream": {"n": [400, 900], "checkpoints": 2}},
+    {"name": "start", "algorithm": "seeding", **SEEDED},
+]
+
+
+def study(runs=100, parts=PARTS, **more):
+    return jgmm.Study(name="tiny", runs=runs, part=parts, **more)
