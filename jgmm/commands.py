@@ -21,7 +21,7 @@ from jgmm.report import page as report
 from jgmm.stats import inference
 from jgmm.study import ownership, plan, spec
 from jgmm.study import run as runner
-from jgmm.study.lock import Lock
+from jgmm.study.folder.lock import Lock
 from jgmm.study.spec import Cell, Study
 
 PLAIN_SECONDS = 60  # between lines of progress where there is no terminal

@@ -10,10 +10,11 @@ from jgmm.contract import Choice
 from jgmm.engine import programs
 from jgmm.report import page as report
 from jgmm.report import plots
-from jgmm.study import columns, plan, records, spec, store, work
+from jgmm.study import plan, spec, work
 from jgmm.study import run as runner
 from jgmm.study import summary as analysis
-from jgmm.study.lock import Lock
+from jgmm.study.folder import columns, records, store
+from jgmm.study.folder.lock import Lock
 
 TEXT = """
 runs = 4

@@ -17,8 +17,9 @@ from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from jgmm.study import records, settings
+from jgmm.study import settings
 from jgmm.study import summary as analysis
+from jgmm.study.folder import records
 from jgmm.study.read import CellData
 
 # Okabe and Ito 2008: told apart by colour-blind readers; markers tell them apart in black and white.

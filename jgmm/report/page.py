@@ -20,14 +20,15 @@ from jgmm.course_project import page as seed_document
 from jgmm.report import plots
 from jgmm.report.plots import Row
 from jgmm.stats import inference
-from jgmm.study import checks, columns, curves, files, ownership, records, settings, spec, store
+from jgmm.study import checks, curves, ownership, settings, spec
 from jgmm.study import read as cells
 from jgmm.study import summary as analysis
 from jgmm.study import verdicts as verdict
-from jgmm.study.lock import Lock, holding
+from jgmm.study.folder import columns, files, records, store
+from jgmm.study.folder.lock import Lock, holding
+from jgmm.study.folder.spool import Spool
 from jgmm.study.read import CellData
 from jgmm.study.spec import Cell, Study
-from jgmm.study.spool import Spool
 
 ALWAYS = ("k", "d", "separation", "n")  # axes that the closing table has, whether they vary or not
 IN_CELLS = ("k", "d", "C", "sigma", "start", "N", "rate", "average", "beta")  # columns that the table of cells has

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jgmm.study import files, limits, shown
+from jgmm.study import limits, shown
+from jgmm.study.folder import files
 from jgmm.study.schema import Part, Study, of_file
 
 BASE_NAME = re.compile(r"\w[\w .+-]*\.npy")  # copied under this, and a column of summary.csv: no formula, no path

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import tomli_w
 
-from jgmm.study import files, lock, records, seal, spec, store
+from jgmm.study import spec
+from jgmm.study.folder import files, lock, records, seal, store
 from jgmm.study.spec import Study
 
 REPORTS = ("summary.parquet", "summary.csv", "fits.csv", "verdicts.csv", "paired.csv", "report.html")

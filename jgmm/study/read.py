@@ -7,9 +7,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from jgmm.study import columns, files, store
+from jgmm.study.folder import columns, files, store
+from jgmm.study.folder.spool import ByRun, Spool, Spooled, all_finite
 from jgmm.study.spec import Cell, Study
-from jgmm.study.spool import ByRun, Spool, Spooled, all_finite
 
 QUANTITIES = ("error_sq", "error_sum", "error_max")
 TOGETHER = 2**18  # rows that are turned round together

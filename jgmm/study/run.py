@@ -21,8 +21,9 @@ from jgmm.mixture import Mixture, drawn_together
 from jgmm.process import Stopped
 from jgmm.stats import inference
 from jgmm.study import means as layouts
-from jgmm.study import ownership, plan, records, spec, store
-from jgmm.study.lock import Lock, holding
+from jgmm.study import ownership, plan, spec
+from jgmm.study.folder import records, store
+from jgmm.study.folder.lock import Lock, holding
 from jgmm.study.plan import Piece, Task
 from jgmm.study.spec import Cell, Study
 from jgmm.study.work import Driven, Meter, Receipt, build_mixture, canary, pilot, replay, study_keys, work

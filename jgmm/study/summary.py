@@ -13,9 +13,9 @@ from jgmm import theory
 from jgmm.stats import inference
 from jgmm.study import expected as laws
 from jgmm.study import settings
+from jgmm.study.folder.spool import all_finite
 from jgmm.study.read import QUANTITIES, TWINS, CellData
 from jgmm.study.spec import Cell
-from jgmm.study.spool import all_finite
 
 FEW = 8  # good runs: a mean over fewer is marked and never concluded from
 

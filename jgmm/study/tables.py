@@ -12,7 +12,7 @@ from jgmm.algorithms import graph
 from jgmm.engine.run import Record
 from jgmm.mixture import Mixture
 from jgmm.start import GraphExample
-from jgmm.study import columns
+from jgmm.study.folder import columns
 from jgmm.study.plan import Piece
 from jgmm.study.spec import Cell
 from jgmm.theory import labelled

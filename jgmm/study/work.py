@@ -27,10 +27,11 @@ from jgmm.engine.run import Record, Segment
 from jgmm.engine.runs import Batch, as_mixture, as_words, batch, run_keys
 from jgmm.mixture import Mixture
 from jgmm.study import means as layouts
-from jgmm.study import plan, store, tables
+from jgmm.study import plan, tables
+from jgmm.study.folder import store
+from jgmm.study.folder.spool import Spool
 from jgmm.study.plan import Piece, Task
 from jgmm.study.spec import Cell, MixtureFields, Study
-from jgmm.study.spool import Spool
 
 
 class Keys(NamedTuple):

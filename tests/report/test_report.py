@@ -13,8 +13,9 @@ from jgmm import commands as command
 from jgmm import terminal
 from jgmm.report import drawing, plots
 from jgmm.report import page as report
-from jgmm.study import grid, records, seal, settings, spec
+from jgmm.study import grid, settings, spec
 from jgmm.study import summary as analysis
+from jgmm.study.folder import records, seal
 from jgmm.study.read import CellData
 
 

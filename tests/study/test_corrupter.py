@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from jgmm.report import page as report
-from jgmm.study import files, ownership, records, seal, spec, store
+from jgmm.study import ownership, spec
 from jgmm.study import run as runner
+from jgmm.study.folder import files, records, seal, store
 
 
 @pytest.fixture(autouse=True)

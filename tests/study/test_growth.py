@@ -24,8 +24,9 @@ from jgmm.engine import machine
 from jgmm.engine.run import Record
 from jgmm.errors import estimate
 from jgmm.report import page as report
-from jgmm.study import columns, plan, spec, store, tables, work
+from jgmm.study import plan, spec, tables, work
 from jgmm.study import run as runner
+from jgmm.study.folder import columns, store
 
 
 @pytest.fixture(autouse=True)

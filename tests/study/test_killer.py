@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from jgmm import cli
-from jgmm.study import files
+from jgmm.study.folder import files
 
 
 @pytest.fixture(autouse=True)

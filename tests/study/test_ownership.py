@@ -8,7 +8,8 @@ import folders
 import pytest
 
 from jgmm.report import page as report
-from jgmm.study import files, ownership
+from jgmm.study import ownership
+from jgmm.study.folder import files
 
 
 @pytest.fixture(autouse=True)

@@ -20,8 +20,9 @@ from jgmm import cli
 from jgmm.contract import Choice
 from jgmm.engine import choose
 from jgmm.report import page as report
-from jgmm.study import records, spec, store, work
 from jgmm.study import run as runner
+from jgmm.study import spec, work
+from jgmm.study.folder import records, store
 
 TINY = """
 runs = 8

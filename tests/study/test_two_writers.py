@@ -11,9 +11,10 @@ import folders
 import pytest
 
 from jgmm.report import page as report
-from jgmm.study import lock, spec, store
 from jgmm.study import run as runner
-from jgmm.study.lock import Lock
+from jgmm.study import spec
+from jgmm.study.folder import lock, store
+from jgmm.study.folder.lock import Lock
 
 
 @pytest.fixture(autouse=True)
@@ -111,7 +112,7 @@ def test_a_report_is_not_written_while_a_study_is_run(tmp_path):
 HOLDER = """
 import sys, time
 from pathlib import Path
-from jgmm.study.lock import Lock
+from jgmm.study.folder.lock import Lock
 held = Lock(Path(sys.argv[1]))
 held.take()
 print("held", flush=True)

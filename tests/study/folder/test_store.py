@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import jgmm
-from jgmm.study import ownership, plan, records, spec, store
+from jgmm.study import ownership, plan, spec
+from jgmm.study.folder import records, store
 
 NAME = "0123456789ab"
 ROWS = 3  # of a run
@@ -266,6 +267,6 @@ def test_cells_that_share_a_seeding_go_together():
 
 
 def test_a_plan_needs_no_jax():
-    code = "import sys; from jgmm.study import ownership, plan, spec, store"
+    code = "import sys; from jgmm.study import ownership, plan, spec; from jgmm.study.folder import store"
     code += "; assert 'jax' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import jgmm
-from jgmm.study import files
+from jgmm.study.folder import files
 
 
 @pytest.fixture(autouse=True)

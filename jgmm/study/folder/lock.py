@@ -10,7 +10,7 @@ import socket
 import time
 from pathlib import Path
 
-from jgmm.study import files
+from jgmm.study.folder import files
 
 try:
     import fcntl

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from jgmm.study import columns
+from jgmm.study.folder import columns
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,7 @@ from typing import BinaryIO, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from jgmm.study import files, seal
+from jgmm.study.folder import files, seal
 
 CELL_NAME = re.compile(r"([0-9a-f]{12})\.parquet")
 TILE_NAME = re.compile(r"([0-9a-f]{12})\.(\d+)-(\d+)\.parquet")

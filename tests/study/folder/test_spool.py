@@ -11,8 +11,9 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from jgmm.report import page as report
-from jgmm.study import files, spec, spool, store, tables
 from jgmm.study import run as runner
+from jgmm.study import spec, tables
+from jgmm.study.folder import files, spool, store
 
 STUDY = {
     "runs": 40,
@@ -93,7 +94,8 @@ study = jgmm.Study(theorem="none", runs=512, stream=stream, mixture={"k": 2, "d"
 if sys.argv[3] == "run":
     jgmm.run_study(study, sys.argv[1])
 else:
-    from jgmm.study import summary as analysis, read as cells, run as runner, spec, spool, store
+    from jgmm.study import summary as analysis, read as cells, run as runner, spec
+    from jgmm.study.folder import spool, store
     kept = spool.Spool(Path(sys.argv[1]))
     named = spec.named_cells(study)
     done = runner.stored(Path(sys.argv[1]), named)
@@ -110,7 +112,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 def test_twice_the_checkpoints_take_as_much_memory(tmp_path):
     def peak(count, what):
         command = [sys.executable, "-c", PEAK, str(tmp_path / str(count)), str(count), what]
-        told = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
+        told = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3])
         return int(told.stdout.split()[-1]) / 1024
 
     for what in ("run", "read"):

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from jgmm.study import files
+from jgmm.study.folder import files
 
 BLANK = "0" * 64  # in the place of a digest
 LINE = "# sha256 "  # begins a text's last line

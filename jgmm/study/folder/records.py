@@ -13,7 +13,7 @@ from pathlib import Path
 from re import compile as pattern
 from typing import BinaryIO
 
-from jgmm.study import files, seal
+from jgmm.study.folder import files, seal
 
 BACK_ENDS = ("cell", "low", "high", "device", "back_end", "reason", "seeding_back_end", "seeding_reason")
 CHECK = "check"  # a column: the start of the digest of the others

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from jgmm.study import files
+from jgmm.study.folder import files
 
 ROOM = 2**24  # bytes of a spool that stay in memory
 
