@@ -13,6 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from jgmm import theory
+from jgmm.course_project.curves import theorem1_as_drawn
 from jgmm.report import drawing, plots
 from jgmm.report.drawing import COLOURS
 from jgmm.report.plots import Row
@@ -223,7 +224,7 @@ def _streaming(folder: Path, parts: Parts, rows: list[Row]) -> tuple[Path, str]:
     left.plot(steps, np.array(LOGGED)[:, 1:].T, "+", ms=7, color=COLOURS[1])
     left.plot([], [], "+", color=COLOURS[1], label="the document's two runs")
     grid = np.geomspace(n / 10, n, 30)
-    drawn = theory.seed_theorem1_curve(n=grid, k=5, d=10, sigma=SIGMA, separation=SEPARATION, mean_norm=mean_norm)
+    drawn = theorem1_as_drawn(n=grid, k=5, d=10, sigma=SIGMA, separation=SEPARATION, mean_norm=mean_norm)
     left.plot(grid, drawn, ":", color=COLOURS[6], label="'Theorem 1' as the seed draws it")
     _logarithmic(left, title="7. As the seed computes it", x="samples of one run", y="sum of distances")
     paper = plots.final(row for row in rows if row["part"] == "paper-lloyd")

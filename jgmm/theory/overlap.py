@@ -29,9 +29,10 @@ from typing import NamedTuple
 
 from scipy import special
 
-from jgmm import rates, theory
+from jgmm import rates
 from jgmm.study.spec import Cell
-from jgmm.theory import labelled
+from jgmm.theory import labelled, lloyd
+from jgmm.theory.modes import pair_modes
 
 CAUTION = 2.0
 NEGLIGIBLE = 1e-6  # a mode that differs by less from a labelled centre's
@@ -54,13 +55,8 @@ class _Effect(NamedTuple):
 
 
 @lru_cache(maxsize=4096)
-def _modes(separation: float, beta: float) -> theory.PairModes:
-    return theory.pair_modes(separation, beta=beta)
-
-
-@lru_cache(maxsize=4096)
 def _simplex_displacement(k: int, separation: float) -> float:
-    return float(theory.simplex_displacement(k, separation))
+    return float(lloyd.simplex_displacement(k, separation))
 
 
 @lru_cache(maxsize=4096)
@@ -118,7 +114,7 @@ def symmetric(cell: Cell, separation: float, samples: int, *, start_sq: float) -
 def uneven(cell: Cell, separation: float, samples: int, *, start_sq: float) -> float:
     """What a start's squared error may change by where its directions are not uniform: as if it were in one mode."""
     weight = 1.0 if cell.algorithm == "em" else cell.weights[0]
-    modes = _modes(separation, _beta(cell))
+    modes = pair_modes(separation, beta=_beta(cell))
     base = stream_law(cell, samples, weight, 1.0, True)
     slow = [stream_law(cell, samples, weight, mode.relaxation, True) for mode in modes[1:]]
     return max(float(abs(law.kept - base.kept)) for law in slow) * start_sq * max(1.0, cell.k / 2)
@@ -180,7 +176,7 @@ def _rate_now(cell: Cell, samples: int, weight: float) -> float:
 def _effect(cell: Cell, separation: float, samples: int, weight: float, start_sq: float) -> _Effect:
     """What overlap at this separation would change."""
     tied = cell.algorithm == "em"
-    modes = _modes(separation, _beta(cell))
+    modes = pair_modes(separation, beta=_beta(cell))
     pairs = 1 if tied else cell.k * (cell.k - 1) / 2
     estimates = 1 if tied else cell.k
     scale_sq = max(cell.scales) ** 2

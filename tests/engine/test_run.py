@@ -206,7 +206,7 @@ def test_soft_updates_settle_at_half_the_rate_at_every_separation_and_lloyd_does
     rate, n, runs = 0.004, 9000, 4096
     batch = jgmm.batch(KEY, range(runs), mixture.simplex(k, d, separation=separation))
     start = offset_start(KEY, batch, float(np.sqrt(rate / 2 * d)))
-    law = theory.soft_stationary_sq(rate=rate, sigma=1, d=d, k=k)
+    law = theory.em_stationary_sq(rate=rate, sigma=1, d=d, k=k)
     gaps = []
     for algorithm in (SOFT, LLOYD):
         record = jgmm.run(batch, algorithm, start, steps=rate, checkpoints=[n])

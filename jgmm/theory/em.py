@@ -1,0 +1,94 @@
+r"""Streaming EM on a symmetric pair: what a sample tells of the mean, and where updates of any sharpness settle.
+
+Symbols: C separation, s = C/2, eta the rate, beta the sharpness of the updates (1 is EM), I_par and I_perp the Fisher
+information along the separation and across it. See docs/theory.md, "Streaming EM" and "Information".
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import optimize
+
+from jgmm.theory import gaussian
+from jgmm.theory.check import check
+from jgmm.theory.gaussian import grid, sech_sq
+
+
+class EMInformation(NamedTuple):
+    """Fisher information of mu in units of 1/sigma^2, along the separation and across it."""
+
+    parallel: np.ndarray
+    perpendicular: np.ndarray
+
+
+def em_information(separation):
+    """I_perp = E tanh(s x), I_par = 1 - E x^2 sech^2(s x), x ~ N(s, 1)."""
+
+    def parallel(s):
+        return 1 - gaussian.mean(lambda x: x**2 * sech_sq(s * x), s)
+
+    def perpendicular(s):
+        return gaussian.mean(lambda x: np.tanh(s * x), s)
+
+    check(separation=separation)
+    s = np.asarray(separation, float) / 2
+    return EMInformation(np.vectorize(parallel, otypes=[float])(s), np.vectorize(perpendicular, otypes=[float])(s))
+
+
+def em_stationary_sq(*, rate, sigma, d, k=1):
+    """E sum |mu_i - mu_i*|^2 = k (eta/2) sigma^2 d of k means, to first order in eta, at every separation.
+
+    Of the one mean of a symmetric pair, and of all means of soft updates with beta = 1, for any mixture: an update is
+    eta sigma^2 times the score, so that drift and noise are both the Fisher information (the information identity), and
+    the Lyapunov equation gives the covariance (eta/2) sigma^2 I.
+    """
+    check(rate=rate, sigma=sigma, d=d, k=k)
+    return k * rate / 2 * sigma**2 * d
+
+
+def em_fixed_point_bias(separation, *, beta, sigma=1.0):
+    """m - s for the stable root m >= 0 of m = E[x tanh(beta m x)], x ~ N(s, 1); C = separation = 2s.
+
+    0 for beta = 1; near b(C) for beta = 2; b(C) as beta grows; -s (both centres in one place) for beta (1 + s^2) <= 1.
+    Raises ValueError for a beta that is not positive, or beyond 1e4.
+    """
+    check(separation=separation, sigma=sigma, beta=beta)
+    if not beta <= 1e4:
+        raise ValueError(f"beta is {beta}, expected at most 1e4")
+
+    def one(c):
+        s = c / 2
+        if beta * (1 + s**2) <= 1:
+            return -s
+        if beta == 1:
+            return 0.0
+        x, weights = grid(s, beta * (s + 2))
+
+        def gap(bias):  # without the cancellation of E x and s
+            m = s + bias
+            return -weights @ (x * 2 / (1 + np.exp(np.clip(2 * beta * m * x, -700, 700)))) - bias
+
+        low = s * 1e-9 - s if beta < 1 else -s / 2 if s > 0 else 1e-3
+        return optimize.brentq(gap, low, 2, xtol=1e-15, rtol=1e-14)
+
+    return sigma * np.vectorize(one, otypes=[float])(separation)
+
+
+def cramer_rao(*, n, separation, sigma, d, free):
+    """Least squared error of unbiased estimates of a balanced pair from n unlabelled samples (Cramer 1946, Rao 1945).
+
+    sigma^2/n (1/I_par + (d-1)/I_perp) for the one mean of a pair known to be symmetric (free = 1); for two free means
+    (free = 2) summed over both, 2 sigma^2/n (1/I_par + (d-1)/I_perp + 1/(1 - s^2 (1 - I_perp)) + d - 1).
+    Raises ValueError for another `free`, and where the separation is 0 (no information).
+    """
+    check(n=n, separation=separation, sigma=sigma, d=d)
+    if free not in (1, 2):
+        raise ValueError(f"free is {free}, expected 1 or 2 means")
+    if not np.all(np.asarray(separation) > 0):
+        raise ValueError(f"separation is {separation}, expected a positive number")
+    parallel, perpendicular = em_information(separation)
+    alone = 1 / parallel + (d - 1) / perpendicular
+    if free == 1:
+        return sigma**2 / n * alone
+    shift = 1 / (1 - (np.asarray(separation, float) / 2) ** 2 * (1 - perpendicular))
+    return 2 * sigma**2 / n * (alone + shift + d - 1)
