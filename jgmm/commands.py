@@ -172,7 +172,7 @@ def _pilot(study: Study, todo: list[plan.Piece], folder: Path, back_end: str) ->
 
 def _shortened(cell: Cell, allowed: float) -> Cell:
     """The cell with a shorter stream, if the whole of it is more than a pilot allows."""
-    if allowed >= 1 or cell.algorithm == "seeding":
+    if allowed >= 1 or cell.start_only:
         return cell
     n = max(int(cell.n * allowed), 200)
     return cell.model_copy(update={"n": n, "checkpoints": (n,)})

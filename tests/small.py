@@ -16,7 +16,7 @@ PARTS = [
     {"name": "steps", **PAIR, "stream": {**SHORT, "rate": ["1/n", {"scale": 1.0, "power": 0.7, "shift": 5.0}]}},
     {"name": "averaged", **PAIR, "stream": {**SHORT, "average": 0.5}},
     {"name": "seeded", **SEEDED, "stream": {"n": [400, 900], "checkpoints": 2}},
-    {"name": "start", "algorithm": "seeding", **SEEDED},
+    {"name": "start", **SEEDED, "stream": {"n": 0}},
 ]
 
 

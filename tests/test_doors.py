@@ -47,7 +47,6 @@ GOOD = {
         **{"back_end": "scan", "progress": None},
     },
     run.log_checkpoints: {"n": 100, "count": 3},
-    run.start_record: {"samples": 3, "error": start.measure(START, RUNS), "runs": slice(2)},
     together.ready: {"batch": RUNS, "algorithm": LLOYD, "start": START, "steps": 0.1, "twin": False, "average": None},
     algorithms.load: {"name": "lloyd"},
     choose.choose: {"back_end": "scan"},

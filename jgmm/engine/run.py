@@ -235,16 +235,6 @@ def _ended(state: State, ready: Ready, place: slice) -> dict[str, Any]:
     return {"centres": centres, "displacement": displacement, "twin_displacement": twin}
 
 
-def start_record(samples: int, error: CentreError, runs: slice) -> Record:
-    """The record of some runs that go no further than their start, which took `samples` samples."""
-    samples = doors.whole("samples", samples, 0)
-    doors.kind("error", error, CentreError, "of start.measure")
-    doors.kind("runs", runs, slice, "of the runs' places")
-    empty = np.zeros((0, 0))
-    alone = CentreError(*(x[None, runs] for x in error))
-    return Record(np.array([samples]), alone, empty, empty, empty, empty, empty, None, None)
-
-
 def log_checkpoints(n: int, count: int) -> list[int]:
     """About `count` sample counts, log-spaced, the last n (fewer where they would coincide).
 

@@ -182,7 +182,7 @@ def _comparison(figures: Figures, path: Path, data: list[CellData], last: dict[s
     """All algorithms and steps on the same streams: N times a centre's squared error, a panel for each mixture."""
     groups: dict[tuple, list[CellData]] = {}
     for item in data:
-        if item.cell.algorithm != "seeding":
+        if not item.cell.start_only:
             groups.setdefault(item.cell.start_fields(), []).append(item)
     compared = [mine for mine in groups.values() if len({analysis.name_of(i.cell) for i in mine}) >= 3]
     if not compared:
@@ -259,7 +259,7 @@ def _scaled(items: list[CellData]) -> list[Point]:
 
 def _phase(figures: Figures, path: Path, part: str, mine: list[CellData], last: dict[str, Row]) -> None:
     """A map of success over two axes, for a part that has two numeric axes of three values and a success to tell."""
-    seeding = mine[0].cell.algorithm == "seeding"
+    seeding = mine[0].cell.start_only
     column = "theorem3_passed" if seeding else "converged"
     points = [dict(item.cell.axes) for item in mine]
     numeric = [

@@ -61,7 +61,7 @@ def law(item: CellData, index: int) -> Law:
     cell, samples = item.cell, int(item.samples[index])
     if not item.ok.any():
         return UNKNOWN
-    if cell.algorithm == "seeding":
+    if cell.start_only:
         return _seeding(item)
     if cell.algorithm == "oracle":
         return _accept(item, _oracle(item, samples), 0.0)
@@ -246,7 +246,7 @@ def bound(item: CellData, samples: int) -> float | None:
 def oracle(item: CellData, samples: int) -> float | None:
     """The labelled oracle: the mean of each component's own samples, exact; None before all are likely seen."""
     cell = item.cell
-    if cell.algorithm == "seeding" or samples == 0 or samples * min(cell.weights) < 20:
+    if cell.start_only or samples == 0 or samples * min(cell.weights) < 20:
         return None
     if cell.algorithm == "em":  # one mean from all samples, their signs known
         return cell.scales[0] ** 2 * cell.d / samples
@@ -263,7 +263,7 @@ def _mean_of_own(samples: int, weight: float) -> float:
 def cramer_rao(item: CellData, samples: int) -> float | None:
     """The least error of unbiased estimates from unlabelled samples; known for the symmetric pair."""
     cell = item.cell
-    if not pair(cell) or samples == 0 or cell.algorithm == "seeding" or cell.separation > 40:
+    if not pair(cell) or samples == 0 or cell.start_only or cell.separation > 40:
         return None
     free = 1 if cell.algorithm == "em" else 2
     return _information(cell.separation, cell.scales[0], cell.d, 1, free) / samples

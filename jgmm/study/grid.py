@@ -17,7 +17,7 @@ from jgmm.study import means as layouts
 from jgmm.study.schema import Part, Schedule, StreamSpec, Strict, Study, of_file
 
 ENGINE = 4  # of the numbers: results of another engine are not extended
-THEOREMS: dict[Any, tuple[str, ...]] = {1: ("lloyd",), 2: ("lloyd",), 3: ("seeding",), 7: ("em",)}
+THEOREMS: dict[Any, tuple[str, ...]] = {1: ("lloyd",), 2: ("lloyd",), 3: (), 7: ("em",)}  # 3 is about the start alone
 
 
 class SeedingSizes(Strict):
@@ -70,6 +70,11 @@ class Cell(Strict):
     displacement: bool
     seeding: SeedingSizes | None
     axes: tuple[tuple[str, str | int | float], ...] = ()  # what the spec says, axis by axis
+
+    @property
+    def start_only(self) -> bool:
+        """Whether the cell is about its start alone: no sample is streamed behind it."""
+        return self.n == 0
 
     @property
     def rows(self) -> int:
@@ -191,9 +196,8 @@ def _part_cells(part: Part, folder: Path) -> list[Cell]:
 
 def _cell(part: Part, means: layouts.Means | None, point: dict[str, Any]) -> Cell:
     where = f"part {part.name!r}: "
-    alone = part.algorithm == "seeding"
-    k, d, sigma, rate = point["k"], point["d"], point["sigma"], point.get("rate")
-    n, start = (0, "seeding") if alone else (point["n"], point["start"])
+    k, d, sigma, n, start = point["k"], point["d"], point["sigma"], point["n"], point["start"]
+    rate = point.get("rate") if n else None
     weights = (1 / k,) * k if point["weights"] == "equal" else tuple(point["weights"])
     scales = (sigma,) * k if point["scales"] == "equal" else tuple(sigma * scale for scale in point["scales"])
     layout = part.mixture.layout
@@ -224,7 +228,7 @@ def _cell(part: Part, means: layouts.Means | None, point: dict[str, Any]) -> Cel
             f"{where}rate is '1/n': expected another for algorithm soft, whose centres win no whole samples"
             f" ({{ scale = {k}, power = 1, shift = {k} }} is its like)"
         )
-    average = point.get("average", 0.0)
+    average = point.get("average", 0.0) if n else 0.0
     if average and round(n * (1 - average)) >= n:
         raise ValueError(f"{where}average is {average:g}: expected 0, or a share of n = {n} of a sample or more")
     if average and (part.algorithm not in ("lloyd", "soft") or not (rate == "paper" or isinstance(rate, float))):
@@ -249,7 +253,7 @@ def _cell(part: Part, means: layouts.Means | None, point: dict[str, Any]) -> Cel
     return Cell(
         part=part.name,
         algorithm=part.algorithm,
-        theorem=_theorem(where, part, start),
+        theorem=_theorem(where, part, n, start),
         k=k,
         d=d,
         sigma=sigma,
@@ -259,7 +263,7 @@ def _cell(part: Part, means: layouts.Means | None, point: dict[str, Any]) -> Cel
         layout_hash=means.digest if means else None,
         separation=means.closest / max(scales) if means else point.get("separation", part.mixture.separation[0]),
         side=part.mixture.side,
-        n=sizes.n if alone and sizes else n,
+        n=n,
         rate=value,
         rate_name=rate_name,
         schedule=_polynomial(rate),
@@ -267,29 +271,36 @@ def _cell(part: Part, means: layouts.Means | None, point: dict[str, Any]) -> Cel
         average=average,
         start=start,
         beta=point.get("beta"),
-        checkpoints=() if alone else _checkpoints(where, n, part.stream),
-        displacement=part.stream.displacement,
+        checkpoints=_checkpoints(where, n, part.stream) if n else (),
+        displacement=part.stream.displacement and n > 0,
         seeding=sizes,
-        axes=_named_axes(point, rate_name, seeded=sizes is not None),
+        axes=_named_axes(point, rate_name),
     )
 
 
-def _named_axes(point: dict[str, Any], rate_name: str, *, seeded: bool) -> tuple[tuple[str, str | int | float], ...]:
+STREAMED = ("n", "rate", "average")  # axes that mean nothing to a cell without a stream
+
+
+def _named_axes(point: dict[str, Any], rate_name: str) -> tuple[tuple[str, str | int | float], ...]:
     """Where a cell stands on each axis that it uses, as numbers and words."""
+    unused = () if point["n"] else STREAMED
 
     def plain(name: str, value: Any) -> str | int | float:
         if name == "rate" and not isinstance(value, float):
             return rate_name
         return value if isinstance(value, (str, int, float)) else str(value)
 
-    used = {name: value for name, value in point.items() if seeded or "seeding" not in name}
-    return tuple((name, plain(name, value)) for name, value in used.items())
+    sizes = () if point["start"] == "seeding" else tuple(name for name in point if name.startswith("seeding."))
+    return tuple((name, plain(name, value)) for name, value in point.items() if name not in (*unused, *sizes))
 
 
-def _theorem(where: str, part: Part, start: str | float) -> str | int:
-    """The theorem that a part is held against."""
+def _theorem(where: str, part: Part, n: int, start: str | float) -> str | int:
+    """The theorem that a cell is held against."""
     if part.theorem in THEOREMS:
-        if part.algorithm not in THEOREMS[part.theorem]:
+        if (part.theorem == 3) != (n == 0):
+            about = "the start alone: expected n = 0" if part.theorem == 3 else "a stream: expected n above 0"
+            raise ValueError(f"{where}theorem is {part.theorem} with n = {n}: it is about {about}, or theorem = 'none'")
+        if n and part.algorithm not in THEOREMS[part.theorem]:
             about = THEOREMS[part.theorem][0]
             raise ValueError(
                 f"{where}theorem is {part.theorem}: it is about algorithm {about!r}, not {part.algorithm!r}:"
@@ -298,8 +309,10 @@ def _theorem(where: str, part: Part, start: str | float) -> str | int:
         return part.theorem
     if part.theorem == "none":
         return "none"
+    if n == 0:
+        return 3 if start == "seeding" else "none"
     plain = part.stream.rate == ["paper"] and part.stream.average == [0.0]
-    auto = {"lloyd": (1 if start == "seeding" else 2) if plain else "none", "seeding": 3, "em": 7 if plain else "none"}
+    auto = {"lloyd": (1 if start == "seeding" else 2) if plain else "none", "em": 7 if plain else "none"}
     return auto.get(part.algorithm, "none")
 
 

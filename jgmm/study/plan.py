@@ -65,9 +65,8 @@ def pack_width(k: int, d: int, n: int, *, devices: int, gpu: bool) -> int:
 
 def cost(cell: Cell, runs: int, *, seeded: bool, gpu: bool = False) -> float:
     """Seconds of one device for so many runs, with or without their seeding."""
-    streamed = cell.n if cell.algorithm != "seeding" else 0
     seeding = cell.seeding.n if seeded and cell.seeding else 0
-    return runs * (streamed + seeding) * sample_seconds(cell.k, cell.d, gpu=gpu)
+    return runs * (cell.n + seeding) * sample_seconds(cell.k, cell.d, gpu=gpu)
 
 
 def check(todo: Iterable[Piece], *, devices: int, gpu: bool = False) -> None:
@@ -153,7 +152,7 @@ def _seeded_size(pieces: Sequence[Piece], devices: int, gpu: bool) -> tuple[int,
 def _plain_size(cell: Cell, devices: int, gpu: bool) -> int:
     """Runs of a cell that make at most TASK_SECONDS and TASK_RUNS."""
     width = pack_width(cell.k, cell.d, cell.n, devices=devices, gpu=gpu)
-    return _rounded(TASK_SECONDS * devices / cost(cell, 1, seeded=False, gpu=gpu), width, devices)
+    return _rounded(TASK_SECONDS * devices / max(cost(cell, 1, seeded=False, gpu=gpu), 1e-12), width, devices)
 
 
 def _cut(piece: Piece, devices: int, gpu: bool) -> list[Piece]:

@@ -69,7 +69,7 @@ def read(folder: Path, cell: Cell, study: Study, done: store.Done, kept: Spool |
     return CellData(
         cell,
         name,
-        np.array([0, *cell.checkpoints]) if cell.checkpoints else np.array([cell.n]),
+        np.array([0, *cell.checkpoints]),
         values,
         twin,
         ok,

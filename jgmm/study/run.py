@@ -342,7 +342,7 @@ def _here(payloads: Sequence[tuple], back_end: str, meter: "_Meter", take: Calla
 
 def samples_of(task: Task) -> int:
     """Samples that a task consumes, the power iteration of its seeding included."""
-    streamed = sum(p.cell.n * (p.high - p.low) for p in task.pieces if p.cell.algorithm != "seeding")
+    streamed = sum(p.cell.n * (p.high - p.low) for p in task.pieces)
     cell, low, high = task.pieces[0]
     if cell.seeding is None:
         return streamed

@@ -50,6 +50,12 @@ def _exact(value: Any) -> Any:
     return value
 
 
+def _algorithm(value: Any) -> Any:
+    if value == "seeding":
+        raise ValueError("is 'seeding': expected n = 0 after start = 'seeding' (Algorithm 2 alone), and no algorithm")
+    return value
+
+
 def _layout(value: Any) -> Any:
     if isinstance(value, str) and value not in LAYOUTS and not of_file(value):
         raise ValueError(f"is {shown.value(value)}, expected one of {', '.join(LAYOUTS)} or a .npy file")
@@ -88,6 +94,7 @@ def plain(value: Any, where: str = "", depth: int = 0) -> Any:
 
 
 Count = Annotated[int, BeforeValidator(_whole), Field(ge=1, lt=2**31)]
+CountOrNone = Annotated[int, BeforeValidator(_whole), Field(ge=0, lt=2**31)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Rate = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
@@ -150,7 +157,7 @@ class Schedule(_Table):
 class StreamSpec(_Table):
     """`[stream]`."""
 
-    n: Annotated[list[Count], Axis, NonEmpty] = [100_000]
+    n: Annotated[list[CountOrNone], Axis, NonEmpty] = [100_000]  # 0: the start alone
     rate: Annotated[list[Literal["paper", "seed", "best", "1/n"] | Rate | Schedule], Axis, NonEmpty] = ["paper"]
     start: Annotated[list[Literal["seeding", "truth"] | NonNegative], Axis, NonEmpty] = ["seeding"]
     average: Annotated[list[Annotated[float, Field(ge=0, lt=1)]], Axis, NonEmpty] = [0.0]  # share of last iterates
@@ -179,7 +186,7 @@ class Part(_Table):
     """One grid of one algorithm."""
 
     name: Name = "main"
-    algorithm: Literal["lloyd", "em", "soft", "oracle", "seeding"] = "lloyd"
+    algorithm: Annotated[Literal["lloyd", "em", "soft", "oracle"], BeforeValidator(_algorithm)] = "lloyd"
     theorem: Annotated[Literal["auto", "none", 1, 2, 3, 7], BeforeValidator(_exact)] = "auto"
     together: list[str] = []
     mixture: MixtureSpec = MixtureSpec()
@@ -206,10 +213,9 @@ class Part(_Table):
         need(isinstance(s.checkpoints, int), "the checkpoints are listed", "stream", "spacing")
         need(moved, f"algorithm {self.algorithm!r} stores none", "stream", "displacement")
         need(self.algorithm != "oracle", "algorithm 'oracle' takes means, without a step size", "stream", "rate")
-        if self.algorithm == "seeding":
-            need(False, "algorithm 'seeding' streams nothing behind its start", "stream", *StreamSpec.model_fields)
-        else:
-            need("seeding" in s.start, "no start is 'seeding'", "seeding", *SeedingSpec.model_fields)
+        streamed = [key for key in StreamSpec.model_fields if key not in ("n", "start")]
+        need(any(s.n), "n is 0: nothing is streamed behind the start", "stream", *streamed)
+        need("seeding" in s.start, "no start is 'seeding'", "seeding", *SeedingSpec.model_fields)
         return found
 
     def written(self) -> set[tuple[str, str]]:

@@ -36,8 +36,10 @@ def place(cell: Cell) -> dict[str, Any]:
     if cell.layout in LAYOUTS:
         found["separation"] = cell.separation
     found |= {"sigma": cell.sigma, "weights": weights(cell), "scales": scales(cell)}
-    if cell.algorithm != "seeding":
-        found |= {"start": cell.start, "n": cell.n}
+    if not cell.start_only or cell.start != "seeding":
+        found["start"] = cell.start
+    if not cell.start_only:
+        found["n"] = cell.n
         if cell.algorithm != "oracle":
             found |= {"rate": cell.rate if cell.rate_name == "given" else cell.rate_name, "average": cell.average}
     if cell.beta is not None:

@@ -167,7 +167,7 @@ def mean_and_error(values: np.ndarray) -> tuple[float, float]:
 
 
 def _theorem3(item: CellData, index: int) -> dict[str, float | None]:
-    if item.cell.algorithm != "seeding":
+    if not item.cell.start_only:
         return dict.fromkeys(("theorem3_bound", "theorem3_passed", "theorem3_low", "theorem3_high"))
     limit = float(theory.theorem3_bound(separation=item.cell.separation, sigma=max(item.cell.scales)))
     passed = item.values["error_max"][:, index] <= limit
@@ -215,7 +215,7 @@ def centres(item: CellData) -> int:
 def name_of(cell: Cell) -> str:
     """An algorithm and its step, in a few words."""
     words = [cell.algorithm]
-    if cell.algorithm not in ("oracle", "seeding"):
+    if cell.algorithm != "oracle" and not cell.start_only:
         words.append(cell.rate_name if cell.rate_name != "given" else f"{cell.rate:g}")
     if cell.beta is not None and cell.beta != 1:
         words.append(f"beta {cell.beta:g}")
@@ -228,7 +228,7 @@ def paired(data: list[CellData]) -> list[Paired]:
     """Each cell against the first that has the same mixture, N and start but another algorithm or step."""
     groups: dict[tuple, list[CellData]] = {}
     for item in data:
-        if item.cell.algorithm != "seeding":
+        if not item.cell.start_only:
             groups.setdefault((*item.cell.start_fields(), item.cell.n), []).append(item)
     found = []
     own = ("layout", "n", "rate", "average", "beta")  # in the names and the column beside it

@@ -10,6 +10,7 @@ import pyarrow as pa
 from jgmm import ordered, rates
 from jgmm.algorithms import graph
 from jgmm.engine.run import Record
+from jgmm.errors import CentreError
 from jgmm.mixture import Mixture
 from jgmm.start import GraphExample
 from jgmm.study.folder import columns
@@ -35,13 +36,30 @@ class Rows(NamedTuple):
 
 def rows(piece: Piece, mixed: Mixture, record: Record, per_run: dict[str, np.ndarray]) -> Rows:
     """What a record leaves: not its centres, which are many, but their displacements where these are stored."""
+    return Rows(
+        piece=piece,
+        samples=record.samples,
+        errors=record.error._asdict(),
+        twin_sq=record.twin_sq,
+        start_sq=record.start_sq,
+        component=record.component,
+        per_run={**_of_mixture(mixed), **per_run},
+        vectors=_displacements(piece.cell, mixed, record) if piece.cell.displacement else {},
+    )
+
+
+def start_rows(piece: Piece, mixed: Mixture, error: CentreError, per_run: dict[str, np.ndarray]) -> Rows:
+    """One row for each run, of a cell that streams nothing behind its start; error: of shape (runs,)."""
+    none = np.zeros((0, 0))
+    errors = {name: values[None] for name, values in error._asdict().items()}
+    return Rows(piece, np.array([0]), errors, None, none, none, {**_of_mixture(mixed), **per_run}, {})
+
+
+def _of_mixture(mixed: Mixture) -> dict[str, np.ndarray]:
+    """The separation and the largest distance of a mean from the origin, of each run's mixture."""
     means = np.asarray(mixed.means, float)
     largest = np.sqrt([ordered.dot(mean, mean) for mean in means]).max(axis=0)
-    separations = _closest(means) / np.asarray(mixed.scales).max(axis=0)
-    per_run = {"realised_separation": separations, "largest_mean": largest, **per_run}
-    vectors = _displacements(piece.cell, mixed, record) if piece.cell.displacement else {}
-    errors = record.error._asdict()
-    return Rows(piece, record.samples, errors, record.twin_sq, record.start_sq, record.component, per_run, vectors)
+    return {"realised_separation": _closest(means) / np.asarray(mixed.scales).max(axis=0), "largest_mean": largest}
 
 
 def run_tables(found: Rows) -> Iterator[pa.Table]:

@@ -25,6 +25,7 @@ from jgmm.engine import machine, together
 from jgmm.engine import run as engine
 from jgmm.engine.run import Record, Segment
 from jgmm.engine.runs import Batch, as_mixture, as_words, batch, run_keys
+from jgmm.errors import CentreError
 from jgmm.mixture import Mixture
 from jgmm.study import means as layouts
 from jgmm.study import plan, tables
@@ -324,7 +325,7 @@ def _stream_pack(
 ) -> None:
     """Stream the pieces of a pack side by side, as so many runs, and keep what they leave."""
     first = pack[0].cell
-    meter.begin(first.part if first.algorithm == "seeding" else f"{first.part} n={first.n}")
+    meter.begin(first.part if first.start_only else f"{first.part} n={first.n}")
     mixtures = [_drawn_mixture(p.cell.mixture_fields(), study.seed, p.low, p.high, out, x64=study.x64) for p in pack]
     ids = np.concatenate([np.arange(p.low, p.high, dtype=np.uint32) for p in pack])
     mixed = as_mixture(*(np.concatenate(values, axis=-1) for values in zip(*mixtures, strict=True)))
@@ -335,11 +336,26 @@ def _stream_pack(
     else:
         runs = Batch(ids, mixed, as_words(*(np.concatenate([word] * len(pack), axis=-1) for word in start.words)))
         means = np.concatenate([start.means] * len(pack), axis=-1)
-    records = _simulate(pack, runs, means, meter, back_end, kept)
-    for piece, record, mine in zip(pack, records, mixtures, strict=True):
-        left = tables.rows(piece, mine, record, start.per_run if start else {})
-        driven = Driven(jax.devices()[0].device_kind, record.back_end, start.back_end if start else None)
-        found.setdefault(piece.cell, []).append(_Found(left, driven))
+    per_run = start.per_run if start else {}
+    if first.start_only:
+        errors = _start_errors(pack, runs, means)
+        left = [tables.start_rows(*each, per_run) for each in zip(pack, mixtures, errors, strict=True)]
+        drove: list[Choice | None] = [None] * len(pack)
+    else:
+        records = _simulate(pack, runs, means, meter, back_end, kept)
+        left = [tables.rows(*each, per_run) for each in zip(pack, mixtures, records, strict=True)]
+        drove = [record.back_end for record in records]
+    for piece, rows, back_end_of in zip(pack, left, drove, strict=True):
+        driven = Driven(jax.devices()[0].device_kind, back_end_of, start.back_end if start else None)
+        found.setdefault(piece.cell, []).append(_Found(rows, driven))
+
+
+def _start_errors(pack: list[Piece], runs: Batch, start: np.ndarray) -> list[CentreError]:
+    """The errors of the starts of each piece, whose runs stand side by side."""
+    estimates = algorithms.load(pack[0].cell.algorithm).estimates(pack[0].cell.k)
+    error = starts.measure(start[:estimates], runs)
+    edges = np.cumsum([0, *(piece.high - piece.low for piece in pack)])
+    return [CentreError(*(x[low:high] for x in error)) for low, high in pairwise(edges)]
 
 
 def _simulate(
@@ -348,10 +364,6 @@ def _simulate(
     cells = [piece.cell for piece in pack]
     sizes = [piece.high - piece.low for piece in pack]
     cell = cells[0]
-    if cell.algorithm == "seeding":
-        error = starts.measure(start, runs)
-        edges = np.cumsum([0, *sizes])
-        return [engine.start_record(c.n, error, slice(*ends)) for c, ends in zip(cells, pairwise(edges), strict=True)]
 
     def each(values) -> np.ndarray:
         return np.repeat(np.array(values, float), sizes)

@@ -189,7 +189,7 @@ MIXTURE = set(spec.MixtureSpec.model_fields)
 
 
 def test_every_axis_of_a_spec_has_a_heading_and_an_example_here():
-    axes = {axis for name in ("lloyd", "soft", "seeding") for axis in grid._axes(spec.Part(algorithm=name))}
+    axes = {axis for name in ("lloyd", "soft") for axis in grid._axes(spec.Part(algorithm=name))}
     assert axes == set(AXES) <= set(settings.HEADINGS)
 
 
@@ -258,7 +258,8 @@ displacement = true
 """
 ON_THE_WAY = LINE.replace("n = [100, 200, 400]", "n = 400").replace("checkpoints = 1", "checkpoints = 5")
 MAP = """
-algorithm = "seeding"
+[stream]
+n = 0
 [mixture]
 k = 2
 d = 3

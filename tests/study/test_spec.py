@@ -30,9 +30,9 @@ def test_every_list_is_an_axis():
 
 
 def test_sizes_left_out_are_the_seeds():
-    sizes = cells('algorithm = "seeding"\n[mixture]\nk = 5\nd = 10\nlayout = "box"')[0].seeding
+    sizes = cells('[stream]\nn = 0\n[mixture]\nk = 5\nd = 10\nlayout = "box"')[0].seeding
     assert sizes == spec.SeedingSizes(n=489_002, block=23, graph_points=80, neighbors=3)
-    assert cells('algorithm = "seeding"')[0].seeding.n == 23_965
+    assert cells("[stream]\nn = 0")[0].seeding.n == 23_965
 
 
 def test_the_seed_preset_covers_both_readings():
@@ -105,8 +105,10 @@ def test_identifiers_tell_cells_seeds_and_precisions_apart():
         # A key that would mean nothing.
         ('algorithm = "oracle"\n[stream]\nrate = 0.1', "stream.rate is 0.1: algorithm 'oracle'"),
         ("[em]\nbeta = 2", "em.beta is 2.0: algorithm 'lloyd' has no beta"),
-        ('algorithm = "seeding"\n[stream]\nstart = 0.1', "stream.start is 0.1: algorithm 'seeding' streams nothing"),
-        ('algorithm = "seeding"\n[stream]\nn = 100', "stream.n is 100: algorithm 'seeding' streams nothing"),
+        ('algorithm = "seeding"', "algorithm is 'seeding': expected n = 0 after start = 'seeding'"),
+        ("[stream]\nn = 0\nrate = 0.1", "stream.rate is 0.1: n is 0: nothing is streamed behind the start"),
+        ("theorem = 3\n[stream]\nn = 9000", "theorem is 3 with n = 9000: it is about the start alone: expected n = 0"),
+        ("theorem = 1\n[stream]\nn = 0", "theorem is 1 with n = 0: it is about a stream: expected n above 0"),
         ("[mixture]\nside = 3", "mixture.side is 3.0: layout 'symmetric' has no box"),
         ("[seeding]\nn = 3000\n[stream]\nstart = 0.1", "seeding.n is 3000: no start is 'seeding'"),
         ('[stream]\ncheckpoints = [3]\nspacing = "log"', "stream.spacing is 'log': the checkpoints are listed"),
@@ -279,12 +281,12 @@ def test_a_million_runs_and_two_thousand_million_samples_are_not_too_many():
 def test_a_shared_key_may_be_of_use_to_one_part_alone():
     study = parse(
         '[stream]\nn = 1000\nrate = 0.1\nstart = 0.1\n[em]\nbeta = 2\n[[part]]\nname = "a"\nalgorithm = "em"\n'
-        '[[part]]\nname = "b"\nalgorithm = "oracle"\n[[part]]\nname = "c"\nalgorithm = "seeding"'
+        '[[part]]\nname = "b"\nalgorithm = "oracle"\n[[part]]\nname = "c"\nstream = { n = 0 }'
     )
     a, b, c = study.part
     assert (a.em.beta, a.stream.rate) == ([2.0], [0.1])
     assert (b.em, b.stream.rate, b.stream.n) == (spec.Study(part=[{}]).part[0].em, ["paper"], [1000])
-    assert "stream" not in c.model_dump()
+    assert c.model_dump()["stream"] == {"n": [0], "start": [0.1]}
     assert parse(tomli_w.dumps(study.model_dump(exclude_none=True))) == study
 
 
@@ -304,7 +306,7 @@ def test_every_key_is_of_use_somewhere_and_refused_where_it_is_of_none():
         {"algorithm": "lloyd", "stream": {"start": 0.5}, "mixture": {"layout": "box"}},
         {"algorithm": "em", "stream": {"start": 0.5}},
         {"algorithm": "oracle", "stream": {"start": 0.5, "checkpoints": [5]}},
-        {"algorithm": "seeding"},
+        {"stream": {"n": 0}},
         {"algorithm": "lloyd", "mixture": {"k": 1, "layout": "simplex"}, "stream": {"start": 0.5}},
     ]
     used, refused = set(), set()
@@ -321,7 +323,7 @@ def test_every_key_is_of_use_somewhere_and_refused_where_it_is_of_none():
                 (refused if said else used).add((table, key))
     everything = {(table, key) for table in schema.TABLES for key in type(getattr(bare, table)).model_fields}
     assert used == everything - {("mixture", "layout_hash")}
-    streams = {("stream", key) for key in schema.StreamSpec.model_fields}
+    streams = {("stream", key) for key in schema.StreamSpec.model_fields if key not in ("n", "start")}
     seedings = {("seeding", key) for key in schema.SeedingSpec.model_fields}
     assert refused == streams | seedings | {("em", "beta"), ("mixture", "side"), ("mixture", "separation")}
 

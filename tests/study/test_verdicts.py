@@ -488,15 +488,13 @@ def seeded(study, share_within, runs=256):
         within = rng.random(runs) < share_within(item.cell)
         largest = np.where(within, 0.5 * limit, 3 * limit)
         item.values["error_max"][:, -1] = largest
-        found.append(
-            item._replace(samples=np.array([item.cell.n]), values={n: v[:, -1:] for n, v in item.values.items()})
-        )
+        found.append(item._replace(values={n: v[:, -1:] for n, v in item.values.items()}))
     return found
 
 
 def seeding_study(k=5, d=10, **seeding):
     table = {"mixture": {"k": k, "d": d, "layout": "simplex", "separation": 16.0}}
-    return spec.Study(algorithm="seeding", **table, seeding={"n": 10_000, "graph_points": 100, **seeding})
+    return spec.Study(stream={"n": 0}, **table, seeding={"n": 10_000, "graph_points": 100, **seeding})
 
 
 @pytest.mark.parametrize(("shares", "kind"), [((1.0, 0.2), "consistent, loose"), ((0.1, 0.1), "inconclusive")])

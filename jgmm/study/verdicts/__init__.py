@@ -399,7 +399,7 @@ def _ranges(items: list[CellData]) -> str:
         "d": [i.cell.d for i in items],
     }
     sizes |= {"C": [round(i.cell.separation, 3) for i in items], "sigma": [i.cell.sigma for i in items]}
-    if all(item.cell.algorithm == "seeding" for item in items):
+    if all(item.cell.start_only for item in items):
         del sizes["N"]
     return ", ".join(f"{name} {_span(values)}" for name, values in sizes.items())
 
