@@ -16,9 +16,6 @@ arrays within the time that is measured, but Numba. A machine that is shared giv
 so a ratio is that of samples a second of the processor (of all cores together), and beside it that of the clock: the
 median of the rounds' own ratios, with their range. In every round the squared error must follow its law (laws.py).
 
-What scan was before there was a strict back end is in results/engine-before.json, as a multiple of the limit, which has
-not changed: where that is of the same device, strict over the limit over this is strict over "scan, before".
-
 The first call: a process for each shape imports, makes the runs, opens the stream and takes 16 samples; less the same
 once more, that is what tracing and compiling take, on the clock and of the processor. `cold`: the folder of machine
 code is empty; `warm`: it is as the cold one left it; `scan`: XLA, which keeps nothing.
@@ -58,17 +55,9 @@ BACK_ENDS = {"strict": "cpu", "scan": "scan"}
 FEW = [1, 16]
 FIRST_ROUNDS = 3
 HERE = Path(__file__).parent
-BEFORE = HERE / "results" / "engine-before.json"
 RATE, LEAST = rivals.RATE, rivals.LEAST
 PAIR_SEPARATION = 8.0
 PACKAGES = ("jax", "jaxlib", "llvmlite", "numba", "numpy")
-
-# What strict should reach: times a rival, and seconds of the first call.
-AGAINST_LIMIT = {(2, 2): 0.85, (10, 5): 0.85, (20, 10): 0.80, (50, 10): 0.70, (100, 20): 0.60}
-AGAINST_SCAN = {(2, 2): 1.7, (10, 5): 1.7, (20, 10): 1.7, (50, 10): 1.4, (100, 20): 1.1}
-FIRST_SECONDS = {(2, 2): 0.5, (10, 5): 1.0, (20, 10): 1.5, (50, 10): 3.0, (100, 20): 5.0}
-AGAINST_NUMBA = {(1, "Numba, NumPy"): 4.0, (1, "Numba, vectors"): 0.7, (16, "Numba, vectors"): 1.0}
-SYSTEMS_AGAINST_SCAN = 1.5
 
 
 class Problem(NamedTuple):
@@ -136,13 +125,7 @@ def measured(found, *, setting, args):
     mine = timing.measure(found, setting=setting, seconds=args.seconds, rounds=args.rounds, least=LEAST)
     d, k = setting["shape"]
     print(f"\n{setting['section']}, {setting['system']}: d = {d}, k = {k}, {setting['runs']} runs")
-    print(*table(mine), sep="\n")
-    was, last = args.before.get((setting["section"], setting["system"], (d, k))), mine[-1]
-    if was and last["name"] == "limit" and "strict_over_it" in last:
-        last["before_target"] = asked = target({**setting, "name": "scan"})
-        last["strict_over_scan_before"] = found = last["strict_over_it"]["cpu"][0] / was
-        print(f"{'scan, before':16}{'':41}   {found:.3g}   {verdict(found >= asked, asked) if asked else ''}")
-    sys.stdout.flush()
+    print(*table(mine), sep="\n", flush=True)
     return mine
 
 
@@ -206,7 +189,6 @@ def first(args):
         for name, state in states:
             clock, processor = (float(x) for x in np.median(found[state], axis=0))
             line += f"{f'{processor:.2f} ({clock:.2f})':>18}"
-            asked = FIRST_SECONDS.get((d, k)) if state == "cold" else None
             record = {
                 "section": "first",
                 "system": "lloyd",
@@ -215,10 +197,7 @@ def first(args):
                 "name": name,
                 "state": state,
             }
-            yield record | {"cpu_seconds": processor, "seconds": clock, "each": found[state], "target": asked}
-        asked, cold = FIRST_SECONDS.get((d, k)), found.get("cold")
-        if asked and cold:
-            line += f"   cold: at most {verdict(np.median(cold, axis=0)[1] <= asked, asked)}"
+            yield record | {"cpu_seconds": processor, "seconds": clock, "each": found[state]}
         print(line, flush=True)
 
 
@@ -229,39 +208,6 @@ def ratio(ours, theirs, clock="samples_a_cpu_second"):
     """Median, least and most of the rounds' ratios."""
     each = np.array(ours[clock]) / np.array(theirs[clock])
     return [float(x) for x in (np.median(each), each.min(), each.max())]
-
-
-def before(here):
-    """What scan was, over the limit: (section, system, shape) -> ratio; {} where that is of another device."""
-    if not BEFORE.exists():
-        return {}
-    report = json.loads(BEFORE.read_text())
-    if any(report["environment"][name] != here[name] for name in ("device", "cores", "limit_vector_width")):
-        return {}
-    found = {}
-    for record in report["records"]:
-        key = record["section"], record["system"], tuple(record["shape"])
-        found.setdefault(key, {})[record["name"]] = record
-    return {key: ratio(each["scan"], each["limit"])[0] for key, each in found.items()}
-
-
-def target(record):
-    """What `strict` should be over this rival, or None."""
-    shape = tuple(record["shape"])
-    match record["section"], record["name"]:
-        case "lloyd", "limit":
-            return AGAINST_LIMIT.get(shape)
-        case "lloyd", "scan":
-            return AGAINST_SCAN.get(shape)
-        case "systems", "scan":
-            return SYSTEMS_AGAINST_SCAN
-        case "few", name:
-            return AGAINST_NUMBA.get((record["runs"], name))
-    return None
-
-
-def verdict(met, asked):
-    return f"{asked}: {'met' if met else 'MISSED'}"
 
 
 def table(records):
@@ -276,9 +222,6 @@ def table(records):
             record["strict_over_it"] = {"cpu": ratio(us, record), "clock": ratio(us, record, "samples_a_second")}
             middle, low, high = record["strict_over_it"]["cpu"]
             line += f"   {middle:.3g} ({low:.3g} to {high:.3g}); {record['strict_over_it']['clock'][0]:.3g}"
-            record["target"] = target(record)
-            if record["target"] is not None:
-                line += f"   {verdict(middle >= record['target'], record['target'])}"
         yield line
 
 
@@ -324,7 +267,6 @@ def main(argv=None):
     if missing:
         print(missing)
         args.sections = [name for name in args.sections if name != "few"]
-    args.before = before(here)
     records = []
     for section in args.sections:
         for record in first(args) if section == "first" else streams(section, args):
