@@ -199,7 +199,7 @@ def floor(item: CellData) -> float | None:
 
     Exact: theory 4.3 for equal weights, `theory.lloyd_pair_fixed_points` for a pair of others.
     """
-    return _floor_at(item.cell, item.cell.separation)
+    return None if item.cell.start_only else _floor_at(item.cell, item.cell.separation)
 
 
 def _floor_at(cell: Cell, separation: float) -> float | None:
