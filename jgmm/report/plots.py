@@ -14,8 +14,7 @@ import numpy as np
 from jgmm.report import drawing
 from jgmm.report.drawing import COLOURS, MARKERS, Point, caption, dots, figure, frame, legend, line, measured, save
 from jgmm.stats import inference
-from jgmm.study import curves, settings
-from jgmm.study import regime as claims
+from jgmm.study import curves, regime, settings
 from jgmm.study import summary as analysis
 from jgmm.study.curves import Curve
 from jgmm.study.read import CellData
@@ -155,7 +154,7 @@ def _floor(figures: Figures, path: Path, part: str, found: list[Curve], last: di
         label = c.setting or "measured, less its twin"
         told |= dots(axes, mine, colour=colour, label=label, fmt=MARKERS[index])
         law = [last[item.id]["floor_error_sq"] for item in c.items]
-        claimed = [math.exp(claims.log_floor(i)) if i.cell.theorem in (1, 2) else None for i in c.items]
+        claimed = [None if floor is None else math.exp(floor) for floor in map(regime.log_floor, c.items)]
         for name, ys, style in (("law", law, "-"), ("Theorem 1's floor, constant 1", claimed, ":")):
             if line(axes, c.x, ys, label=None if name in lines else name, colour=colour, style=style):
                 lines.add(name)

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from jgmm.stats import inference
 from jgmm.study import expected as laws
-from jgmm.study import regime as claims
+from jgmm.study import regime
 from jgmm.study import summary as analysis
 from jgmm.study.read import CellData
 from jgmm.study.spec import Study
@@ -157,7 +157,7 @@ def known(curve: Curve, what: str) -> np.ndarray | None:
     elif curve.axis == "separation":
         return None
     else:
-        numbers = [claims.variance(item) for item in curve.items]
+        numbers = [regime.variance(item) for item in curve.items]
     return None if any(number is None for number in numbers) else np.array(numbers, float)
 
 

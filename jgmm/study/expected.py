@@ -230,7 +230,7 @@ def floor_accuracy(item: CellData) -> float:
 def bound(item: CellData, samples: int) -> float | None:
     """The theorem that the cell is held against, at the end of a run, with unit constants; None elsewhere.
 
-    For tables and figures: every constant is hidden, so the sum of the terms decides nothing (`claims`).
+    For tables and figures: every constant is hidden, so the sum of the terms decides nothing (`regime`).
     """
     cell = item.cell
     if cell.theorem not in (1, 2, 7) or samples != cell.n:

@@ -1,34 +1,30 @@
-r"""What a theorem claims of a cell: its bound's terms, a hidden constant each, and whether the cell is in its regime.
+"""Whether a cell meets the conditions of the theorem that it is held against, and the terms of that theorem's bound.
 
-    Theorems 1, 2    A max|mu*|^2/N^a + c_v k^3 sigma^2 d ln N/N + c_f k^3 exp(-C^2/8)(C^2 + k) sigma^2
-    Theorem 7        A |mu*|^2/N^a    + c_v sigma^2 d ln N/N
+Every question goes to the theorem's record (`theory.THEOREMS`). Its hidden constants are read as 1 in a condition, and
+are left free where errors are compared: with a constant of 1 the floor term of Theorem 1 is 57 at k = 5, C = 6, where
+the error is 1 and falls like ln N/N, so a sum of terms with guessed constants decides nothing. A comparison along N, k,
+d or sigma is with the variance term, one of floors along C with the floor term. The bias is left aside: its exponent is
+recalled as above 1, so that with N it falls faster than the other terms.
 
-A, a, c_v and c_f are hidden in the paper (transcribed at second hand), so no sum of terms with guessed constants
-decides anything: with c_f = 1 the floor is 57 at k = 5, C = 6, where the error is 1 and falls like ln N/N. A comparison
-along N, k, d or sigma is with the variance term, c_v free; one along C is of measured floors with the floor term, c_f
-free. The bias is left aside: a is recalled as above 1, so that with N it falls faster than the others.
-
-The regime is what the statement says (algorithm, step size, start, weights) and its conditions with hidden constants
-(separation), read with constants of 1. Sample sizes are another matter. N >= k^3 d^3 ln d asks for 4.6e7 samples at
-k = d = 16, where errors follow the bound's shape from 1e4 on; nobody knows how much less than 1 its constant is, and a
-rule that refused would leave no cell of any affordable study. So a cell with fewer samples counts for what is
-consistent with a bound (which then holds on more than its regime), never for a contradiction, and the sentence counts
-such cells.
+Conditions are the algorithm, its step size, start, weights and separation. Sample sizes are another matter.
+N >= k^3 d^3 ln d asks for 4.6e7 samples at k = d = 16, where errors follow the bound's shape from 1e4 on; nobody knows
+how much less than 1 its constant is, and a rule that refused would leave no cell of any affordable study. So a cell
+with fewer samples counts for what is consistent with a bound (which then holds on more than its regime), never for a
+contradiction, and the sentence counts such cells.
 """
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from jgmm import rates, theory
+import numpy as np
+
+from jgmm import theory
 from jgmm.study.read import CellData
+from jgmm.theory import THEOREMS, Theorem
 
 ROUNDING = 1e-6  # of a separation or a step size, relatively
 STEP = "the step size is not the paper's"
-BETA = "the updates are not EM's"
-SEPARATIONS: dict[Any, str] = {1: "(k ln k)^(1/4)", 2: "sqrt(ln k)", 3: "(k ln k)^(1/4)", 7: "4"}
-SAMPLES: dict[Any, str] = {1: "k^3 d^3 ln d", 2: "k^3 d^3 ln(k d)", 3: "k^3 d^3 ln d"}
-VARIANCES: dict[Any, str] = {1: "k^3 sigma^2 d ln N/N", 2: "k^3 sigma^2 d ln N/N", 7: "sigma^2 d ln N/N"}
-FLOOR = "k^3 exp(-C^2/8)(C^2 + k) sigma^2"
+UPDATES = "the updates are not EM's"
 
 
 class Reason(NamedTuple):
@@ -38,119 +34,143 @@ class Reason(NamedTuple):
     detail: str
 
 
+def theorem_of(item: CellData) -> Theorem | None:
+    """The theorem that the cell is held against."""
+    number = item.cell.theorem
+    return THEOREMS[number] if isinstance(number, int) else None
+
+
+# --- the terms of the bound, with constant 1 ---
+
+
 def variance(item: CellData) -> float | None:
-    """The bound's variance term at the cell's horizon, with constant 1; None for a theorem without one."""
-    cell = item.cell
-    if cell.theorem not in VARIANCES:
+    """The term that falls with the samples, at the cell's horizon; None where its theorem has none."""
+    cell, theorem = item.cell, theorem_of(item)
+    if theorem is None or theorem.variance is None:
         return None
-    alone = max(cell.scales) ** 2 * cell.d * math.log(cell.n) / cell.n
-    return alone if cell.theorem == 7 else cell.k**3 * alone
+    return theorem.variance(n=cell.n, k=cell.k, d=cell.d, sigma=max(cell.scales))
 
 
-def log_floor(item: CellData) -> float:
-    """ln of the floor term of Theorems 1 and 2, with constant 1 (the term itself underflows at C = 80)."""
+def log_floor(item: CellData) -> float | None:
+    """ln of the term that no number of samples reduces; None where the cell's theorem has none."""
+    theorem = theorem_of(item)
+    return None if theorem is None else _log_floor(theorem, item)
+
+
+def log_floor_beside(item: CellData) -> float:
+    """`log_floor` of the cell's theorem, or else of the first theorem that has such a term.
+
+    A measured floor has something to stand beside in a table, whatever its study is held against.
+    """
+    own = theorem_of(item)
+    known = (_log_floor(theorem, item) for theorem in (own, *THEOREMS.values()) if theorem is not None)
+    return next(floor for floor in known if floor is not None)
+
+
+def _log_floor(theorem: Theorem, item: CellData) -> float | None:
     cell = item.cell
-    c, sigma = cell.separation, max(cell.scales)
-    return 3 * math.log(cell.k) - c**2 / 8 + math.log(c**2 + cell.k) + 2 * math.log(sigma)
-
-
-def asked_samples(item: CellData) -> float | None:
-    """The samples that the theorem asks for, with constant 1; None where it says nothing."""
-    cell = item.cell
-    if cell.theorem not in SAMPLES:
+    if theorem.log_floor is None:
         return None
-    inside = cell.k * cell.d if cell.theorem == 2 else cell.d
-    return float(cell.k) ** 3 * float(cell.d) ** 3 * math.log(inside)
+    return theorem.log_floor(k=cell.k, separation=cell.separation, sigma=max(cell.scales))
+
+
+# --- the samples that it asks for ---
 
 
 def enough_samples(item: CellData) -> bool:
     """Whether N, and N0 where Algorithm 2 starts the run, are what the theorem asks for with constant 1."""
-    asked, cell = asked_samples(item), item.cell
-    if asked is None:
+    cell, theorem = item.cell, theorem_of(item)
+    if theorem is None or theorem.samples is None:
         return True
-    has = [cell.n] if cell.theorem in (1, 2) else []
-    if cell.seeding is not None and cell.theorem in (1, 3):
-        has.append(cell.seeding.n)
-    return min(has) >= asked
+    taken = {"N": cell.n, "N0": cell.seeding.n if cell.seeding else math.inf}
+    return min(taken[name] for name in theorem.samples_of) >= theorem.samples(k=cell.k, d=cell.d)
 
 
-def outside(item: CellData) -> list[Reason]:
+# --- its conditions ---
+
+
+def unmet(item: CellData) -> list[Reason]:
     """Every condition of its theorem that the cell does not meet; none if it is held against no theorem."""
-    if item.cell.theorem not in SEPARATIONS:
+    theorem = theorem_of(item)
+    if theorem is None:
         return []
-    found = [test(item) for test in (_updates, _step, _estimate, _seeding, _start, _separation, _weights)]
-    return [reason for reason in found if reason is not None]
+    reasons = [condition(theorem, item) for condition in (_updates, _step, _last, _method, _start, _apart, _weights)]
+    return [reason for reason in reasons if reason is not None]
 
 
-def _updates(item: CellData) -> Reason | None:
-    beta = item.cell.beta
-    return None if beta in (None, 1) else Reason(BETA, f"beta = {beta:g}")
+def own_updates(item: CellData) -> bool:
+    """Whether the cell's updates have the sharpness (beta) that its theorem is about."""
+    theorem = theorem_of(item)
+    return theorem is None or theorem.beta is None or item.cell.beta in (None, theorem.beta)
 
 
-def _step(item: CellData) -> Reason | None:
+def starts_near_instead(item: CellData) -> bool:
+    """Whether the cell starts near the truth, by a theorem that is about starts by Algorithm 2 too."""
+    theorem = theorem_of(item)
+    return theorem is not None and theorem.start == "seeding or near" and item.cell.start != "seeding"
+
+
+def near(separation, sigma):
+    """C sigma/20: the distance within which theorems ask that a start is, and promise that Algorithm 2's is."""
+    return theory.theorem3_bound(separation=separation, sigma=sigma)
+
+
+def _updates(theorem: Theorem, item: CellData) -> Reason | None:
+    return None if own_updates(item) else Reason(UPDATES, f"beta = {item.cell.beta:g}")
+
+
+def _step(theorem: Theorem, item: CellData) -> Reason | None:
     cell = item.cell
-    if cell.theorem == 3:
+    if theorem.step is None:
         return None
-    paper = rates.paper_em(cell.n) if cell.theorem == 7 else rates.paper(cell.n, cell.k)
+    paper = theorem.step(n=cell.n, k=cell.k)
     if cell.rate is not None and math.isclose(cell.rate, paper, rel_tol=ROUNDING):
         return None
-    has = cell.rate_name if cell.rate is None else f"{cell.rate:.3g}"
-    return Reason(STEP, f"{has} in place of {paper:.3g} at N = {cell.n}")
+    actual = cell.rate_name if cell.rate is None else f"{cell.rate:.3g}"
+    return Reason(STEP, f"{actual} in place of {paper:.3g} at N = {cell.n}")
 
 
-def _estimate(item: CellData) -> Reason | None:
+def _last(theorem: Theorem, item: CellData) -> Reason | None:
+    """All theorems are about the last iterate."""
     if not item.cell.average:
         return None
     return Reason("the estimate is not the last iterate", f"an average of the last {item.cell.average:.0%}")
 
 
-def _seeding(item: CellData) -> Reason | None:
-    sizes = item.cell.seeding
-    if sizes is None or sizes.method == "block":
-        return None
-    return Reason("the seeding is not Algorithm 2", f"{sizes.method}, not a block power iteration")
+def _method(theorem: Theorem, item: CellData) -> Reason | None:
+    """A start by Algorithm 2 must have its power iteration, and theorems about starts are about no other."""
+    sizes, condition = item.cell.seeding, "the seeding is not Algorithm 2"
+    if sizes is None:
+        return Reason(condition, f"start = {item.cell.start}") if theorem.of_start else None
+    return None if sizes.method == "block" else Reason(condition, f"{sizes.method}, not a block power iteration")
 
 
-def _start(item: CellData) -> Reason | None:
-    """Theorem 1 starts by Algorithm 2 or, as Theorem 3 promises of it, within C sigma/20; 2 and 7 within that."""
+def _start(theorem: Theorem, item: CellData) -> Reason | None:
+    """Starts are by Algorithm 2, where the theorem is about those, or within C sigma/20 of the truth."""
     cell, condition = item.cell, "the start is farther than C sigma/20"
-    if cell.theorem == 3 or cell.start == "truth" or (cell.theorem == 1 and cell.start == "seeding"):
+    if theorem.start == "any" or cell.start == "truth":
         return None
-    if isinstance(cell.start, float):
-        limit = float(item.realised_separation.min()) / 20
+    if cell.start == "seeding" and theorem.start == "seeding or near":
+        return None
+    if isinstance(cell.start, float):  # in units of sigma
+        limit = float(near(item.realised_separation.min(), 1.0))
         if cell.start <= limit * (1 + ROUNDING):
             return None
         return Reason(condition, f"{cell.start:g} sigma against {limit:.3g}")
-    limits = item.realised_separation * max(cell.scales) / 20
-    far = int((item.values["error_max"][item.ok, 0] > limits[item.ok] * (1 + ROUNDING)).sum())
+    limits = near(item.realised_separation, max(cell.scales))
+    far = int(np.sum(item.values["error_max"][item.ok, 0] > limits[item.ok] * (1 + ROUNDING)))
     return Reason(condition, f"in {far} of {item.ok.sum()} runs of Algorithm 2") if far else None
 
 
-def _separation(item: CellData) -> Reason | None:
-    k, theorem = item.cell.k, item.cell.theorem
-    known: dict[Any, float] = {2: theory.theorem2_separation(k), 7: 4.0}
-    needed = float(known.get(theorem, theory.theorem1_separation(k)))
-    c = float(item.realised_separation.min())
-    if c >= needed * (1 - ROUNDING):
+def _apart(theorem: Theorem, item: CellData) -> Reason | None:
+    asked, separation = float(theorem.separation(item.cell.k)), float(item.realised_separation.min())
+    if separation >= asked * (1 - ROUNDING):
         return None
-    return Reason(f"C is below {SEPARATIONS[theorem]}", f"{c:.3g} against {needed:.3g}")
+    return Reason(f"C is below {theorem.separation_words}", f"{separation:.3g} against {asked:.3g}")
 
 
-def _weights(item: CellData) -> Reason | None:
+def _weights(theorem: Theorem, item: CellData) -> Reason | None:
     weights = item.cell.weights
-    if item.cell.theorem == 7 or len(set(weights)) == 1:
+    if not theorem.equal_weights or len(set(weights)) == 1:
         return None
     return Reason("weights are not equal", " ".join(f"{weight:.3g}" for weight in weights))
-
-
-def told(reasons: list[list[Reason]]) -> str:
-    """Every reason of these cells with the number of cells that it counts for, and an example."""
-    count: dict[str, list[str]] = {}
-    for cell in reasons:
-        for reason in cell:
-            count.setdefault(reason.condition, []).append(reason.detail)
-    words = []
-    for condition, details in count.items():
-        more = ", ..." if len(set(details)) > 1 else ""
-        words.append(f"{condition} in {len(details)} ({details[0]}{more})")
-    return "; ".join(words)

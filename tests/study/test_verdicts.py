@@ -12,6 +12,7 @@ from jgmm.study import curves, spec
 from jgmm.study import read as cells
 from jgmm.study import summary as analysis
 from jgmm.study import verdicts as verdict
+from jgmm.study.verdicts import floors, success
 
 SIZES = np.array([4096.0, 16384.0, 65536.0, 262144.0, 1048576.0])
 K = np.array([2.0, 3.0, 5.0, 8.0, 12.0])
@@ -473,7 +474,7 @@ def test_the_jackknife_of_a_floors_logarithm_is_its_spread_over_studies():
 
     logs, errors = [], []
     for seed in range(100):
-        found, covariance = verdict.floor_logs(synthetic(study, lambda c: 1.0, seed=seed, runs=512, displacement=noisy))
+        found, covariance = floors.floor_logs(synthetic(study, lambda c: 1.0, seed=seed, runs=512, displacement=noisy))
         logs.append(found[0])
         errors.append(covariance[0, 0])
     assert np.mean(errors) == pytest.approx(np.var(logs), rel=0.35)
@@ -550,7 +551,7 @@ def test_a_success_of_starts_has_an_interval_that_ends_within_the_limit(k, cells
         for failed in range(0, min(runs, 12)):
             largest = np.where(np.arange(runs) < failed, np.inf, 0.5 * limit)[:, None]
             many = item._replace(values={**item.values, "error_max": largest}, ok=np.ones(runs, bool))
-            found = verdict._success(many, 0.025 / cells)
+            found = success.finding(3, many, 0.025 / cells)
             seen.add(found.kind)
             assert (found.kind in ("tight", "loose")) == (found.high <= 1)
             assert found.kind != "tight"  # half of the limit is loose

@@ -1,0 +1,72 @@
+"""The least constant that a term of a bound can have: the largest ratio of error to term over the cells tried."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+from jgmm.stats import inference
+from jgmm.study import regime, summary
+from jgmm.study.read import CellData
+from jgmm.study.verdicts import phrases
+from jgmm.study.verdicts.exponents import AT_FLOOR
+from jgmm.study.verdicts.finding import Constant
+from jgmm.study.verdicts.floors import floor_share, measured_floor
+
+HALF = 0.5  # of an error: with more of it in its floor the floor term is the right one
+
+
+class Ratio(NamedTuple):
+    """What is measured in a cell, and the logarithm of the term that it is held against."""
+
+    values: np.ndarray  # squared errors (runs,), or displacements (runs, p) whose squared mean length is the floor
+    log_term: float
+    item: CellData
+
+
+def ratios(inside: list[CellData], settled: list[CellData]) -> dict[str, list[Ratio]]:
+    """For each term the cells where it is the right one: the variance term above the floor, the floor term on it.
+
+    inside: cells whose errors count. settled: cells whose measured floors count.
+    """
+    by_term: dict[str, list[Ratio]] = {}
+
+    def add(term: str, values: np.ndarray, log_term: float | None, item: CellData) -> None:
+        if log_term is not None:
+            by_term.setdefault(term, []).append(Ratio(values, log_term, item))
+
+    for item in inside:
+        if item.ok.sum() < summary.FEW or inference.mean_interval(item.error_sq) is None:
+            continue
+        share, variance = floor_share(item), regime.variance(item)
+        if variance and not share > AT_FLOOR:
+            add("variance", item.error_sq, float(np.log(variance)), item)
+        elif share > HALF and measured_floor(item) is None:
+            add("floor", item.error_sq, regime.log_floor(item), item)
+    for item in settled:
+        vectors = summary.floor_vectors(item)
+        if vectors is not None and measured_floor(item) is not None:
+            add("floor", vectors, regime.log_floor(item), item)
+    return by_term
+
+
+def constant(term: str, rows: list[Ratio], level: float) -> Constant:
+    """The largest ratio, with an interval that holds over all cells at this level."""
+    scaled = []
+    for values, log_term, item in rows:
+        interval = _interval(values, level / len(rows))
+        with np.errstate(over="ignore"):  # the floor term underflows far out: then no constant would do
+            scale = np.exp(-log_term)
+        scaled.append((*(value * scale for value in interval), phrases.where(item)))
+    value, _, _, where = max(scaled)
+    low, high = (max(row[i] for row in scaled) for i in (1, 2))
+    return Constant(term, float(value), float(low), float(high), where, len(rows))
+
+
+def _interval(values: np.ndarray, level: float) -> inference.Interval:
+    """Of a mean error, open where the runs cannot tell; or of a floor, by Student's t."""
+    if values.ndim == 1:
+        return inference.mean_interval(values, 1 - level) or inference.Interval(float(values.mean()), 0.0, np.inf)
+    mean = inference.squared_length(values)
+    reach = float(stats.t.ppf(1 - level / 2, mean.runs - 1)) * mean.standard_error
+    return inference.Interval(mean.value, mean.value - reach, mean.value + reach)

@@ -1,0 +1,214 @@
+"""Floors: how the error that no number of samples removes falls with the separation, against a bound's floor term.
+
+A floor is measured by the mean displacement of the centres from the truth, less that of their labelled twins. Its
+logarithm is compared along C^2: 1/D is the rate of exp(-C^2/D) between neighbours and end to end.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from jgmm.stats import inference
+from jgmm.study import curves, expected, regime, summary
+from jgmm.study.curves import Curve
+from jgmm.study.read import CellData
+from jgmm.study.spec import Study
+from jgmm.study.verdicts import phrases
+from jgmm.study.verdicts.finding import FLOOR_AXIS, Finding
+
+GROUPS = 24  # of runs, for the jackknife of a floor's logarithm
+LEAST_SIZES = 3  # separations on a curve of floors that is compared
+STANDARD_ERRORS = 4  # that a measured floor stands above 0
+MARGIN = 0.01  # of 1/D, within which rates of fall are called equal: at D = 8 from 7.4 to 8.7
+
+
+class FloorCurve(NamedTuple):
+    """Cells along the separation whose floors stand above their noise, and the separations where they do not."""
+
+    curve: Curve
+    unseen: list[float]
+
+
+class Falls(NamedTuple):
+    """Rates of fall with C^2, end to end first, then between neighbours; `gap` is the bound's less the measured."""
+
+    measured: np.ndarray
+    bound: np.ndarray
+    gap: np.ndarray  # above 0: the measured floor falls more slowly than the bound's
+    low: np.ndarray
+    high: np.ndarray
+    law: float  # end to end, of the exact law; nan where it is not known
+    detail: str
+
+
+class FloorFit(NamedTuple):
+    """The rate 1/D of exp(-C^2/D) along a curve, end to end: measured with its 95 % interval, of the law, the bound."""
+
+    part: str
+    setting: str
+    measured: float
+    low: float
+    high: float
+    law: float
+    bound: float
+    detail: str
+    sizes: int
+    runs: int
+
+
+def floor_curves(study: Study, items: list[CellData]) -> list[FloorCurve]:
+    """The curves along the separation all of whose cells recorded displacements."""
+    if all(item.displacement is None for item in items):
+        return []
+    found = []
+    for curve in curves.curves(study, items):
+        if curve.axis != "separation" or any(item.displacement is None for item in curve.items):
+            continue
+        seen = [item for item in curve.items if measured_floor(item) is not None]
+        unseen = [item.cell.separation for item in curve.items if measured_floor(item) is None]
+        separations = np.array([item.cell.separation for item in seen])
+        found.append(FloorCurve(curve._replace(x=separations, items=seen), unseen))
+    return found
+
+
+def long_enough(floor: FloorCurve) -> bool:
+    """Whether floors stand above their noise at enough separations to compare how they fall."""
+    return len(floor.curve.x) >= LEAST_SIZES
+
+
+def measured_floor(item: CellData) -> inference.Mean | None:
+    """The squared mean displacement, where it stands STANDARD_ERRORS above 0.
+
+    None too where there are fewer than two good runs for each group of the jackknife.
+    """
+    vectors = summary.floor_vectors(item)
+    if vectors is None or len(vectors) < 2 * GROUPS:
+        return None
+    squared = inference.squared_length(vectors)
+    return squared if squared.value > STANDARD_ERRORS * squared.standard_error else None
+
+
+def floor_share(item: CellData) -> float:
+    """The floor, measured or by its exact law, over the mean error; nan where neither is known."""
+    measured = measured_floor(item)
+    floor = expected.floor(item) if measured is None else measured.value
+    mean = item.error_sq.mean() if item.ok.any() else 0.0
+    return float(floor / mean) if floor is not None and mean > 0 else np.nan
+
+
+def floor_logs(items: list[CellData]) -> tuple[np.ndarray, np.ndarray]:
+    """Logarithms of the floors (squared mean displacements), and their covariance by a jackknife over groups of runs.
+
+    The groups are made of the runs that are good in all cells: run r shares its random numbers over the cells, and the
+    correlation that this makes is kept.
+    """
+    good = phrases.shared_good_runs(items)
+    group = np.arange(good.sum()) * GROUPS // max(good.sum(), 1)
+    vectors = []
+    for item in items:
+        displacement = np.zeros((len(item.ok), 0)) if item.displacement is None else item.displacement
+        twin = 0.0 if item.twin_displacement is None else item.twin_displacement
+        vectors.append((displacement - twin)[: len(good)][good])
+
+    def logs(keep: np.ndarray) -> np.ndarray:
+        lengths = np.array([inference.squared_length(v[keep]).value for v in vectors])
+        return np.log(np.maximum(lengths, np.finfo(float).tiny))
+
+    whole = logs(np.ones(good.sum(), bool))
+    without = np.stack([logs(group != g) for g in range(GROUPS)])
+    centred = without - without.mean(axis=0)
+    return whole, centred.T @ centred * (GROUPS - 1) / GROUPS
+
+
+def falls(floor: FloorCurve, level: float) -> Falls:
+    """How the floors of a curve fall with C^2, with simultaneous intervals at this level."""
+    items = floor.curve.items
+    logs, covariance = floor_logs(items)
+    squares = floor.curve.x**2
+    bounds = np.array([regime.log_floor_beside(item) for item in items])
+    ends = np.zeros((1, len(squares)))
+    ends[0, [0, -1]] = np.array([1.0, -1.0]) / (squares[-1] - squares[0])
+    neighbours = (np.eye(len(squares))[:-1] - np.eye(len(squares))[1:]) / np.diff(squares)[:, None]
+    contrast = np.concatenate([ends, neighbours])
+    measured, bound = contrast @ logs, contrast @ bounds
+    errors = np.sqrt(np.einsum("ij,jk,ik->i", contrast, covariance, contrast))
+    quantile = float(stats.t.ppf(1 - level / (2 * len(contrast)), GROUPS - 1))
+    gap = bound - measured
+    exact = [expected.floor(item) for item in items]
+    law, law_words = np.nan, ""
+    if all(value is not None and value > 0 for value in exact):
+        exact_logs = np.log(np.array(exact, float))
+        law, law_words = float((contrast @ exact_logs)[0]), f", exact law {_divisors(exact_logs, squares)}"
+    detail = (
+        f"D of exp(-C^2/D) between neighbours: measured {_divisors(logs, squares)}{law_words},"
+        f" bound {_divisors(bounds, squares)}"
+    )
+    if floor.unseen:
+        unseen = ", ".join(f"{separation:g}" for separation in floor.unseen)
+        detail += f"; without C = {unseen}, where the floor is not above its noise"
+    detail = phrases.joined(detail, phrases.kept_words(items))
+    return Falls(measured, bound, gap, gap - quantile * errors, gap + quantile * errors, law, detail)
+
+
+def _divisors(logs: ArrayLike, squares: np.ndarray) -> str:
+    """D of exp(-C^2/D) between each two neighbours."""
+    return " ".join(f"{divisor:.3g}" for divisor in -np.diff(squares) / np.diff(logs))
+
+
+def _kind(fall: Falls) -> str:
+    """Contradicted: the floor falls more slowly than the term, end to end or at the largest separations."""
+    if fall.low[0] > MARGIN or fall.low[-1] > MARGIN:
+        return "contradicted"
+    if fall.high[0] < -MARGIN:
+        return "loose"
+    return "tight" if fall.low[0] > -MARGIN and fall.high[0] < MARGIN else "inconclusive"
+
+
+def finding(number: int, floor: FloorCurve, level: float) -> Finding:
+    """The floors of a curve against the floor term of Theorem `number`."""
+    curve, fall = floor.curve, falls(floor, level)
+    runs, kept = phrases.kept(curve.items)
+    return Finding(
+        theorem=str(number),
+        part=curve.part,
+        axis=FLOOR_AXIS,
+        setting=curve.setting,
+        kind=_kind(fall),
+        measured=float(fall.measured[0]),
+        bound=float(fall.bound[0]),
+        gap=float(fall.gap[0]),
+        low=float(fall.low[0]),
+        high=float(fall.high[0]),
+        detail=fall.detail,
+        law=fall.law,
+        over=f"C = {phrases.span(curve.x)}",
+        runs=runs,
+        kept=kept,
+    )
+
+
+def floor_fits(study: Study, data: list[CellData]) -> list[FloorFit]:
+    """How floors fall with C^2 along every curve that recorded displacements, whatever theorem it is held against."""
+    fits = []
+    for floor in floor_curves(study, data):
+        if not long_enough(floor):
+            continue
+        curve = floor.curve
+        fall = falls(floor, 0.05 * len(curve.x))  # split over as many contrasts: 5 % for the one end to end
+        fits.append(
+            FloorFit(
+                part=curve.part,
+                setting=curve.setting,
+                measured=float(fall.measured[0]),
+                low=float(fall.bound[0] - fall.high[0]),
+                high=float(fall.bound[0] - fall.low[0]),
+                law=fall.law,
+                bound=float(fall.bound[0]),
+                detail=fall.detail,
+                sizes=len(curve.x),
+                runs=phrases.kept(curve.items)[0],
+            )
+        )
+    return fits

@@ -1,0 +1,101 @@
+"""The exact laws beside the simulation: whether every mean agrees with its law."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from jgmm.stats import inference
+from jgmm.study import curves, expected, summary
+from jgmm.study.curves import LawCheck
+from jgmm.study.read import CellData
+
+SAME = 1e-4  # relatively: more than float32 rounds a squared error, less than one sample in another centre moves it
+
+
+class LawVerdict(NamedTuple):
+    """A sentence about the laws; `agrees` is None where too few runs could tell."""
+
+    agrees: bool | None
+    sentence: str
+
+
+class LawTest(NamedTuple):
+    """Something measured in a cell, with what its law says."""
+
+    item: CellData
+    of_floor: bool
+    sample: np.ndarray  # squared errors (runs,), or displacements (runs, p)
+    law: float
+    accuracy: float
+
+    @property
+    def where(self) -> str:
+        """The cell in a few words."""
+        cell = self.item.cell
+        what = "floor, " if self.of_floor else ""
+        return f"{what}{cell.part}, k={cell.k} d={cell.d} C={cell.separation:g} N={cell.n}"
+
+
+def law_verdict(data: list[CellData], look: int) -> LawVerdict | None:
+    """Do all cells agree with their exact laws at the last checkpoint (floors included)? None where no law is known."""
+    tests = [test for item in data for test in _tests(item)]
+    if not tests:
+        return None
+    check = curves.against_law(
+        [test.sample for test in tests],
+        [test.law for test in tests],
+        [test.accuracy for test in tests],
+        inference.look_level(look),
+    )
+    why = f"have fewer than {inference.LEAST_RUNS} good runs, runs without any error, or are carried by a few."
+    if check.worst is None:
+        return LawVerdict(None, f"Not tested: all {check.untested} means with a known law {why}")
+    said = [_headline(check, tests, check.worst)]
+    if check.together is not None:
+        ratio = check.together
+        said.append(f"Over all of them measured / law is {ratio.value:.4g} ± {ratio.standard_error:.1g}.")
+    labelled = sum(not test.of_floor and same_as_twin(test.item) for test in tests)
+    if labelled:
+        said.append(
+            f"In {labelled} of {len(tests)} estimate and twin agree in every run, as if every label were known: of"
+            " these it is the labelled law that is tested, not what overlap does."
+        )
+    if check.untested:
+        said.append(f"{check.untested} more {why}")
+    return LawVerdict(check.agrees, " ".join(said))
+
+
+def _tests(item: CellData) -> list[LawTest]:
+    """The last mean of a cell, and its floor, where their laws are known."""
+    tests = []
+    law = expected.law(item, len(item.samples) - 1)
+    if law.error_sq is not None and law.accuracy is not None and np.isfinite(law.accuracy):
+        tests.append(LawTest(item, False, summary.law_sample(item), law.error_sq, law.accuracy))
+    floor, vectors = expected.floor(item), summary.floor_vectors(item)
+    if floor is not None and vectors is not None:
+        tests.append(LawTest(item, True, vectors, floor, expected.floor_accuracy(item)))
+    return tests
+
+
+def _headline(check: LawCheck, tests: list[LawTest], worst: int) -> str:
+    """Whether laws and means agree, and by how much the worst is off."""
+    largest = f"{check.largest:.2g} standard errors ({tests[worst].where})"
+    if check.agrees is False:
+        return f"{check.cells} means have a known law, the worst is off by {largest}: simulation or law is wrong there."
+    if check.short:
+        return (
+            f"{check.cells - len(check.short)} of {check.cells} means with a known law agree with it."
+            f" {len(check.short)} are below half of theirs ({tests[check.short[0]].where}): the law is wrong, or runs"
+            f" as rare as 1 in {1 / curves.RARE:g} carry the mean, which {check.enough} runs would show."
+        )
+    # Few or skewed runs stray by many standard errors: what that says is its probability.
+    probability = f", which has probability {min(2 * check.chance, 1):.1g}" if check.largest else ""
+    return f"All {check.cells} means with a known law agree with it: the least likely is off by {largest}{probability}."
+
+
+def same_as_twin(item: CellData) -> bool:
+    """Whether every good run ends where it would with all labels known, but for rounding."""
+    if item.twin is None:
+        return False
+    twin = item.twin["twin_error_sq"][item.ok, -1].astype(float)
+    return bool(np.allclose(item.error_sq, twin, rtol=SAME, atol=0))

@@ -1,0 +1,94 @@
+"""Cells in words: how many, over which sizes, with how many samples and good runs, and which are out of a regime."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from jgmm.study import regime, settings
+from jgmm.study.read import CellData
+from jgmm.study.regime import Reason
+from jgmm.theory import Theorem
+
+
+def cells(count: int) -> str:
+    """The number with its noun: "1 cell", "25 cells"."""
+    return f"{count} cell{'' if count == 1 else 's'}"
+
+
+def span(values: Iterable[float]) -> str:
+    """The least and the largest: "2 to 16", or "12" where they are one."""
+    ends = min(values), max(values)
+    return " to ".join(f"{value:.7g}" for value in dict.fromkeys(ends))
+
+
+def sizes(items: list[CellData]) -> str:
+    """The sizes of these cells: "N 1024 to 4096, k 2, d 10, C 8, sigma 1". Starts alone have no N."""
+    values: dict[str, list[float]] = {
+        "N": [] if all(item.cell.start_only for item in items) else [item.cell.n for item in items],
+        "k": [item.cell.k for item in items],
+        "d": [item.cell.d for item in items],
+        "C": [round(item.cell.separation, 3) for item in items],
+        "sigma": [item.cell.sigma for item in items],
+    }
+    return ", ".join(f"{name} {span(numbers)}" for name, numbers in values.items() if numbers)
+
+
+def where(item: CellData) -> str:
+    """The cell's part and settings."""
+    return settings.where(item.cell)
+
+
+def shared_good_runs(items: list[CellData]) -> np.ndarray:
+    """Which of the runs that all cells have are good in every one, shape (runs,)."""
+    common = min(len(item.ok) for item in items)
+    return np.logical_and.reduce([item.ok[:common] for item in items])
+
+
+def kept(items: list[CellData]) -> tuple[int, float]:
+    """The number of runs that are good in every cell, and the least share of a cell's runs that is good."""
+    return int(shared_good_runs(items).sum()), float(min(item.ok.mean() for item in items))
+
+
+def kept_words(items: list[CellData]) -> str:
+    """How many runs are good in the worst cell; nothing where all runs of all cells are."""
+    worst = min(items, key=lambda item: item.ok.mean(), default=None)
+    if worst is None or worst.ok.all():
+        return ""
+    return f"{worst.ok.sum()} of {len(worst.ok)} runs are good in the worst cell ({where(worst)})"
+
+
+def samples(theorem: Theorem, items: list[CellData]) -> str:
+    """How many of the cells have the samples that the theorem asks for."""
+    first, count = theorem.samples_of[0], sum(regime.enough_samples(item) for item in items)
+    return (
+        f"{first} >= {theorem.samples_words} with constant 1 (its own is hidden) holds in {count} of"
+        f" {cells(len(items))}."
+    )
+
+
+def reasons(unmet: list[list[Reason]]) -> str:
+    """Every condition that some of these cells do not meet, in how many, and an example."""
+    details: dict[str, list[str]] = {}
+    for of_cell in unmet:
+        for reason in of_cell:
+            details.setdefault(reason.condition, []).append(reason.detail)
+    return "; ".join(
+        f"{condition} in {len(examples)} ({examples[0]}{', ...' if len(set(examples)) > 1 else ''})"
+        for condition, examples in details.items()
+    )
+
+
+def outside(unmet: list[list[Reason]]) -> list[str]:
+    """How many of these cells are out of the regime, and why; nothing where none is."""
+    count = sum(bool(of_cell) for of_cell in unmet)
+    return [f"{count} of {len(unmet)} cells are out of its regime: {reasons(unmet)}."] if count else []
+
+
+def joined(*parts: str) -> str:
+    """The parts that are not empty, with semicolons between."""
+    return "; ".join(part for part in parts if part)
+
+
+def sentence(words: str) -> str:
+    """The words with their first letter large."""
+    return words[:1].upper() + words[1:]

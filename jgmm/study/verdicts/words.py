@@ -1,0 +1,96 @@
+"""How findings about a bound become sentences."""
+
+import numpy as np
+
+from jgmm.study.verdicts.finding import ABOVE_TERM, FLOOR_AXIS, Constant, Finding
+from jgmm.study.verdicts.phrases import cells
+from jgmm.theory import Theorem
+
+WORST_FIRST = ("contradicted", "exceeds", "few samples", "floor term", "loose", "inconclusive", "tight")
+
+
+def headline(findings: list[Finding]) -> tuple[str, str]:
+    """The kind of a verdict that rests on these findings, and the words that follow "Theorem 1"."""
+    kinds = {finding.kind for finding in findings}
+
+    def axes(kind: str) -> str:
+        return " and ".join(dict.fromkeys(finding.axis for finding in findings if finding.kind == kind))
+
+    if not findings:
+        return "inconclusive", ": inconclusive: no axis with three sizes and means that can be trusted"
+    if "contradicted" in kinds:
+        return "contradicted", f" is contradicted in {axes('contradicted')}"
+    if "few samples" in kinds:
+        return "inconclusive", f": inconclusive: it asks for more samples than were tried in {axes('few samples')}"
+    if "loose" in kinds:
+        gaps = ", ".join(dict.fromkeys(_gap(finding) for finding in _loosest(findings)))
+        return "consistent, loose", f" is consistent with what was tried, loose by {gaps}"
+    if "inconclusive" in kinds:
+        return "inconclusive", f": inconclusive: too few runs to tell in {axes('inconclusive')}"
+    if "floor term" in kinds:
+        return "consistent", " is consistent with what was tried: its floor term covers the error"
+    return "consistent, tight", f" is consistent with what was tried, tight in {axes('tight')} up to its constants"
+
+
+def _loosest(findings: list[Finding]) -> list[Finding]:
+    """The loose finding of largest gap along each axis that has one."""
+    loosest: dict[str, Finding] = {}
+    for finding in findings:
+        if finding.kind == "loose" and (finding.axis not in loosest or finding.gap < loosest[finding.axis].gap):
+            loosest[finding.axis] = finding
+    return list(loosest.values())
+
+
+def _gap(finding: Finding) -> str:
+    """By how much a bound is loose: "k^1.01 [0.99, 1.02]"."""
+    if finding.axis == FLOOR_AXIS:
+        return f"{_fall(finding.bound)} against {_fall(finding.measured)} in the floor"
+    return f"{finding.axis}^{-finding.gap:.2f} [{-finding.high:.2f}, {-finding.low:.2f}]"
+
+
+def _fall(rate: float) -> str:
+    """exp(-rate C^2), written with the divisor of C^2 where the rate is positive."""
+    return f"exp(-C^2/{1 / rate:.3g})" if rate > 0 else f"exp({-rate:.3g} C^2)"
+
+
+def along_axes(findings: list[Finding], theorem: Theorem) -> str:
+    """What was measured along each axis."""
+    axes = dict.fromkeys(finding.axis for finding in findings)
+    return "; ".join(_along([finding for finding in findings if finding.axis == axis], theorem) for axis in axes)
+
+
+def _along(findings: list[Finding], theorem: Theorem) -> str:
+    """What was measured along one axis: its worst setting, and how the others came out."""
+    worst = min(findings, key=lambda finding: (WORST_FIRST.index(finding.kind), -abs(finding.gap)))
+    others = {finding.kind for finding in findings} - {worst.kind}
+    elsewhere = f" ({worst.setting}; elsewhere {', '.join(sorted(others))})" if others else ""
+    if worst.axis == FLOOR_AXIS:
+        law = "" if np.isnan(worst.law) else f": its law's secant is {_fall(worst.law)}"
+        return (
+            f"from {worst.over} the floor falls by {_fall(worst.measured)} end to end (a secant, no law{law}), the"
+            f" floor term by {_fall(worst.bound)}{elsewhere}"
+        )
+    kind = worst.kind
+    if kind in ABOVE_TERM:
+        kind = "faster than the variance term"
+    if worst.kind == "few samples":
+        kind += f" (with fewer samples than {theorem.samples_words})"
+    if worst.kind == "floor term":
+        kind += " (but stays below the floor term with constant 1)"
+    powers = (f"{worst.axis}^{round(exponent, 3):g}" for exponent in (worst.measured, worst.bound))
+    return "in {} {}: measured {}, variance term {}{}".format(worst.axis, kind, *powers, elsewhere)
+
+
+def constant_words(constant: Constant, findings: list[Finding]) -> str:
+    """The least constant of a term; none would do where the error grows faster than the term."""
+    value = f"{constant.value:.3g} [{constant.low:.3g}, {constant.high:.3g}] ({constant.where})"
+    of_floor = constant.term == "floor"
+    axes = [f.axis for f in findings if f.kind in ABOVE_TERM and (f.axis == FLOOR_AXIS) == of_floor]
+    if axes:
+        what = "floor" if of_floor else "error"
+        where = " and ".join(dict.fromkeys(axes)).replace(FLOOR_AXIS, "C")
+        return (
+            f"No constant of the {constant.term} term would do: {what} / term grows with {where}, and reaches {value}"
+            f" in the {cells(constant.cells)} tried."
+        )
+    return f"The least constant of the {constant.term} term is {value}, over {cells(constant.cells)}."
