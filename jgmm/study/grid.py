@@ -15,9 +15,9 @@ from jgmm import ordered, rates
 from jgmm.study import limits, shown
 from jgmm.study import means as layouts
 from jgmm.study.schema import Part, Schedule, StreamSpec, Strict, Study, of_file
+from jgmm.theory import THEOREMS, theorem_about
 
 ENGINE = 4  # of the numbers: results of another engine are not extended
-THEOREMS: dict[Any, tuple[str, ...]] = {1: ("lloyd",), 2: ("lloyd",), 3: (), 7: ("em",)}  # 3 is about the start alone
 
 
 class SeedingSizes(Strict):
@@ -296,24 +296,22 @@ def _named_axes(point: dict[str, Any], rate_name: str) -> tuple[tuple[str, str |
 
 def _theorem(where: str, part: Part, n: int, start: str | float) -> str | int:
     """The theorem that a cell is held against."""
-    if part.theorem in THEOREMS:
-        if (part.theorem == 3) != (n == 0):
-            about = "the start alone: expected n = 0" if part.theorem == 3 else "a stream: expected n above 0"
+    if isinstance(part.theorem, int):
+        theorem = THEOREMS[part.theorem]
+        if theorem.of_start != (n == 0):
+            about = "the start alone: expected n = 0" if theorem.of_start else "a stream: expected n above 0"
             raise ValueError(f"{where}theorem is {part.theorem} with n = {n}: it is about {about}, or theorem = 'none'")
-        if n and part.algorithm not in THEOREMS[part.theorem]:
-            about = THEOREMS[part.theorem][0]
+        if n and part.algorithm not in theorem.algorithms:
             raise ValueError(
-                f"{where}theorem is {part.theorem}: it is about algorithm {about!r}, not {part.algorithm!r}:"
-                " expected that, or theorem = 'none'"
+                f"{where}theorem is {part.theorem}: it is about algorithm {theorem.algorithms[0]!r}, not"
+                f" {part.algorithm!r}: expected that, or theorem = 'none'"
             )
         return part.theorem
-    if part.theorem == "none":
-        return "none"
-    if n == 0:
-        return 3 if start == "seeding" else "none"
     plain = part.stream.rate == ["paper"] and part.stream.average == [0.0]
-    auto = {"lloyd": (1 if start == "seeding" else 2) if plain else "none", "em": 7 if plain else "none"}
-    return auto.get(part.algorithm, "none")
+    if part.theorem == "none" or not (plain if n else start == "seeding"):
+        return "none"
+    about_it = theorem_about(part.algorithm, streams=n > 0, seeded=start == "seeding")
+    return "none" if about_it is None else about_it.number
 
 
 def _seeding_sizes(where, k, d, *, n, block, graph_points, neighbors, method) -> SeedingSizes:

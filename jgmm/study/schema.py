@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from jgmm.study import limits, shown
+from jgmm.theory import THEOREMS
 
 ROUNDS_GROW = 64  # at most so many times its `runs` has a study with a precision and no max_runs
 LAYOUTS = ("symmetric", "symmetric-box", "simplex", "box")
@@ -43,11 +44,13 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _exact(value: Any) -> Any:
-    """Python takes True and 1.0 for 1."""
-    if isinstance(value, (bool, float)):
-        raise ValueError(f"is {value!r}: expected 'auto', 'none', 1, 2, 3 or 7")
-    return value
+def _theorem(value: Any) -> Any:
+    """A theorem that has a record (of exactly this type: Python takes True and 1.0 for 1), or a word."""
+    words = ["auto", "none"]
+    if (isinstance(value, str) and value in words) or (type(value) is int and value in THEOREMS):
+        return value
+    *others, last = (repr(known) for known in (*words, *THEOREMS))
+    raise ValueError(f"is {shown.value(value)}: expected {', '.join(others)} or {last}")
 
 
 def _algorithm(value: Any) -> Any:
@@ -187,7 +190,7 @@ class Part(_Table):
 
     name: Name = "main"
     algorithm: Annotated[Literal["lloyd", "em", "soft", "oracle"], BeforeValidator(_algorithm)] = "lloyd"
-    theorem: Annotated[Literal["auto", "none", 1, 2, 3, 7], BeforeValidator(_exact)] = "auto"
+    theorem: Annotated[Literal["auto", "none"] | int, BeforeValidator(_theorem)] = "auto"
     together: list[str] = []
     mixture: MixtureSpec = MixtureSpec()
     stream: StreamSpec = StreamSpec()
