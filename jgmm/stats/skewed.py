@@ -1,10 +1,10 @@
 r"""How sure is the mean of a few skewed errors?
 
-A squared error is a sum of squares of (nearly) Gaussian coordinates, so a gamma law of some shape kappa: coefficient of
-variation 1/sqrt(kappa), skewness 2/sqrt(kappa). Student's t takes it for normal: of 22 true laws of chi^2_4 errors it
-contradicts one or more in 15 % of the studies of 8 runs that should do so in 2.5 %.
+A squared error is a sum of squares of (nearly) Gaussian coordinates, so about a gamma law of some shape kappa, whose
+coefficient of variation is 1/sqrt(kappa) and whose skewness is 2/sqrt(kappa). Student's t takes it for normal: of 22
+true laws of chi^2_4 errors it contradicts one or more in 15 % of the studies of 8 runs that should do so in 2.5 %.
 
-With m the mean of n gamma runs of mean mu, two facts (Lukacs 1955) make an exact test of mu, were kappa known:
+The mean m of n gamma runs v_r of mean mu would give an exact test of mu if kappa were known (Lukacs 1955):
 
     m / mu ~ Gamma(n kappa) / (n kappa),      independent of v_r / m, and so of every estimate of kappa.
 
@@ -13,25 +13,25 @@ Kappa is estimated twice, once from the small runs and once from the large ones,
     log kappa - psi(kappa) = n/(n-1) (log m - mean log v)      maximum likelihood, nearly unbiased by the n/(n-1),
     kappa = m^2/s^2 - 1/n                                      moments,
 
-and the lesser counts: errors with a longer tail than a gamma law's show it in the second, small ones in the first. Its
-own uncertainty is taken for that of a chi-square of nu degrees of freedom over nu, as the variance's is in Student's t:
+and the smaller estimate counts: errors with a longer tail than a gamma law's show it in the second, small ones in the
+first. The uncertainty of kappa is taken for that of a chi-square of nu degrees of freedom over nu, as Student's t takes
+the variance's, with for the first and the second estimate
 
     nu = 2 (n-1) kappa^2 (psi'(kappa) - 1/kappa),      nu = (n-1) kappa / (1 + kappa).
 
-Runs whose skewness g exceeds a gamma law's by e = max(0, g - 2 s/m) widen the interval by the first term of the
-studentised mean's Edgeworth series (Hall 1992, section 2.6), z being the normal quantile of the tail:
+Runs whose skewness g exceeds a gamma law's, by e = max(0, g - 2 s/m), widen the interval as in `student`.
 
-    1 + e (2 z^2 + 1) / (6 z sqrt(n)).
-
-A long tail need not show in few runs. So a test (`shape(cautious=True)`) of runs whose logarithms do not forbid a
-lognormal law, by a likelihood below e^-2 of the gamma law's, takes that law's coefficient of variation and skewness
-where they are larger. Measured levels and coverage: benchmarks/coverage.py.
+A long tail need not show in few runs. So a test (`cautious_shape`) takes the coefficient of variation and the skewness
+of a lognormal law where they are larger, unless the logarithms of the runs forbid that law by a likelihood below e^-2
+of the gamma law's. Measured levels and coverage: benchmarks/coverage.py.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 from scipy import optimize, special
+
+from .student import widening
 
 ROUNDING = 1e-5  # the least relative spread of a run: errors that agree exactly still carry float32's rounding
 FORBIDDEN = 2.0  # log of the likelihood ratio by which a gamma law excludes a lognormal one
@@ -41,44 +41,58 @@ CHANCES = special.ndtr(Z)
 
 
 class Shape(NamedTuple):
-    """Of samples, (...): their means, gamma shapes, the degrees of freedom of these, skewness beyond gamma's."""
+    """What samples (..., runs) say of their laws; every array has the shape (...)."""
 
     mean: np.ndarray
-    kappa: np.ndarray
-    freedom: np.ndarray
-    excess: np.ndarray
+    kappa: np.ndarray  # of the gamma law
+    freedom: np.ndarray  # nu, how well kappa is known
+    excess: np.ndarray  # skewness beyond the gamma law's
     runs: int
 
 
-def shape(values: np.ndarray, cautious: bool = False) -> Shape:
-    """Of values (..., runs), all above 0, two runs or more; cautious: a lognormal law is reckoned with."""
+def shape(values: np.ndarray) -> Shape:
+    """The gamma law of values (..., runs), all above 0, of two runs or more."""
     n = values.shape[-1]
     mean = values.mean(axis=-1)
     relative = values / mean[..., None]
-    logs = np.log(relative)
     variance = np.maximum(relative.var(axis=-1, ddof=1), ROUNDING**2)
     skewness = ((relative - 1) ** 3).mean(axis=-1) / variance**1.5
-    small = _likelihood(np.maximum(-logs.mean(axis=-1) * n / (n - 1), ROUNDING**2 / 2))
+    small = _most_likely(np.log(relative))
     large = np.maximum(1 / variance - 1 / n, 1 / n)  # s^2 / m^2 is at most n, for one run that is not 0
     # psi'(x) - 1/x = 1/(2 x^2) for large x, where the difference would cancel.
     information = np.where(small > 1e4, 0.5, small**2 * (special.zeta(2, small) - 1 / small))
     first = small < large
     kappa = np.where(first, small, large)
     freedom = (n - 1) * np.where(first, 2 * information, large / (1 + large))
-    excess = np.maximum(skewness - 2 * np.sqrt(variance), 0)
-    if cautious:
-        spread = np.maximum(logs.var(axis=-1, ddof=1), ROUNDING**2)
-        gamma = small * np.log(small) - special.gammaln(small) + small * logs.mean(axis=-1) - small
-        lognormal = -(np.log(2 * np.pi * spread * (n - 1) / n) + 1) / 2
-        open_ = n * (lognormal - gamma) > -FORBIDDEN
-        squared = np.expm1(np.minimum(spread, 20))  # of the coefficient of variation
-        kappa = np.where(open_, np.minimum(kappa, 1 / squared), kappa)
-        excess = np.where(open_, np.maximum(excess, (squared + 1) * np.sqrt(squared)), excess)
-    return Shape(mean, kappa, freedom, excess, n)
+    return Shape(mean, kappa, freedom, np.maximum(skewness - 2 * np.sqrt(variance), 0), n)
 
 
-def _likelihood(gap: np.ndarray) -> np.ndarray:
-    """The kappa with log kappa - psi(kappa) = gap: Minka's start (2002) is within 1.5 %, two Newton steps in 1e-8."""
+def cautious_shape(values: np.ndarray) -> Shape:
+    """As `shape`, with a lognormal law's spread and skewness where the runs do not forbid that law."""
+    gamma = shape(values)
+    n = gamma.runs
+    logs = np.log(values / gamma.mean[..., None])
+    kappa = _most_likely(logs)
+    spread = np.maximum(logs.var(axis=-1, ddof=1), ROUNDING**2)
+    mean_log = logs.mean(axis=-1)
+    gamma_likelihood = kappa * np.log(kappa) - special.gammaln(kappa) + kappa * mean_log - kappa
+    lognormal_likelihood = -(np.log(2 * np.pi * spread * (n - 1) / n) + 1) / 2
+    possible = n * (lognormal_likelihood - gamma_likelihood) > -FORBIDDEN
+    squared = np.expm1(np.minimum(spread, 20))  # of the lognormal law's coefficient of variation
+    skewness = (squared + 1) * np.sqrt(squared)
+    return gamma._replace(
+        kappa=np.where(possible, np.minimum(gamma.kappa, 1 / squared), gamma.kappa),
+        excess=np.where(possible, np.maximum(gamma.excess, skewness), gamma.excess),
+    )
+
+
+def _most_likely(logs: np.ndarray) -> np.ndarray:
+    """The kappa with log kappa - psi(kappa) = gap, the gap n/(n-1) times the mean of -log(v/m), from these logs.
+
+    Minka's start (2002) is within 1.5 %, two Newton steps are within 1e-8.
+    """
+    n = logs.shape[-1]
+    gap = np.maximum(-logs.mean(axis=-1) * n / (n - 1), ROUNDING**2 / 2)
     kappa = (3 - gap + np.sqrt((gap - 3) ** 2 + 24 * gap)) / (12 * gap)
     for _ in range(2):
         slope = 1 / kappa - special.zeta(2, kappa)
@@ -87,37 +101,42 @@ def _likelihood(gap: np.ndarray) -> np.ndarray:
     return kappa
 
 
-def tails(found: Shape, low: np.ndarray, high: np.ndarray, tail: float) -> tuple[np.ndarray, np.ndarray]:
-    """Chances of a mean as low as found if the true one is `low` or more, and as high if it is `high` or less.
+def tails(sample: Shape, low: np.ndarray, high: np.ndarray, tail: float) -> tuple[np.ndarray, np.ndarray]:
+    """Chances of a mean as low as the sample's if the true one is `low`, and as high if the true one is `high`.
 
     Compared with `tail` they make a test of that level: the widening for skewness is made for it.
     """
-    z = -special.ndtri(tail)
-    wider = 1 + found.excess * (2 * z**2 + 1) / (6 * z * np.sqrt(found.runs))
-    half = found.freedom[..., None] / 2
+    wider = widening(sample.excess, sample.runs, tail)
+    half = sample.freedom[..., None] / 2
     share = special.gammaincinv(half, CHANCES) / half
-    a = np.maximum(found.runs * (found.kappa / wider**2)[..., None] * share, 1e-300)
-    below = special.gammainc(a, a * (found.mean / low)[..., None]) @ WEIGHTS
+    a = np.maximum(sample.runs * (sample.kappa / wider**2)[..., None] * share, 1e-300)
+    below = special.gammainc(a, a * (sample.mean / low)[..., None]) @ WEIGHTS
     # P(Gamma(a)/a > u) falls again where a is small, since nearly all its mass is at 0; greatest near a u = 0.43.
-    u = (found.mean / high)[..., None]
+    u = (sample.mean / high)[..., None]
     b = np.maximum(a, 0.43 / u)
     above = special.gammaincc(b, b * u) @ WEIGHTS
     return below, above
 
 
-def limits(found: Shape, tail: float) -> tuple[float, float]:
-    """The least and the greatest mean that `tails` does not reject at `tail`, for one sample; inf: any may be."""
+def limits(sample: Shape, tail: float) -> tuple[float, float]:
+    """The least and the greatest mean that `tails` does not reject at `tail`, for one sample.
 
-    def reach(side: int) -> float:
-        def beyond(log_ratio: float) -> float:
-            mean = found.mean * np.exp(log_ratio)
-            return float(np.log(max(float(tails(found, mean, mean, tail)[side]), 1e-300) / tail))
+    0 or inf where it rejects none within 100 units of the logarithm.
+    """
+    return _limit(sample, tail, above=1), _limit(sample, tail, above=0)
 
-        far = (1.0, -1.0)[side] * min(1.0, 8 * ROUNDING + 8 / np.sqrt(found.runs * float(found.kappa)))
-        while beyond(far) > 0 and abs(far) < 100:
-            far *= 2
-        if abs(far) >= 100:
-            return float("inf") if side == 0 else 0.0
-        return float(found.mean * np.exp(optimize.brentq(beyond, 0.0, far, xtol=1e-9)))
 
-    return reach(1), reach(0)
+def _limit(sample: Shape, tail: float, above: int) -> float:
+    """One limit: below the sample's mean, of means that it would be too far above, or above it."""
+
+    def beyond(log_ratio: float) -> float:
+        mean = sample.mean * np.exp(log_ratio)
+        return float(np.log(max(float(tails(sample, mean, mean, tail)[above]), 1e-300) / tail))
+
+    direction = -1.0 if above else 1.0
+    far = direction * min(1.0, 8 * ROUNDING + 8 / np.sqrt(sample.runs * float(sample.kappa)))
+    while beyond(far) > 0 and abs(far) < 100:
+        far *= 2
+    if abs(far) >= 100:
+        return 0.0 if above else float("inf")
+    return float(sample.mean * np.exp(optimize.brentq(beyond, 0.0, far, xtol=1e-9)))

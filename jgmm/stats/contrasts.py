@@ -1,0 +1,95 @@
+r"""Contrasts of log means: sum_i c_i log m_i with sum_i c_i = 0, over cells i that share their runs.
+
+m_i is the mean of values[i, r] over runs r. A slope of log m in log x is one, so is the exponent between two
+neighbouring sizes, and the logarithm of a ratio. A factor that all cells have in common drops out.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from . import checks
+from .concentration import LEAST_RUNS, carried_by_few
+from .estimates import ROUNDING
+from .intervals import Interval, around
+from .student import student_reach
+
+
+class LocalExponents(NamedTuple):
+    """Exponents between neighbouring sizes, each at the geometric midpoint of the two; arrays (sizes - 1,)."""
+
+    x: np.ndarray
+    exponent: np.ndarray
+    standard_error: np.ndarray
+
+
+def slope_weights(x: np.ndarray) -> np.ndarray:
+    """The contrast (sizes,) that is the least-squares slope in log x."""
+    centred = np.log(x) - np.log(x).mean()
+    return centred / (centred @ centred)
+
+
+def neighbour_weights(x: np.ndarray) -> np.ndarray:
+    """The contrasts (sizes - 1, sizes) that are the exponents between neighbours, for sizes in ascending order."""
+    one = np.eye(len(x))
+    return (one[1:] - one[:-1]) / np.diff(np.log(x))[:, None]
+
+
+def contrast_interval(values: ArrayLike, contrast: ArrayLike, level: float = 0.95) -> Interval | None:
+    """sum_i c_i log m_i between its limits, of values (cells, runs) of at least 0 and a contrast (cells,).
+
+    Student's t with the jackknife's error over runs (Efron and Stein 1981), which keeps what the cells of a run share,
+    widened for the skewness of what the runs contribute. The delta method's error instead would exclude the truth 3 to
+    9 times too often at 8 and 16 runs of chi^2_1 or lognormal errors, or cells of unequal shapes; this one covers 95 to
+    97 % from 5 runs on (benchmarks/coverage.py).
+
+    None where the runs cannot tell: below LEAST_RUNS, a mean of 0, or one that few runs carry. Raises ValueError for
+    values of another shape, negative or not finite, contrasts of another length or sum, or a level outside (0, 1).
+    """
+    v, c = np.asarray(values, float), np.asarray(contrast, float)
+    if v.ndim != 2 or c.shape != (len(v),) or abs(c.sum()) > 1e-9 * np.abs(c).sum():
+        raise ValueError(f"contrasts sum to 0, one for each of (cells, runs), got {c} for shape {v.shape}")
+    if not (np.isfinite(v).all() and (v >= 0).all()):
+        raise ValueError("values are finite and at least 0")
+    checks.inside_0_1("level", level)
+    used = v[c != 0]
+    if v.shape[1] < LEAST_RUNS or not (used > 0).any(axis=1).all() or any(carried_by_few(row) for row in used):
+        return None
+    value, parts = contrast_parts(used, c[c != 0])
+    reach = max(float(student_reach(parts, (1 - level) / 2)), ROUNDING * float(np.abs(c).sum()))
+    return around(value, reach)
+
+
+def contrast_or_line(values: np.ndarray, contrast: np.ndarray, level: float = 0.95) -> Interval:
+    """As `contrast_interval`, and from -inf to inf where that has no interval."""
+    interval = contrast_interval(values, contrast, level)
+    if interval is not None:
+        return interval
+    return Interval(float(contrast @ np.log(values.mean(axis=1))), -np.inf, np.inf)
+
+
+def contrast_parts(values: np.ndarray, contrast: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of values (..., cells, runs): the contrast (...), and the jackknife's pseudo-values (..., runs), centred."""
+    n = values.shape[-1]
+    m = values.mean(axis=-1)
+    without = contrast @ np.log((n * m[..., None] - values) / (n - 1))
+    return np.log(m) @ contrast, (n - 1) * (without.mean(axis=-1, keepdims=True) - without)
+
+
+def local_exponents(x: ArrayLike, values: ArrayLike) -> LocalExponents:
+    """log(m[i+1]/m[i]) / log(x[i+1]/x[i]) for sizes (sizes,), sorted first, and values (sizes, runs).
+
+    By the delta method var(log m[i+1] - log m[i]) = var_r(v[i+1]/m[i+1] - v[i]/m[i]) / n: the runs of neighbouring
+    cells are subtracted before squaring, which keeps what they share. Raises ValueError as `fit_exponent` does, but
+    from two sizes on.
+    """
+    sizes, v = checks.by_size(x, values, 2)
+    m = v.mean(axis=1)
+    steps = np.diff(np.log(sizes))
+    relative = np.diff(v / m[:, None], axis=0)
+    return LocalExponents(
+        x=np.sqrt(sizes[1:] * sizes[:-1]),
+        exponent=np.diff(np.log(m)) / steps,
+        standard_error=relative.std(axis=1, ddof=1) / np.sqrt(v.shape[1]) / steps,
+    )
