@@ -28,8 +28,8 @@ import about
 import jax
 import numpy as np
 
+from jgmm import stats
 from jgmm.engine import machine
-from jgmm.stats import inference
 from jgmm.study import expected as laws
 from jgmm.study import read as cells
 from jgmm.study import run as runner
@@ -93,8 +93,8 @@ def measure(item, index):
     """The mean squared error of good runs at a checkpoint, with its standard error."""
     values = item.values["error_sq"][item.ok, index].astype(float)
     if item.twin is None:
-        return inference.mean(values)
-    return inference.controlled(values, *(item.twin[name][item.ok, index].astype(float) for name in cells.TWINS))
+        return stats.mean(values)
+    return stats.controlled(values, *(item.twin[name][item.ok, index].astype(float) for name in cells.TWINS))
 
 
 def compare(item):

@@ -26,10 +26,10 @@ from pathlib import Path
 
 import about
 import numpy as np
-from scipy import stats
+import scipy.stats
 
-from jgmm.stats import inference, skewed
-from jgmm.study import curves
+from jgmm import stats
+from jgmm.stats import skewed
 from jgmm.study import summary as analysis
 
 LEVEL, CELLS = 0.025, 22
@@ -67,7 +67,7 @@ FAMILIES = {
 
 
 def carried_by_few(values):
-    """`inference.carried_by_few` along the last axis of positive values."""
+    """`stats.carried_by_few` along the last axis of positive values."""
     n = values.shape[-1]
     count = max(1, int(np.ceil(0.02 * n)))
     largest = np.partition(values, n - count, axis=-1)[..., n - count :]
@@ -80,30 +80,30 @@ def before(values, law, level=LEVEL):
     n = values.shape[-1]
     tested = ~carried_by_few(values)
     gaps = np.abs(values.mean(axis=-1) - law) / (values.std(axis=-1, ddof=1) / np.sqrt(n))
-    limits = stats.t.isf(level / (2 * np.maximum(tested.sum(axis=-1), 1)), n - 1)
+    limits = scipy.stats.t.isf(level / (2 * np.maximum(tested.sum(axis=-1), 1)), n - 1)
     return (tested & (gaps > limits[:, None])).any(axis=-1)
 
 
 def after(values, law, level=LEVEL):
-    """The same by `curves.against_law`, whose answers these are (a test compares them)."""
+    """The same by `stats.against_law`, whose answers these are (a test compares them)."""
     cells, n = values.shape[1:]
-    tail = level * (1 - (curves.TOGETHER if cells > 1 else 0)) / (2 * cells)
+    tail = level * (1 - (stats.laws.TOGETHER if cells > 1 else 0)) / (2 * cells)
     tested = ~carried_by_few(values)
-    missed = (law > (1 + curves.RARE * curves.HEAVY) * values.mean(axis=-1)) & (n < curves.runs_for_rare(tail))
+    missed = (law > (1 + stats.laws.RARE * stats.laws.HEAVY) * values.mean(axis=-1)) & (n < stats.runs_for_rare(tail))
     low, high = _tails(values, law, tail)
     off = (tested & (((low < tail) & ~missed) | (high < tail))).any(axis=-1)
     for side, some in ((0, tested & ~missed), (1, tested)):
         count = some.sum(axis=1)
         together = np.where(some[..., None], values / law[:, None], 0).sum(axis=1) / np.maximum(count, 1)[:, None]
         together[count < 2] = 1.0
-        chances = _tails(together, np.ones(1), level * curves.TOGETHER / 2)[side]
-        off |= (count > 1) & ~carried_by_few(together) & (chances < level * curves.TOGETHER / 2)
+        chances = _tails(together, np.ones(1), level * stats.laws.TOGETHER / 2)[side]
+        off |= (count > 1) & ~carried_by_few(together) & (chances < level * stats.laws.TOGETHER / 2)
     return off
 
 
 def _tails(values, law, tail):
     law = np.broadcast_to(law, values.shape[:-1])
-    return skewed.tails(skewed.shape(values, cautious=True), law, law, tail)
+    return skewed.tails(skewed.cautious_shape(values), law, law, tail)
 
 
 def false_alarms(family, runs, studies, seed=0, parts=10):
@@ -136,17 +136,17 @@ def bound_contradicted(values, above=(0.0, 0.0), level=LEVEL):
         step = np.zeros(len(sizes))
         step[-2:] = np.array([-1, 1]) / np.log(sizes[-1] / sizes[-2])
         means = v.mean(axis=-1)
-        for contrast in (curves.slope_weights(sizes), step):
-            gap, parts = inference.contrast_parts(v, contrast)
+        for contrast in (stats.slope_weights(sizes), step):
+            gap, parts = stats.contrast_parts(v, contrast)
             linear = np.einsum("c,socr->sor", contrast, v / means[..., None])
             error = linear.std(axis=-1, ddof=1) / np.sqrt(n)
             for count in np.unique(curves_used[curves_used > 0]):
                 some = curves_used == count
                 # Of the level a part for each curve, and now for the constant; of that one for each of `sizes` gaps.
                 before, after = (level / each / (2 * len(sizes)) for each in (count, count + 1))
-                reaches = (stats.t.isf(before, n - 1) * error[some], inference.student_reach(parts[some], after))
+                reaches = (scipy.stats.t.isf(before, n - 1) * error[some], stats.student_reach(parts[some], after))
                 for found, reach in zip(contradicted, reaches, strict=True):
-                    found[some] |= (usable[some] & (gap[some] + more - reach > curves.MARGIN)).any(axis=1)
+                    found[some] |= (usable[some] & (gap[some] + more - reach > stats.bounds.MARGIN)).any(axis=1)
     return contradicted
 
 
@@ -173,18 +173,20 @@ def mean_covers(family, runs, studies, rng):
     """Of `mean_interval`: covered where printed, and printed; Student's t beside it."""
     values = FAMILIES[family](rng, (studies, runs))
     low, high = skewed.tails(skewed.shape(values), np.ones(studies), np.ones(studies), 0.025)
-    printed = ~carried_by_few(values) & (runs >= inference.LEAST_RUNS)
-    t = np.abs(values.mean(axis=1) - 1) < stats.t.ppf(0.975, runs - 1) * values.std(axis=1, ddof=1) / np.sqrt(runs)
+    printed = ~carried_by_few(values) & (runs >= stats.LEAST_RUNS)
+    t = np.abs(values.mean(axis=1) - 1) < scipy.stats.t.ppf(0.975, runs - 1) * values.std(axis=1, ddof=1) / np.sqrt(
+        runs
+    )
     return {"covered": _share((low > 0.025) & (high > 0.025), printed), "printed": printed.mean(), "t": t.mean()}
 
 
 def contrast_covers(family, runs, studies, rng):
     """Of `contrast_interval`, for the slope over 5 cells of one law."""
     values = FAMILIES[family](rng, (studies, 5, runs))
-    found, parts = inference.contrast_parts(values, np.arange(-2.0, 3.0) / 10)
+    found, parts = stats.contrast_parts(values, np.arange(-2.0, 3.0) / 10)
     printed = ~carried_by_few(values).any(axis=1)
     return {
-        "covered": _share(np.abs(found) <= inference.student_reach(parts, 0.025), printed),
+        "covered": _share(np.abs(found) <= stats.student_reach(parts, 0.025), printed),
         "printed": printed.mean(),
     }
 
@@ -193,7 +195,7 @@ def quantile_covers(family, runs, studies, rng, probability=0.5):
     """Of `quantile`."""
     law = FAMILIES[family]
     truth = np.quantile(law(np.random.default_rng(99), 4_000_000), probability)
-    found = np.array([inference.quantile(row, probability) for row in law(rng, (studies, runs))])
+    found = np.array([stats.quantile(row, probability) for row in law(rng, (studies, runs))])
     printed = np.isfinite(found[:, 1])
     return {"covered": _share((found[:, 1] <= truth) & (truth <= found[:, 2]), printed), "printed": printed.mean()}
 
@@ -204,7 +206,7 @@ DEVIATIONS = {"chi2_1": 2**0.5, "chi2_4": 0.5**0.5, "chi2_50": 0.2, "lognormal":
 def difference_covers(family, runs, studies, rng):
     """Of `mean_interval` for differences of two errors of means 1 and 1.2, half of either shared by the pair."""
     shared, first, second = (FAMILIES[family](rng, (studies, runs)) for _ in range(3))
-    found = [inference.mean_interval(row) for row in 0.5 * (first + shared) - 0.6 * (second + shared)]
+    found = [stats.mean_interval(row) for row in 0.5 * (first + shared) - 0.6 * (second + shared)]
     printed = np.array([each is not None for each in found])
     covered = np.array([each is not None and each.low <= -0.2 <= each.high for each in found])
     return {"covered": _share(covered, printed), "printed": printed.mean()}
@@ -212,16 +214,16 @@ def difference_covers(family, runs, studies, rng):
 
 def deviation_covers(family, runs, studies, rng):
     """Of twice the standard error of `relative_deviation`, of which no interval is made."""
-    found = np.array([inference.relative_deviation(row)[:2] for row in FAMILIES[family](rng, (studies, runs))])
+    found = np.array([stats.relative_deviation(row)[:2] for row in FAMILIES[family](rng, (studies, runs))])
     return {"two errors": np.mean(np.abs(found[:, 0] - DEVIATIONS[family]) <= 2 * found[:, 1]), "printed": 0.0}
 
 
 def proportion_covers(share, runs):
     """Of `proportion`, and of Wilson's interval: exactly, by the binomial law."""
     hits = np.arange(runs + 1)
-    weights = stats.binom.pmf(hits, runs, share)
-    exact = [inference.proportion(h, runs)[1:] for h in hits.tolist()]
-    wilson = [stats.binomtest(h, runs).proportion_ci(method="wilson") for h in hits.tolist()]
+    weights = scipy.stats.binom.pmf(hits, runs, share)
+    exact = [stats.proportion(h, runs)[1:] for h in hits.tolist()]
+    wilson = [scipy.stats.binomtest(h, runs).proportion_ci(method="wilson") for h in hits.tolist()]
     inside = [[low <= share <= high for low, high in found] for found in (exact, wilson)]
     return {"covered": weights @ inside[0], "printed": 1.0, "wilson": weights @ inside[1]}
 
@@ -248,11 +250,11 @@ def controlled_covers(rate, runs, studies, rng):
     values, twin = twins(rng, studies, runs, rate)
     printed, covered, t = [], [], []
     for v, z in zip(values, twin, strict=True):
-        found = inference.controlled_interval(v, z, 1.0)
-        plain = inference.controlled(v, z, 1.0)
-        t.append(abs(plain.value - truth) <= stats.t.ppf(0.975, runs - 2) * plain.standard_error)
+        found = stats.controlled_interval(v, z, 1.0)
+        plain = stats.controlled(v, z, 1.0)
+        t.append(abs(plain.value - truth) <= scipy.stats.t.ppf(0.975, runs - 2) * plain.standard_error)
         printed.append(found is not None)
-        shown = found or inference.mean_interval(v)
+        shown = found or stats.mean_interval(v)
         covered.append(shown is None or shown.low <= truth <= shown.high)
     printed, covered = np.array(printed), np.array(covered)
     return {

@@ -14,11 +14,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from jgmm import terminal
+from jgmm import stats, terminal
 from jgmm.engine import choose, machine
 from jgmm.process import Stopped, Stopper, fault
 from jgmm.report import page as report
-from jgmm.stats import inference
 from jgmm.study import ownership, plan, spec
 from jgmm.study import run as runner
 from jgmm.study.folder.lock import Lock
@@ -146,7 +145,7 @@ class Pilot(NamedTuple):
     runs: int
     n: int
     whole_n: int  # of the cell; the pilot's stream is cut to what a few seconds allow
-    spread: inference.Mean | None  # standard deviation of a run's squared error over its mean; None: there is none
+    spread: stats.Mean | None  # standard deviation of a run's squared error over its mean; None: there is none
     slowness: float  # seconds over those that the plan estimates
     driven: runner.Driven
 
@@ -164,7 +163,7 @@ def _pilot(study: Study, todo: list[plan.Piece], folder: Path, back_end: str) ->
         error, seconds, driven = runner.pilot(study, short, runs, folder, back_end=back_end)
         error = error[np.isfinite(error)]
         known = len(error) > 1 and error.mean() > 0
-        spread = inference.relative_deviation(error) if known else None
+        spread = stats.relative_deviation(error) if known else None
         slowness = seconds * devices / plan.cost(short, runs, seeded=True, gpu=gpu)
         found[part] = Pilot(runs, short.n, cell.n, spread, slowness, driven)
     return found

@@ -15,11 +15,10 @@ import pyarrow as pa
 import pyarrow.csv as pc
 from jinja2 import Environment, PackageLoader, Template
 
-from jgmm import doors, terminal
+from jgmm import doors, stats, terminal
 from jgmm.course_project import page as seed_document
 from jgmm.report import plots
 from jgmm.report.plots import Row
-from jgmm.stats import inference
 from jgmm.study import checks, curves, ownership, settings, spec
 from jgmm.study import read as cells
 from jgmm.study import summary as analysis
@@ -52,7 +51,7 @@ class Written(NamedTuple):
 
     headline: Headline
     summary: list[Row]
-    fits: list[curves.Fit]
+    fits: list[curves.FitRow]
     figures: list[tuple[Path, str]]
     verdicts: list[verdict.Verdict]
     laws: verdict.LawVerdict | None
@@ -129,7 +128,7 @@ def publish(folder: Path, study: Study, data: list[CellData], ignored: list[str]
     store.write_table(folder / "summary.parquet", table, durable=False)
     files.write(folder / "summary.csv", lambda file: pc.write_csv(_for_csv(table), file), durable=False)
     floors = verdict.floor_fits(study, data)
-    _write_csv(folder / "fits.csv", curves.Fit._fields, [*fits, *map(_floor_row, floors)])
+    _write_csv(folder / "fits.csv", curves.FitRow._fields, [*fits, *map(_floor_row, floors)])
     _write_csv(folder / "paired.csv", analysis.Paired._fields, pairs)
     fields = ("theorem", "verdict", "sentence", "level", "look")
     _write_csv(folder / "verdicts.csv", fields, [[getattr(v, name) for name in fields] for v in verdicts])
@@ -214,7 +213,7 @@ def _floor_row(fall: verdict.FloorFit) -> tuple:
         if fall.low <= fall.law <= fall.high
         else "off the law"
     )
-    row: dict[str, Any] = dict.fromkeys(curves.Fit._fields, "")
+    row: dict[str, Any] = dict.fromkeys(curves.FitRow._fields, "")
     row |= {"part": fall.part, "setting": fall.setting, "quantity": "floor", "axis": "exp(C^2)"}
     row |= {"verdict": said, "family": "exponential", "sizes": fall.sizes, "runs": fall.runs}
     for name, value in zip(("exponent", "low", "high", "law", "bound"), ends, strict=True):
@@ -364,7 +363,7 @@ def _page(folder: Path, study: Study, data: list[CellData], written: Written, pa
         capped=capped,
         carried=[row for row in final if row["carried_by_few"]],
         looks=records.looks(folder),
-        level=inference.look_level(written.look),
+        level=stats.look_level(written.look),
         mechanisms=list(dict.fromkeys(mechanism(item.cell) for item in data)),
         methods=list(dict.fromkeys((item.cell.part, method(item.cell)) for item in data)),
         places=places,

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jgmm import stats
 from jgmm.report import drawing
 from jgmm.report.drawing import COLOURS, MARKERS, Point, caption, dots, figure, frame, legend, line, measured, save
-from jgmm.stats import inference
 from jgmm.study import curves, regime, settings
 from jgmm.study import summary as analysis
 from jgmm.study.curves import Curve
@@ -127,10 +127,9 @@ def _axis(figures: Figures, path: Path, part: str, axis: str, found: list[Curve]
 
 
 def _local(axes, c: Curve, colour: str, marker: str) -> None:
-    local = inference.local_exponents(c.x, curves.values(c))
+    local = stats.local_exponents(c.x, curves.values(c))
     axes.errorbar(local.x, local.exponent, 2 * local.standard_error, fmt=marker, ms=4, lw=0.9, capsize=2, color=colour)
-    for what, style in (("law", "-"), ("bound", ":")):
-        values = curves.known(c, what)
+    for values, style in ((curves.law(c), "-"), (curves.variance_term(c), ":")):
         if values is not None and (values > 0).all():
             axes.plot(local.x, np.diff(np.log(values)) / np.diff(np.log(c.x)), style, color=colour, lw=1.3)
 

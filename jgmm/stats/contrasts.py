@@ -58,7 +58,7 @@ def contrast_interval(values: ArrayLike, contrast: ArrayLike, level: float = 0.9
         return None
     value, parts = contrast_parts(used, c[c != 0])
     reach = max(float(student_reach(parts, (1 - level) / 2)), ROUNDING * float(np.abs(c).sum()))
-    return around(value, reach)
+    return around(float(value), reach)
 
 
 def contrast_or_line(values: np.ndarray, contrast: np.ndarray, level: float = 0.95) -> Interval:

@@ -32,7 +32,7 @@ class Controlled(NamedTuple):
 
 
 def controlled(values: ArrayLike, twin: ArrayLike, twin_mean: ArrayLike) -> Controlled:
-    """The controlled mean of values (runs,) by a twin (runs,); of a twin that controls nothing the plain mean, factor 1.
+    """The controlled mean of values (runs,) by a twin (runs,); the plain mean by a twin that controls nothing.
 
     Raises ValueError below three runs or for different lengths.
     """

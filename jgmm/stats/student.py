@@ -4,7 +4,7 @@ The studentised mean of n runs of skewness g has the Edgeworth series (Hall 1992
 
     P(sqrt(n) (m - mu) / s <= z) = Phi(z) + g (2 z^2 + 1) phi(z) / (6 sqrt(n)) + ...
 
-Its first term moves the limit z by g (2 z^2 + 1) / (6 sqrt(n)), that is by the factor 1 + g (2 z^2 + 1) / (6 z sqrt(n)).
+Its first term moves the limit z by g (2 z^2 + 1) / (6 sqrt(n)): by the factor 1 + g (2 z^2 + 1) / (6 z sqrt(n)).
 Quantiles are those of scipy.special: to import scipy.stats takes longer than everything else.
 """
 

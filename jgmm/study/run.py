@@ -15,11 +15,10 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from jgmm import doors, reach, start
+from jgmm import doors, reach, start, stats
 from jgmm.engine import choose, machine
 from jgmm.mixture import Mixture, drawn_together
 from jgmm.process import Stopped
-from jgmm.stats import inference
 from jgmm.study import means as layouts
 from jgmm.study import ownership, plan, spec
 from jgmm.study.folder import records, store
@@ -234,7 +233,7 @@ def _precision(values: np.ndarray) -> float:
     """The relative standard error of their mean."""
     if len(values) < 2 or not values.mean() > 0:
         return np.inf
-    found = inference.mean(values)
+    found = stats.mean(values)
     return found.standard_error / found.value
 
 

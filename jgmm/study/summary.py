@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jgmm import theory
-from jgmm.stats import inference
+from jgmm import stats, theory
 from jgmm.study import expected as laws
 from jgmm.study import settings
 from jgmm.study.folder.spool import all_finite
@@ -60,7 +59,7 @@ def _row(item: CellData, index: int) -> dict[str, Any]:
         row[f"{name}_ok_mean"], row[f"{name}_ok_se"] = mean_and_error(values[item.ok])
     good = item.values["error_sq"][item.ok, index].astype(float)
     row["error_sq_ok_low"], row["error_sq_ok_high"] = limits(good) if last else (None, None)
-    root = inference.root_mean(good) if len(good) > 1 else inference.Mean(math.nan, math.nan, len(good))
+    root = stats.root_mean(good) if len(good) > 1 else stats.Mean(math.nan, math.nan, len(good))
     row["rmse"], row["rmse_se"] = root.value, root.standard_error
     row |= _controlled(item, index)
     everyone = item.values["error_sq"][:, index].astype(float)
@@ -69,7 +68,7 @@ def _row(item: CellData, index: int) -> dict[str, Any]:
         row[f"error_sq_q{level:02}"] = found.value
         if level == 50:
             row["error_sq_q50_low"], row["error_sq_q50_high"] = found.low, found.high
-    row["carried_by_few"] = bool(len(good) > 1 and inference.carried_by_few(good))
+    row["carried_by_few"] = bool(len(good) > 1 and stats.carried_by_few(good))
     law = laws.law(item, index)
     row["law_error_sq"], row["law_accuracy"], row["law_error_sum"] = law.error_sq, law.accuracy, law.error_sum
     row["law_exact"] = None if law.error_sq is None else law.exact
@@ -82,7 +81,7 @@ def _row(item: CellData, index: int) -> dict[str, Any]:
     return row
 
 
-def converged(item: CellData, index: int) -> inference.Interval:
+def converged(item: CellData, index: int) -> stats.Interval:
     """The share of all runs whose centres are each within half the separation of their own mean, with its interval."""
     reach = item.realised_separation * max(item.cell.scales) / 2
     near = (item.values["error_max"][:, index] < reach) & (item.values["lost"][:, index] == 0)
@@ -99,10 +98,10 @@ def _controlled(item: CellData, index: int) -> dict[str, float | None]:
         return dict.fromkeys(names)
     values = item.values["error_sq"][item.ok, index].astype(float)
     twin, expected = (item.twin[name][item.ok, index].astype(float) for name in TWINS)
-    found: inference.Controlled | tuple = (None,) * 4
-    if inference.controls(values, twin, expected):
-        found = inference.controlled(values, twin, expected)
-    away = inference.mean(twin - expected)
+    found: stats.Controlled | tuple = (None,) * 4
+    if stats.controls(values, twin, expected):
+        found = stats.controlled(values, twin, expected)
+    away = stats.mean(twin - expected)
     error = math.hypot(away.standard_error, 1e-6 * abs(expected.mean()))  # float32 rounds the twin
     gap = away.value / error if error else 0.0
     return dict(zip(names, (*found[:2], found[3], gap), strict=True))
@@ -117,8 +116,8 @@ def law_sample(item: CellData) -> np.ndarray:
     if item.twin is None or item.ok.sum() < 3:
         return found
     twin, expected = (item.twin[name][item.ok, -1].astype(float) for name in TWINS)
-    controlled = inference.controlled_values(found[item.ok], twin, expected)
-    enough = inference.controls(found[item.ok], twin, expected, TEST_EVENTS)
+    controlled = stats.controlled_values(found[item.ok], twin, expected)
+    enough = stats.controls(found[item.ok], twin, expected, TEST_EVENTS)
     if enough and controlled.var() < found[item.ok].var() / 2:
         found[item.ok] = controlled
     return found
@@ -136,24 +135,24 @@ def _floor(item: CellData) -> tuple[float | None, float | None]:
     vectors = floor_vectors(item)
     if vectors is None or len(vectors) < 3:
         return None, None
-    found = inference.squared_length(vectors)
+    found = stats.squared_length(vectors)
     return found.value, found.standard_error
 
 
 def limits(values: np.ndarray) -> tuple[float | None, float | None]:
     """The mean's 95 % limits, where the runs can tell."""
-    found = inference.mean_interval(values) if len(values) else None
+    found = stats.mean_interval(values) if len(values) else None
     return (None, None) if found is None else (found.low, found.high)
 
 
-def quantile(values: np.ndarray, probability: float, level: float = 0.95) -> inference.Interval:
+def quantile(values: np.ndarray, probability: float, level: float = 0.95) -> stats.Interval:
     """A quantile of all runs; one that is not finite is worse than any that is, and infinite where it decides."""
     finite = np.isfinite(values)
     if finite.all():
-        return inference.quantile(values, probability, level)
+        return stats.quantile(values, probability, level)
     most = float(values[finite].max(initial=0.0))
-    found = inference.quantile(np.where(finite, values, 4 * most + 1), probability, level)
-    return inference.Interval(*(value if value <= most else math.inf for value in found))
+    found = stats.quantile(np.where(finite, values, 4 * most + 1), probability, level)
+    return stats.Interval(*(value if value <= most else math.inf for value in found))
 
 
 def mean_and_error(values: np.ndarray) -> tuple[float, float]:
@@ -162,7 +161,7 @@ def mean_and_error(values: np.ndarray) -> tuple[float, float]:
         return math.nan, math.nan
     if not np.isfinite(values).all():
         return float(values.mean()), math.nan
-    found = inference.mean(values)
+    found = stats.mean(values)
     return found.value, found.standard_error
 
 
@@ -180,9 +179,9 @@ def _theorem3(item: CellData, index: int) -> dict[str, float | None]:
     }
 
 
-def proportion(hits: np.ndarray) -> inference.Interval:
+def proportion(hits: np.ndarray) -> stats.Interval:
     """The share of runs that are hits, with its interval, of 95 % at least."""
-    return inference.proportion(int(np.sum(hits)), len(hits))
+    return stats.proportion(int(np.sum(hits)), len(hits))
 
 
 class Paired(NamedTuple):
@@ -243,8 +242,8 @@ def paired(data: list[CellData]) -> list[Paired]:
             if name_of(other.cell) == name_of(first.cell) or good.sum() < 3:
                 continue
             a, b = a[both][good], b[both][good]
-            gap = inference.paired_difference(b, a)
-            ratio = inference.ratio(b, a) if a.any() else (math.nan,) * 3  # to errors that are all exactly 0
+            gap = stats.paired_difference(b, a)
+            ratio = stats.ratio(b, a) if a.any() else (math.nan,) * 3  # to errors that are all exactly 0
             cell = other.cell
             setting = settings.words(cell, told)
             names = (setting, name_of(first.cell), name_of(cell), cell.n)

@@ -2,12 +2,11 @@
 
 import math
 
-import coverage  # the answers of `curves.against_law` for many studies at once, which test_calibration compares with it
+import coverage  # the answers of `stats.against_law` for many studies at once, which test_calibration compares with it
 import numpy as np
 import pytest
 
-from jgmm import rates
-from jgmm.stats import inference
+from jgmm import rates, stats
 from jgmm.study import curves, spec
 from jgmm.study import read as cells
 from jgmm.study import summary as analysis
@@ -42,9 +41,7 @@ def kinds(truth, bound, runs, x=SIZES, looks=(1,), studies=STUDIES, seed=0):
     found = []
     for _ in range(studies):
         values = runs_of(rng, truth, runs * len(looks))
-        said = [
-            curves.against_bound(x, values[:, : runs * look], bound, inference.look_level(look)).kind for look in looks
-        ]
+        said = [stats.against_bound(x, values[:, : runs * look], bound, stats.look_level(look)).kind for look in looks]
         found.append("contradicted" if "contradicted" in said else said[-1])
     return found
 
@@ -94,7 +91,7 @@ def law_contradictions(factor, runs, looks, studies=STUDIES, seed=1):
     """The share of studies whose law is contradicted at any look, all studies at once."""
     rng, law = np.random.default_rng(seed), log_law(SIZES)
     values = np.stack([runs_of(rng, law * factor, runs * max(looks)) for _ in range(studies)])
-    off = [coverage.after(values[..., : runs * look], law, inference.look_level(look)) for look in looks]
+    off = [coverage.after(values[..., : runs * look], law, stats.look_level(look)) for look in looks]
     return np.any(off, axis=0).mean()
 
 
@@ -111,13 +108,13 @@ def test_a_law_two_percent_off_or_off_by_a_logarithm_is_caught():
 
 def test_a_laws_own_accuracy_is_not_held_against_the_simulation():
     values = runs_of(np.random.default_rng(0), np.array([1.05, 2.0]), 10_000)
-    check = curves.against_law(list(values), [1.0, 2.0], [0.06, 0.02], 0.05)
+    check = stats.against_law(list(values), [1.0, 2.0], [0.06, 0.02], 0.05)
     assert check.agrees
-    assert curves.against_law(list(values), [1.0, 2.0], [0.02, 0.02], 0.05).agrees is False
+    assert stats.against_law(list(values), [1.0, 2.0], [0.02, 0.02], 0.05).agrees is False
 
 
 def test_five_percent_levels_add_up_over_looks():
-    assert sum(inference.look_level(j) for j in range(1, 10_000)) < 0.05
+    assert sum(stats.look_level(j) for j in range(1, 10_000)) < 0.05
 
 
 # --- whole verdicts, from synthetic stored cells ---
@@ -403,7 +400,7 @@ def test_rounding_is_no_finding_about_a_law_and_no_error_is_a_power_of_c():
         for item in data:
             item.values["error_sq"][:, -1] = shared * item.cell.sigma**power
         (fit,) = (f for f in map(curves.fit, curves.curves(study, data)) if f)
-        assert fit.high - fit.low < 1e-5  # what float32 leaves of a mean, inference.ROUNDING, over four decades
+        assert fit.high - fit.low < 1e-5  # what float32 leaves of a mean, stats.estimates.ROUNDING, over four decades
         assert fit.verdict == said
     table = {"k": 2, "d": 2, "layout": "simplex", "separation": [3.0, 4.0, 5.0]}
     study = spec.Study(mixture=table, stream={"n": 1000, "start": "truth"})

@@ -3,14 +3,13 @@
 import jax
 import numpy as np
 import pytest
+import scipy.stats
 from numpy.testing import assert_allclose
-from scipy import stats
 
 import jgmm
-from jgmm import errors, mixture, rates, steps, theory
+from jgmm import errors, mixture, rates, stats, steps, theory
 from jgmm.algorithms.lloyd import LLOYD
 from jgmm.start import offset_start
-from jgmm.stats import inference
 from jgmm.theory import labelled
 
 KEY = jax.random.key(3)
@@ -141,12 +140,12 @@ def small_studies(separation, runs, key):
 @pytest.mark.parametrize(("separation", "gain"), [(3.0, 1.2), (5.0, 5.0)])
 def test_controlled_intervals_of_many_small_studies_cover_the_truth_as_often_as_they_claim(separation, gain):
     size, studies = 64, 600
-    truth = inference.controlled(*small_studies(separation, 400_000, jax.random.key(100)))
+    truth = stats.controlled(*small_studies(separation, 400_000, jax.random.key(100)))
     plain = errors.estimate(small_studies(separation, 400_000, jax.random.key(100))[0])
     assert abs(truth.value - plain.mean) < 4 * plain.standard_error  # both estimate the same
     arrays = small_studies(separation, size * studies, KEY)
-    found = [inference.controlled(*(a[i * size : (i + 1) * size] for a in arrays)) for i in range(studies)]
-    quantile = stats.t.ppf(0.975, size - 2)
+    found = [stats.controlled(*(a[i * size : (i + 1) * size] for a in arrays)) for i in range(studies)]
+    quantile = scipy.stats.t.ppf(0.975, size - 2)
     covered = np.mean([abs(f.value - truth.value) < quantile * f.standard_error for f in found])
     assert abs(covered - 0.95) < 4 * np.sqrt(0.95 * 0.05 / studies) + 0.005
     assert np.median([f.variance_factor for f in found]) > gain

@@ -21,7 +21,7 @@ looks that are not declared are why this and not a split over declared ones; a c
 first looks.
 """
 
-from jgmm.stats import inference
+from jgmm import stats
 from jgmm.study.read import CellData
 from jgmm.study.spec import Study
 from jgmm.study.verdicts import errors, success
@@ -45,7 +45,7 @@ __all__ = [
 
 def verdicts(study: Study, data: list[CellData], look: int) -> list[Verdict]:
     """A verdict for each theorem that the study's cells are held against, and each sharpness (beta) of the updates."""
-    level = inference.look_level(look)
+    level = stats.look_level(look)
     groups: dict[tuple[int, float | None], list[CellData]] = {}
     for item in data:
         if isinstance(item.cell.theorem, int):

@@ -3,9 +3,9 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
-from jgmm.stats import inference
+from jgmm import stats
 from jgmm.study import regime, summary
 from jgmm.study.read import CellData
 from jgmm.study.verdicts import phrases
@@ -36,7 +36,7 @@ def ratios(inside: list[CellData], settled: list[CellData]) -> dict[str, list[Ra
             by_term.setdefault(term, []).append(Ratio(values, log_term, item))
 
     for item in inside:
-        if item.ok.sum() < summary.FEW or inference.mean_interval(item.error_sq) is None:
+        if item.ok.sum() < summary.FEW or stats.mean_interval(item.error_sq) is None:
             continue
         share, variance = floor_share(item), regime.variance(item)
         if variance and not share > AT_FLOOR:
@@ -63,10 +63,10 @@ def constant(term: str, rows: list[Ratio], level: float) -> Constant:
     return Constant(term, float(value), float(low), float(high), where, len(rows))
 
 
-def _interval(values: np.ndarray, level: float) -> inference.Interval:
+def _interval(values: np.ndarray, level: float) -> stats.Interval:
     """Of a mean error, open where the runs cannot tell; or of a floor, by Student's t."""
     if values.ndim == 1:
-        return inference.mean_interval(values, 1 - level) or inference.Interval(float(values.mean()), 0.0, np.inf)
-    mean = inference.squared_length(values)
-    reach = float(stats.t.ppf(1 - level / 2, mean.runs - 1)) * mean.standard_error
-    return inference.Interval(mean.value, mean.value - reach, mean.value + reach)
+        return stats.mean_interval(values, 1 - level) or stats.Interval(float(values.mean()), 0.0, np.inf)
+    mean = stats.squared_length(values)
+    reach = float(special.stdtrit(mean.runs - 1, 1 - level / 2)) * mean.standard_error
+    return stats.Interval(mean.value, mean.value - reach, mean.value + reach)

@@ -7,7 +7,7 @@ not the theorem's are compared with its bound for what that shows, and the verdi
 
 from typing import NamedTuple
 
-from jgmm.stats import inference
+from jgmm import stats
 from jgmm.study import regime, summary
 from jgmm.study.curves import Curve
 from jgmm.study.read import CellData
@@ -116,7 +116,7 @@ def _left_out(cells: Evidence) -> list[str]:
     enough = [item for item in inside if item.ok.sum() >= summary.FEW]
     hidden = sum(len(a.items) - len(b.items) for a, b in zip(cells.lines, cells.above, strict=True))
     between = sum(exponents.AT_FLOOR < floors.floor_share(item) <= constants.HALF for item in inside)
-    carried = sum(inference.carried_by_few(item.error_sq) for item in enough)
+    carried = sum(stats.carried_by_few(item.error_sq) for item in enough)
     exact = sum(not item.error_sq.any() for item in enough)
     few = len(inside) - len(enough)
     unseen = len(cells.floors) - len(cells.compared_floors)

@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from jgmm import stats
 from jgmm.study import curves, regime
-from jgmm.study.curves import Comparison, Curve
+from jgmm.study.curves import Curve
 from jgmm.study.read import CellData
 from jgmm.study.spec import Study
 from jgmm.study.verdicts import phrases
@@ -36,7 +37,7 @@ def finding(number: int, curve: Curve, level: float) -> Finding:
     axis = curves.WORDS.get(curve.axis, curve.axis)
     local = ", ".join(f"{exponent:+.3f}" for exponent in comparison.local)
     detail = f"measured {axis}^{comparison.slope:.3f}, term {axis}^{comparison.bound:.3f}; local exponents {local}"
-    law = curves.known(curve, "law")
+    law = curves.law(curve)
     runs, kept = phrases.kept(curve.items)
     return Finding(
         theorem=str(number),
@@ -50,16 +51,16 @@ def finding(number: int, curve: Curve, level: float) -> Finding:
         low=comparison.low,
         high=comparison.high,
         detail=phrases.joined(detail, phrases.kept_words(curve.items)),
-        law=np.nan if law is None else float(curves.slope_weights(curve.x) @ np.log(law)),
+        law=np.nan if law is None else float(stats.slope_weights(curve.x) @ np.log(law)),
         over=f"{axis} {phrases.span(curve.x)}",
         runs=runs,
         kept=kept,
     )
 
 
-def _against_variance(curve: Curve, level: float) -> Comparison:
+def _against_variance(curve: Curve, level: float) -> stats.BoundCheck:
     term = np.array([regime.variance(item) for item in curve.items], float)
-    return curves.against_bound(curve.x, curves.values(curve), term, level)
+    return stats.against_bound(curve.x, curves.values(curve), term, level)
 
 
 def _of_contradiction(curve: Curve, level: float) -> str:

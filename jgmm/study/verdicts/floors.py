@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special
 
-from jgmm.stats import inference
+from jgmm import stats
 from jgmm.study import curves, expected, regime, summary
 from jgmm.study.curves import Curve
 from jgmm.study.read import CellData
@@ -78,7 +78,7 @@ def long_enough(floor: FloorCurve) -> bool:
     return len(floor.curve.x) >= LEAST_SIZES
 
 
-def measured_floor(item: CellData) -> inference.Mean | None:
+def measured_floor(item: CellData) -> stats.Mean | None:
     """The squared mean displacement, where it stands STANDARD_ERRORS above 0.
 
     None too where there are fewer than two good runs for each group of the jackknife.
@@ -86,7 +86,7 @@ def measured_floor(item: CellData) -> inference.Mean | None:
     vectors = summary.floor_vectors(item)
     if vectors is None or len(vectors) < 2 * GROUPS:
         return None
-    squared = inference.squared_length(vectors)
+    squared = stats.squared_length(vectors)
     return squared if squared.value > STANDARD_ERRORS * squared.standard_error else None
 
 
@@ -113,7 +113,7 @@ def floor_logs(items: list[CellData]) -> tuple[np.ndarray, np.ndarray]:
         vectors.append((displacement - twin)[: len(good)][good])
 
     def logs(keep: np.ndarray) -> np.ndarray:
-        lengths = np.array([inference.squared_length(v[keep]).value for v in vectors])
+        lengths = np.array([stats.squared_length(v[keep]).value for v in vectors])
         return np.log(np.maximum(lengths, np.finfo(float).tiny))
 
     whole = logs(np.ones(good.sum(), bool))
@@ -134,7 +134,7 @@ def falls(floor: FloorCurve, level: float) -> Falls:
     contrast = np.concatenate([ends, neighbours])
     measured, bound = contrast @ logs, contrast @ bounds
     errors = np.sqrt(np.einsum("ij,jk,ik->i", contrast, covariance, contrast))
-    quantile = float(stats.t.ppf(1 - level / (2 * len(contrast)), GROUPS - 1))
+    quantile = float(special.stdtrit(GROUPS - 1, 1 - level / (2 * len(contrast))))
     gap = bound - measured
     exact = [expected.floor(item) for item in items]
     law, law_words = np.nan, ""

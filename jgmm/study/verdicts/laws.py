@@ -4,9 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jgmm.stats import inference
-from jgmm.study import curves, expected, summary
-from jgmm.study.curves import LawCheck
+from jgmm import stats
+from jgmm.study import expected, summary
 from jgmm.study.read import CellData
 
 SAME = 1e-4  # relatively: more than float32 rounds a squared error, less than one sample in another centre moves it
@@ -41,13 +40,13 @@ def law_verdict(data: list[CellData], look: int) -> LawVerdict | None:
     tests = [test for item in data for test in _tests(item)]
     if not tests:
         return None
-    check = curves.against_law(
+    check = stats.against_law(
         [test.sample for test in tests],
         [test.law for test in tests],
         [test.accuracy for test in tests],
-        inference.look_level(look),
+        stats.look_level(look),
     )
-    why = f"have fewer than {inference.LEAST_RUNS} good runs, runs without any error, or are carried by a few."
+    why = f"have fewer than {stats.LEAST_RUNS} good runs, runs without any error, or are carried by a few."
     if check.worst is None:
         return LawVerdict(None, f"Not tested: all {check.untested} means with a known law {why}")
     said = [_headline(check, tests, check.worst)]
@@ -77,7 +76,7 @@ def _tests(item: CellData) -> list[LawTest]:
     return tests
 
 
-def _headline(check: LawCheck, tests: list[LawTest], worst: int) -> str:
+def _headline(check: stats.LawCheck, tests: list[LawTest], worst: int) -> str:
     """Whether laws and means agree, and by how much the worst is off."""
     largest = f"{check.largest:.2g} standard errors ({tests[worst].where})"
     if check.agrees is False:
@@ -86,7 +85,7 @@ def _headline(check: LawCheck, tests: list[LawTest], worst: int) -> str:
         return (
             f"{check.cells - len(check.short)} of {check.cells} means with a known law agree with it."
             f" {len(check.short)} are below half of theirs ({tests[check.short[0]].where}): the law is wrong, or runs"
-            f" as rare as 1 in {1 / curves.RARE:g} carry the mean, which {check.enough} runs would show."
+            f" as rare as 1 in {1 / stats.laws.RARE:g} carry the mean, which {check.enough} runs would show."
         )
     # Few or skewed runs stray by many standard errors: what that says is its probability.
     probability = f", which has probability {min(2 * check.chance, 1):.1g}" if check.largest else ""

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jgmm.stats import inference
+from jgmm import stats
 from jgmm.study import regime, summary
 from jgmm.study.grid import SeedingSizes
 from jgmm.study.read import CellData
@@ -130,7 +130,7 @@ def finding(number: int, item: CellData, level: float) -> Finding:
     largest = item.values["error_max"][:, -1].astype(float)
     target = asked_share(cell.k)
     hits = int((largest <= limit).sum())
-    interval = inference.proportion(hits, len(largest), 1 - level)
+    interval = stats.proportion(hits, len(largest), 1 - level)
     value, low, high = (distance / limit for distance in summary.quantile(largest, target, 1 - level))
     if interval.low > target:
         kind = "loose" if high < LOOSE else "tight"
