@@ -84,7 +84,7 @@ def grid():
     sizes = {"n": 1500, "block": [60, 250], "graph_points": [60, 240]}
     for k in (2, 5):
         mixed = {"k": k, "d": 10, "layout": "simplex", "separation": [6.0, 8.0, 12.0, 20.0]}
-        made.append({"name": f"seeding-{k}", "algorithm": "seeding", "theorem": "none", "mixture": mixed,
+        made.append({"name": f"seeding-{k}", "stream": {"n": 0}, "theorem": "none", "mixture": mixed,
                      "seeding": sizes})  # fmt: skip
     return made
 

@@ -1,0 +1,137 @@
+"""The expected error of a stream or a start, exact or to first order, and what that may be off by.
+
+`accuracy` is the law's own approximation: first order in the rate, overlap, blocks that are not long, float32. It is
+not held against a simulation. A law that may be off by more than a tenth of itself is not given.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+from jgmm.theory import lloyd, overlap, start
+from jgmm.theory.situation import Situation, StepLaw
+
+FLOAT32 = 1e-5  # relative: what rounding may do to a mean squared error
+WORST = 0.1  # a law that may be off by more than this share is not given
+NEAR = 1 / 4  # of the separation: from farther away samples are misassigned on the way, and centres lost
+SETTLED = 1e-6  # what is left of the start of a centre that has forgotten it
+
+
+class Law(NamedTuple):
+    """Expected squared error and sum of distances at a checkpoint; None where no law is known."""
+
+    error_sq: float | None
+    accuracy: float | None
+    error_sum: float | None
+    exact: bool = True  # False: to first order in something; `accuracy` is then more than what rounding does
+
+
+UNKNOWN = Law(None, None, None)
+
+
+def stream(situation: Situation, alone: float) -> Law:
+    """The law of a stream's estimates: `alone`, and what overlap adds to it.
+
+    alone: the expected squared error of centres that get only their own components' samples, from the same starts.
+    """
+    if situation.sharpness is None or situation.samples == 0:
+        return _accepted(situation, alone, 0.0)
+    if situation.step is None or situation.start_reach > situation.separation * NEAR:
+        return UNKNOWN
+    if not math.isfinite(situation.separation):  # one component
+        return _accepted(situation, alone, 0.0)
+    if not situation.hard and len(set(situation.scales)) > 1:
+        return UNKNOWN  # a narrow component's posterior is lost at once where its centre is off by a few of its sigma
+    try:
+        return _with_overlap(situation, situation.step, alone)
+    except ValueError:  # no fixed point, or none that quadrature finds
+        return UNKNOWN
+
+
+def with_labels(situation: Situation) -> float | None:
+    """The expected squared error of centres that get only the samples of their own components.
+
+    Of the starts only the mean over runs and centres is used. None where no law is known: of a step size without one,
+    and of averages but at a constant rate, after a sample, of components of one weight and scale.
+    """
+    step, samples, burn = situation.step, situation.samples, situation.burn
+    if step is None or (burn is not None and (step.varies or samples == 0 or not situation.equal)):
+        return None
+    value, one_start_sq = 0.0, situation.start_sq / situation.estimates
+    weights = (1.0,) if situation.tied else situation.weights
+    for weight, scale in zip(weights, situation.scales, strict=False):
+        law = step.labelled(samples, weight) if burn is None else step.mode(samples, weight, 1.0, burn)
+        value += float(law.kept) * one_start_sq + float(law.noise) * scale**2 * situation.d
+    return value
+
+
+class StartSizes(NamedTuple):
+    """The sizes of Algorithm 2: all samples, those of a block of the power iteration, and those in the graph."""
+
+    samples: int
+    block: int
+    graph_points: int
+
+
+def started_by_algorithm2(situation: Situation, sizes: StartSizes, means: np.ndarray, *, fixed: bool) -> Law:
+    """The law of a start by Algorithm 2, given that its graph found the components: to first order in 1/B and 1/k0.
+
+    means: (k, d); fixed: whether all runs have them, or they are those of the first. The accuracy is of what is left
+    out: 1/(B w) and 1/(k0 w) to second order; that power is finite, with a gap to sigma^2 and so many blocks; a
+    component that no sample of the last block belongs to; and points of two components that are nearer each other than
+    their neighbours (about sigma), so that both are taken for one, and a piece of another for one more. See
+    docs/theory.md, "The start by Algorithm 2".
+    """
+    if not situation.equal:
+        return UNKNOWN
+    k, d, sigma, weights = situation.k, situation.d, situation.scales[0], np.array(situation.weights)
+    light, c = min(situation.weights), situation.separation
+    errors = start.seeding_error_sq(means, weights, sigma=sigma, block=sizes.block, graph_points=sizes.graph_points)
+    value = float(np.sum(errors))
+    signal = np.linalg.eigvalsh((means.T * weights) @ means)
+    fall = sigma**2 / (sigma**2 + float(signal[signal > 1e-9 * signal.max()].min()))  # of what is no signal, a block
+    size_sq = float(np.sum(means**2))
+    blocks = (sizes.samples - sizes.graph_points) // sizes.block
+    near = k * (k - 1) / 2 * (sizes.graph_points * light) ** 2 * float(stats.norm.sf((c - 1) / math.sqrt(2)))
+    accuracy = (2 / sizes.block + 1 / sizes.graph_points) / light * value
+    accuracy += fall ** (2 if fixed else 1) * value
+    accuracy += size_sq * (d * fall ** (2 * blocks) + float(start.lost_component_probability(k, block=sizes.block)))
+    accuracy += near * k * (c * sigma) ** 2
+    return _accepted(situation, value, accuracy)
+
+
+def _with_overlap(situation: Situation, step: StepLaw, alone: float) -> Law:
+    if situation.equal and situation.equidistant:
+        change, accuracy = overlap.symmetric(situation, step)
+        if not situation.random_start:
+            accuracy += overlap.uneven(situation, step)
+        value = alone + change
+    else:
+        value, accuracy = alone, overlap.most(situation, step)
+    return _accepted(situation, value, accuracy, _settled_distance(situation) if accuracy < FLOAT32 * value else None)
+
+
+def _settled_distance(situation: Situation) -> float | None:
+    """The sum of distances of settled centres that never take a wrong sample."""
+    step = situation.step
+    if not situation.hard or step is None or step.varies or situation.burn is not None or not situation.equal:
+        return None
+    rate = step.fastest()
+    if lloyd.contraction(rate=rate, weight=situation.weights[0]) ** situation.samples > SETTLED:
+        return None
+    return situation.k * float(lloyd.stationary_distance(rate=rate, sigma=situation.scales[0], d=situation.d))
+
+
+def _accepted(situation: Situation, value: float, accuracy: float, distance: float | None = None) -> Law:
+    """The law, if it is a number that float32 can have measured, and known well enough.
+
+    Samples and means are rounded to 2^-23 of the largest mean, which is noise beside sigma where that is far out.
+    """
+    grain = situation.largest_mean * 2.0**-23 / min(situation.scales)
+    accuracy += (FLOAT32 + grain * grain / 6) * abs(value)
+    measurable = value == 0 or 1e-30 < abs(value) < 1e30  # not nan, not infinite, not where squares leave float32
+    if not measurable or not accuracy <= WORST * abs(value):
+        return UNKNOWN
+    return Law(value, accuracy, distance, exact=accuracy <= 10 * FLOAT32 * abs(value))
