@@ -15,7 +15,7 @@ from jgmm import ordered, rates
 from jgmm.study import limits, shown
 from jgmm.study import means as layouts
 from jgmm.study.schema import Part, Schedule, StreamSpec, Strict, Study, of_file
-from jgmm.theory import THEOREMS, theorem_about
+from jgmm.theory.bounds import THEOREMS, theorem_about
 
 ENGINE = 4  # of the numbers: results of another engine are not extended
 
@@ -308,7 +308,7 @@ def _theorem(where: str, part: Part, n: int, start: str | float) -> str | int:
             )
         return part.theorem
     plain = part.stream.rate == ["paper"] and part.stream.average == [0.0]
-    if part.theorem == "none" or not (plain if n else start == "seeding"):
+    if part.theorem == "none" or (n and not plain):
         return "none"
     about_it = theorem_about(part.algorithm, streams=n > 0, seeded=start == "seeding")
     return "none" if about_it is None else about_it.number

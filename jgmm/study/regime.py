@@ -20,7 +20,7 @@ import numpy as np
 
 from jgmm import theory
 from jgmm.study.read import CellData
-from jgmm.theory import THEOREMS, Theorem
+from jgmm.theory.bounds import THEOREMS, Theorem
 
 ROUNDING = 1e-6  # of a separation or a step size, relatively
 STEP = "the step size is not the paper's"

@@ -6,67 +6,58 @@ r"""What theorems state and what is exactly true: bounds and laws, in float64, w
     modes       how both, and updates in between, relax and fluctuate about their fixed points
     start       the error of a start by Algorithm 2
     labelled    exact laws of centres that only ever get their own samples
-    overlap     what overlap changes of that, and how far to trust it
+    situation   what a law is told of a stream
+    overlap     what overlap changes of the labelled law, and how far to trust it
+    expected    the law of a stream or a start, and its accuracy
+    floors      the error that no number of samples removes
+    references  the labelled oracle, and the Cramer-Rao bound
 
 Laws are derived in docs/theory.md. Lengths (means, errors, sigma) share one unit, their squares its square; a
 separation is in units of sigma, and rates, weights and probabilities are pure numbers. Arguments broadcast. Functions
 raise ValueError for a rate outside (0, 1), a negative separation, k < 1, and for n, d, sigma, or another size that is
 not positive.
+
+Modules load on first use: a plan needs the theorems, and no quadrature.
 """
 
-from jgmm.theory.bounds import (
-    THEOREMS,
-    Theorem,
-    theorem1_bound,
-    theorem1_separation,
-    theorem2_separation,
-    theorem3_bound,
-    theorem7_bound,
-    theorem_about,
-)
-from jgmm.theory.em import EMInformation, cramer_rao, em_fixed_point_bias, em_information, em_stationary_sq
-from jgmm.theory.lloyd import (
-    PairLaw,
-    contraction,
-    lloyd_bias,
-    lloyd_error_sq,
-    lloyd_pair_fixed_points,
-    lloyd_pair_law,
-    simplex_displacement,
-    simplex_floor,
-    stationary_distance,
-    stationary_sq,
-)
-from jgmm.theory.modes import Mode, PairModes, pair_modes
-from jgmm.theory.start import lost_component_probability, seeding_error_sq
+import importlib
 
-__all__ = [
-    "THEOREMS",
-    "EMInformation",
-    "Mode",
-    "PairLaw",
-    "PairModes",
-    "Theorem",
-    "contraction",
-    "cramer_rao",
-    "em_fixed_point_bias",
-    "em_information",
-    "em_stationary_sq",
-    "lloyd_bias",
-    "lloyd_error_sq",
-    "lloyd_pair_fixed_points",
-    "lloyd_pair_law",
-    "lost_component_probability",
-    "pair_modes",
-    "seeding_error_sq",
-    "simplex_displacement",
-    "simplex_floor",
-    "stationary_distance",
-    "stationary_sq",
-    "theorem1_bound",
-    "theorem1_separation",
-    "theorem2_separation",
-    "theorem3_bound",
-    "theorem7_bound",
-    "theorem_about",
-]
+PLACES = {
+    "bounds": (
+        "THEOREMS",
+        "Theorem",
+        "theorem1_bound",
+        "theorem1_separation",
+        "theorem2_separation",
+        "theorem3_bound",
+        "theorem7_bound",
+        "theorem_about",
+    ),
+    "em": ("EMInformation", "cramer_rao", "em_fixed_point_bias", "em_information", "em_stationary_sq"),
+    "lloyd": (
+        "PairLaw",
+        "contraction",
+        "lloyd_bias",
+        "lloyd_error_sq",
+        "lloyd_pair_fixed_points",
+        "lloyd_pair_law",
+        "simplex_displacement",
+        "simplex_floor",
+        "stationary_distance",
+        "stationary_sq",
+    ),
+    "modes": ("Mode", "PairModes", "pair_modes"),
+    "start": ("lost_component_probability", "seeding_error_sq"),
+}
+MODULES = {name: module for module, names in PLACES.items() for name in names}
+__all__ = list(MODULES)
+
+
+def __getattr__(name: str):
+    if name not in MODULES:
+        raise AttributeError(f"module 'jgmm.theory' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"jgmm.theory.{MODULES[name]}"), name)
+
+
+def __dir__():
+    return sorted([*globals(), *__all__])

@@ -222,7 +222,7 @@ def theorem_about(algorithm: str, *, streams: bool, seeded: bool) -> Theorem | N
     about = [
         theorem
         for theorem in THEOREMS.values()
-        if theorem.of_start != streams and (theorem.of_start or algorithm in theorem.algorithms)
+        if theorem.of_start != streams and (seeded if theorem.of_start else algorithm in theorem.algorithms)
     ]
     fitting = [theorem for theorem in about if (theorem.start == "seeding or near") == seeded]
     return next(iter(fitting or about), None)

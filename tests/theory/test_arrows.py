@@ -29,7 +29,14 @@ def test_a_law_imports_step_sizes_and_sums_and_nothing_else_of_jgmm(path):
     assert [name for name in ours if not name.startswith(ALLOWED)] == []
 
 
-def test_laws_are_known_without_jax():
-    """In a process of its own, since other tests have loaded JAX here."""
-    code = "import jgmm.theory, sys; sys.exit('jax' in sys.modules)"
+@pytest.mark.parametrize(
+    ("module", "unwanted"), [("jgmm.theory.expected", "jax"), ("jgmm.theory.bounds", "scipy")], ids=str
+)
+def test_laws_are_known_without_jax_and_theorems_without_scipy(module, unwanted):
+    """In a process of its own, since other tests have loaded both here."""
+    code = f"import {module}, sys; sys.exit({unwanted!r} in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_every_public_name_is_where_the_package_says():
+    assert all(getattr(theory, name) is not None for name in theory.__all__)

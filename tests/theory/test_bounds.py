@@ -73,5 +73,6 @@ def test_a_study_is_about_the_theorem_of_its_algorithm_and_start(algorithm, stre
     assert theory.theorem_about(algorithm, streams=streams, seeded=seeded).number == number
 
 
-def test_no_theorem_is_about_an_algorithm_that_none_names():
+def test_no_theorem_is_about_an_algorithm_that_none_names_nor_a_start_of_another_kind():
     assert theory.theorem_about("soft", streams=True, seeded=True) is None
+    assert theory.theorem_about("lloyd", streams=False, seeded=False) is None

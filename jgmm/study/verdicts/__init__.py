@@ -28,7 +28,7 @@ from jgmm.study.verdicts import errors, success
 from jgmm.study.verdicts.finding import OUT, Constant, Finding, Verdict
 from jgmm.study.verdicts.floors import FloorFit, floor_fits
 from jgmm.study.verdicts.laws import LawVerdict, law_verdict
-from jgmm.theory import THEOREMS
+from jgmm.theory.bounds import THEOREMS
 
 __all__ = [
     "OUT",
