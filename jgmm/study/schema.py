@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 from jgmm.study import limits, shown
-from jgmm.theory import THEOREMS
+from jgmm.theory.bounds import THEOREMS
 
 ROUNDS_GROW = 64  # at most so many times its `runs` has a study with a precision and no max_runs
 LAYOUTS = ("symmetric", "symmetric-box", "simplex", "box")

@@ -15,7 +15,7 @@ from jgmm.study.spec import Study
 from jgmm.study.verdicts import basin, constants, exponents, floors, phrases, words
 from jgmm.study.verdicts.finding import OUT, Conclusion, Finding
 from jgmm.study.verdicts.floors import FloorCurve
-from jgmm.theory import Theorem
+from jgmm.theory.bounds import Theorem
 
 
 class Evidence(NamedTuple):

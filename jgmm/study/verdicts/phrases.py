@@ -7,7 +7,7 @@ import numpy as np
 from jgmm.study import regime, settings
 from jgmm.study.read import CellData
 from jgmm.study.regime import Reason
-from jgmm.theory import Theorem
+from jgmm.theory.bounds import Theorem
 
 
 def cells(count: int) -> str:

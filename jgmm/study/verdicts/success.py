@@ -14,7 +14,7 @@ from jgmm.study.grid import SeedingSizes
 from jgmm.study.read import CellData
 from jgmm.study.verdicts import phrases
 from jgmm.study.verdicts.finding import OUT, Conclusion, Finding
-from jgmm.theory import Theorem
+from jgmm.theory.bounds import Theorem
 
 SUCCESS = 0.9  # of starts, where 1 - 1/k asks for less: at k = 2 it asks for one half, which says nothing
 LOOSE = 0.8  # of the limit: a theorem whose starts are nearer than that is loose

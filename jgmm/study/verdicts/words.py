@@ -4,7 +4,7 @@ import numpy as np
 
 from jgmm.study.verdicts.finding import ABOVE_TERM, FLOOR_AXIS, Constant, Finding
 from jgmm.study.verdicts.phrases import cells
-from jgmm.theory import Theorem
+from jgmm.theory.bounds import Theorem
 
 WORST_FIRST = ("contradicted", "exceeds", "few samples", "floor term", "loose", "inconclusive", "tight")
 
