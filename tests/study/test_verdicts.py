@@ -2,11 +2,10 @@
 
 import math
 
-import coverage  # the answers of `stats.against_law` for many studies at once, which test_calibration compares with it
 import numpy as np
 import pytest
 
-from jgmm import rates, stats
+from jgmm import rates
 from jgmm.study import curves, spec
 from jgmm.study import read as cells
 from jgmm.study import summary as analysis
@@ -14,17 +13,11 @@ from jgmm.study import verdicts as verdict
 from jgmm.study.verdicts import floors, success
 
 SIZES = np.array([4096.0, 16384.0, 65536.0, 262144.0, 1048576.0])
-K = np.array([2.0, 3.0, 5.0, 8.0, 12.0])
-STUDIES = 400
 
 
 @pytest.fixture(autouse=True)
 def strict():
     """NumPy only."""
-
-
-def log_law(n):
-    return 7.5 * np.log(3 * n) / n
 
 
 def runs_of(rng, means, runs, cv=0.3):
@@ -33,88 +26,6 @@ def runs_of(rng, means, runs, cv=0.3):
     shared = rng.gamma(shape, 1 / shape, runs)
     own = rng.gamma(shape, 1 / shape, (len(means), runs))
     return means[:, None] * (0.5 * shared[None] + 0.5 * own)
-
-
-def kinds(truth, bound, runs, x=SIZES, looks=(1,), studies=STUDIES, seed=0):
-    """The verdicts of many studies; one that is contradicted at any look counts as that."""
-    rng = np.random.default_rng(seed)
-    found = []
-    for _ in range(studies):
-        values = runs_of(rng, truth, runs * len(looks))
-        said = [stats.against_bound(x, values[:, : runs * look], bound, stats.look_level(look)).kind for look in looks]
-        found.append("contradicted" if "contradicted" in said else said[-1])
-    return found
-
-
-def share(found, kind):
-    return found.count(kind) / len(found)
-
-
-def test_a_bound_of_the_true_shape_is_tight_and_hardly_ever_contradicted():
-    found = kinds(log_law(SIZES), 20 * log_law(SIZES), runs=1000)
-    assert share(found, "tight") > 0.95
-    assert share(found, "contradicted") + share(found, "loose") <= 0.05
-
-
-def test_few_runs_are_inconclusive_not_wrong():
-    found = kinds(log_law(SIZES), log_law(SIZES), runs=16)
-    assert share(found, "inconclusive") > 0.6
-    assert share(found, "contradicted") + share(found, "loose") <= 0.05
-
-
-def test_a_bound_that_lacks_the_logarithm_is_contradicted():
-    assert share(kinds(log_law(SIZES), 100 / SIZES, runs=2000, studies=50), "contradicted") == 1
-
-
-def test_a_bound_with_a_logarithm_too_many_is_loose():
-    assert share(kinds(log_law(SIZES), log_law(SIZES) * np.log(SIZES), runs=2000, studies=50), "loose") == 1
-
-
-def test_a_factor_of_k_too_many_is_loose_and_one_too_few_contradicted():
-    assert share(kinds(K**2, K**3, runs=64, x=K, studies=50), "loose") == 1
-    assert share(kinds(K**2, K, runs=64, x=K, studies=50), "contradicted") == 1
-
-
-def test_a_floor_that_the_bound_does_not_have_is_contradicted():
-    truth = 1 / SIZES + 5e-6
-    assert share(kinds(truth, 10 / SIZES, runs=256, studies=50), "contradicted") == 1
-
-
-def test_an_error_that_stops_falling_at_the_largest_sizes_is_contradicted_though_it_fell_fast_before():
-    truth = np.array([1.0, 1 / 64, 1 / 1024, 1 / 1300, 1 / 1400])
-    found = kinds(truth, SIZES**-1.0, runs=256, studies=50)
-    assert np.log(truth[-1]) / np.log(SIZES[-1] / SIZES[0]) < -1  # end to end the bound's slope is met
-    assert share(found, "contradicted") == 1
-
-
-def law_contradictions(factor, runs, looks, studies=STUDIES, seed=1):
-    """The share of studies whose law is contradicted at any look, all studies at once."""
-    rng, law = np.random.default_rng(seed), log_law(SIZES)
-    values = np.stack([runs_of(rng, law * factor, runs * max(looks)) for _ in range(studies)])
-    off = [coverage.after(values[..., : runs * look], law, stats.look_level(look)) for look in looks]
-    return np.any(off, axis=0).mean()
-
-
-def test_a_true_law_is_contradicted_in_at_most_5_percent_of_studies_also_after_five_looks():
-    allowed = 0.05 + 2 * math.sqrt(0.05 * 0.95 / STUDIES)
-    assert law_contradictions(1.0, 128, (1,)) <= allowed
-    assert law_contradictions(1.0, 128, (1, 2, 3, 4, 5)) <= allowed
-
-
-def test_a_law_two_percent_off_or_off_by_a_logarithm_is_caught():
-    assert law_contradictions(1.02, 4000, (1,), studies=100) > 0.9
-    assert law_contradictions(np.log(SIZES) / np.log(SIZES[0]), 256, (1,), studies=100) == 1
-
-
-def test_a_laws_own_accuracy_is_not_held_against_the_simulation():
-    values = runs_of(np.random.default_rng(0), np.array([1.05, 2.0]), 10_000)
-    check = stats.against_law(list(values), [1.0, 2.0], [0.06, 0.02], 0.05)
-    assert check.agrees
-    assert stats.against_law(list(values), [1.0, 2.0], [0.02, 0.02], 0.05).agrees is False
-
-
-def test_five_percent_levels_add_up_over_looks():
-    assert sum(stats.look_level(j) for j in range(1, 10_000)) < 0.05
 
 
 # --- whole verdicts, from synthetic stored cells ---
