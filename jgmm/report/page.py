@@ -23,7 +23,7 @@ from jgmm.study import checks, curves, ownership, settings, spec
 from jgmm.study import read as cells
 from jgmm.study import summary as analysis
 from jgmm.study import verdicts as verdict
-from jgmm.study.folder import columns, files, records, store
+from jgmm.study.folder import columns, files, parquet, records, store
 from jgmm.study.folder.lock import Lock, holding
 from jgmm.study.folder.spool import Spool
 from jgmm.study.read import CellData
@@ -125,7 +125,7 @@ def publish(folder: Path, study: Study, data: list[CellData], ignored: list[str]
         figures = plots.write_all(folder / "figures", found, data, summary)
         headline = closing_table(study.name, data, summary)
     table = columns.summary(summary)
-    store.write_table(folder / "summary.parquet", table, durable=False)
+    parquet.write_table(folder / "summary.parquet", table, durable=False)
     files.write(folder / "summary.csv", lambda file: pc.write_csv(_for_csv(table), file), durable=False)
     floors = verdict.floor_fits(study, data)
     _write_csv(folder / "fits.csv", curves.FitRow._fields, [*fits, *map(_floor_row, floors)])

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from jgmm.study.folder import columns, files, store
+from jgmm.study.folder import columns, files, parquet, store
 from jgmm.study.folder.spool import ByRun, Spool, Spooled, all_finite
 from jgmm.study.spec import Cell, Study
 
@@ -86,7 +86,7 @@ def _example(path: Path, ignored: list[str]) -> pa.Table | None:
     if files.kind(path) is None:
         return None
     try:
-        return store.read_sealed(path)
+        return parquet.read(path)
     except (OSError, ValueError) as error:
         ignored.append(f"{path} is left out, with its figures: {error}; jgmm run --fresh makes it again")
         return None

@@ -21,7 +21,7 @@ from jgmm.mixture import Mixture, drawn_together
 from jgmm.process import Stopped
 from jgmm.study import means as layouts
 from jgmm.study import ownership, plan, spec
-from jgmm.study.folder import records, store
+from jgmm.study.folder import parquet, records, store
 from jgmm.study.folder.lock import Lock, holding
 from jgmm.study.plan import Piece, Task
 from jgmm.study.spec import Cell, Study
@@ -222,7 +222,7 @@ def wanted_runs(study: Study, named: Mapping[str, Cell], pieces: Pieces) -> dict
 
 def _last_errors(path: Path, cell: Cell) -> tuple[np.ndarray, np.ndarray]:
     """Every run's squared error at the last checkpoint, and which runs have a good seeding."""
-    table = store.read_sealed(path, ["error_sq", "components"])
+    table = parquet.read(path, ["error_sq", "components"])
     values = table["error_sq"].to_numpy()[cell.rows - 1 :: cell.rows].astype(float)
     if cell.seeding is None:
         return values, np.ones(len(values), bool)
@@ -252,7 +252,7 @@ def _compute(study, out, todo, wanted, executor, back_end, meter, pieces) -> tup
         receipts.extend(found)
         records.record_back_ends(out, found)
         for name, low, high, _ in found:
-            made = store.Stored(store.place(out, name, low, high), low, high)
+            made = store.Stored(store.tile(out, name, low, high), low, high)
             pieces[name] = sorted([*pieces.get(name, []), made], key=lambda p: p.low)
             _join_if_whole(out, name, pieces, wanted[name])
             if not store.missing(pieces[name], wanted[name]):

@@ -29,7 +29,7 @@ from jgmm.errors import CentreError
 from jgmm.mixture import Mixture
 from jgmm.study import means as layouts
 from jgmm.study import plan, tables
-from jgmm.study.folder import store
+from jgmm.study.folder import parquet, store
 from jgmm.study.folder.spool import Spool
 from jgmm.study.plan import Piece, Task
 from jgmm.study.spec import Cell, MixtureFields, Study
@@ -308,7 +308,7 @@ def _seed_range(
         truth, start = np.asarray(mixed.means)[..., 0], found.means[..., 0]
         table = tables.example_table(truth, start, example, found.basis[..., 0])
         for piece in pieces:
-            store.write_table(out / "examples" / f"{piece.cell.identifier(study.seed, study.x64)}.parquet", table)
+            parquet.write_table(out / "examples" / f"{piece.cell.identifier(study.seed, study.x64)}.parquet", table)
     return _Start(runs.words, found.means, per_run, found.back_end)
 
 

@@ -10,7 +10,7 @@ import pytest
 from jgmm.report import page as report
 from jgmm.study import ownership, spec
 from jgmm.study import run as runner
-from jgmm.study.folder import files, records, seal, store
+from jgmm.study.folder import files, parquet, records, seal, store
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +35,7 @@ def out(tmp_path, finished):
     (cell,) = spec.cells(folders.tiny())
     name = cell.identifier(0, False)
     store.write_runs(tmp_path / "out", name, 4, 6, [folders.made_up(cell, 4, 6)])
-    store.write_table(tmp_path / "out" / "examples" / f"{name}.parquet", folders.made_up(cell, 0, 1))
+    parquet.write_table(tmp_path / "out" / "examples" / f"{name}.parquet", folders.made_up(cell, 0, 1))
     return tmp_path / "out"
 
 
@@ -99,7 +99,7 @@ def test_no_damaged_cell_tile_or_example_is_read(out, share):
     (path,) = out.glob("examples/*")
     for data in damages(path.read_bytes(), rng, share):
         path.write_bytes(data)
-        assert isinstance(told(lambda: store.read_sealed(path)), str)
+        assert isinstance(told(lambda: parquet.read(path)), str)
 
 
 @pytest.mark.parametrize("share", SHARES)

@@ -1,6 +1,7 @@
-"""The columns of stored tables: the same, of the same types, in every cell and in every summary; nothing is null alone.
+"""The schemas of stored tables: every cell has the same columns of the same types, and so has every summary.
 
-So a folder of cells is one data set to whatever reads Parquet: `pandas.read_parquet("DIR/cells")`.
+A folder of cells is therefore one data set to whatever reads Parquet: `pandas.read_parquet("DIR/cells")`. A column that
+a cell has no values for is there, null but of its type.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-# Parquet names a list's elements so: a table that was read again must be the one that was written.
+# Parquet calls the elements of a list "element": with any other name here, a table read again would differ.
 LIST = pa.list_(pa.field("element", pa.float64()))
 TEXT, COUNT, REAL = pa.string(), pa.int64(), pa.float64()
 
@@ -36,7 +37,7 @@ SETTING = {
 
 
 def cells(*, x64: bool) -> pa.Schema:
-    """Of every cell and tile; what was computed in float32 is stored so."""
+    """The schema of every cell and tile; errors are stored in the precision they were computed in."""
     computed = pa.float64() if x64 else pa.float32()
     columns = {
         **SETTING,
@@ -52,7 +53,7 @@ def cells(*, x64: bool) -> pa.Schema:
         "twin_mean_sq": REAL,
         "realised_separation": REAL,
         "largest_mean": REAL,
-        "components": pa.int32(),  # of the graph that a start came from
+        "components": pa.int32(),  # of the graph of Algorithm 2
         "subspace_distance": computed,
         "displacement": LIST,
         "twin_displacement": LIST,
@@ -60,7 +61,7 @@ def cells(*, x64: bool) -> pa.Schema:
     return pa.schema(list(columns.items()))
 
 
-# Of a summary's columns, those that are not real numbers.
+# The columns of a summary that are not real numbers.
 SUMMARY: dict[str, pa.DataType] = {
     **{name: kind for name, kind in SETTING.items() if kind != REAL},
     "cell": TEXT,
@@ -80,7 +81,7 @@ SUMMARY: dict[str, pa.DataType] = {
 
 
 def table(schema: pa.Schema, columns: Mapping[str, Any], size: int) -> pa.Table:
-    """A table of this schema: arrays, or one value for all rows; null where a column is not given.
+    """A table of `size` rows with this schema. A column is an array, one value for all rows, or missing: then null.
 
     Raises ValueError for a column that the schema lacks, and for values that are not of its type.
     """
@@ -91,7 +92,7 @@ def table(schema: pa.Schema, columns: Mapping[str, Any], size: int) -> pa.Table:
 
 
 def summary(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
-    """The rows of a summary: the columns of the first, those of `SUMMARY` of their type, all others real numbers."""
+    """A summary of these rows, with the columns of the first: real numbers, unless `SUMMARY` has another type."""
     fields = [(name, SUMMARY.get(name, REAL)) for name in rows[0]] if rows else []
     return pa.Table.from_pylist(list(rows), schema=pa.schema(fields))
 
@@ -102,7 +103,7 @@ def lists(vectors: np.ndarray) -> pa.Array:
 
 
 def sparse_lists(vectors: np.ndarray, where: np.ndarray) -> pa.Array:
-    """The rows of an array, in turn, as lists at the places that are `where`; null elsewhere."""
+    """The rows of an array, one after another, as lists where `where` is true; null elsewhere."""
     offsets = np.concatenate([[0], np.cumsum(np.where(where, vectors.shape[1], 0))]).astype(np.int32)
     values = pa.array(np.asarray(vectors, float).reshape(-1))
     return pa.ListArray.from_arrays(pa.array(offsets), values, LIST, mask=pa.array(~where))
@@ -115,4 +116,4 @@ def _array(values: Any, kind: pa.DataType, size: int) -> pa.Array:
         return lists(np.tile(values, (size, 1)))
     if isinstance(values, Iterable) and not isinstance(values, str):
         return values if isinstance(values, pa.Array) else pa.array(values).cast(kind)
-    return pa.repeat(pa.array([values]).cast(kind)[0], size)  # given the type at once it would cut 2.5 to 2
+    return pa.repeat(pa.array([values]).cast(kind)[0], size)  # pa.array([2.5], int64) would give 2

@@ -1,48 +1,48 @@
-"""What is put down beside the results: looks, what computed which runs, which figures are ours.
+"""What is recorded beside the results: looks, which back end computed which runs, which figures are ours.
 
-Looks are evidence (a verdict's level depends on how often one has looked), so damaged ones are refused; what is only
-told is left out, with a word.
+Looks are evidence, for the level of a verdict depends on how often one has looked: a damaged file of them is refused.
+Damaged lines about back ends are only left out, and named.
 """
 
 import csv
 import hashlib
 import io
 import json
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from re import compile as pattern
 from typing import BinaryIO
 
 from jgmm.study.folder import files, seal
 
 BACK_ENDS = ("cell", "low", "high", "device", "back_end", "reason", "seeding_back_end", "seeding_reason")
-CHECK = "check"  # a column: the start of the digest of the others
-WRITTEN = ".written"  # in the folder of figures
-FIGURE_NAME = pattern(r"[^./\\][^/\\]*\.(png|svg)")
+CHECK = "check"  # the last column: the beginning of a digest of the others
+WRITTEN = ".written"  # the file that lists our figures, beside them
+FIGURE_NAME = re.compile(r"[^./\\][^/\\]*\.(png|svg)")
 
 
 def looks(folder: Path) -> list[dict]:
-    """The looks so far, oldest first. Raises ValueError if they are damaged: they decide what a verdict's level is."""
+    """The looks so far, oldest first. Raises ValueError if the file is damaged."""
     path = folder / "looks.json"
     if files.kind(path) is None:
         return []
     try:
-        found = json.loads(files.read_text(path))
+        entries = json.loads(files.read_text(path))
     except (OSError, json.JSONDecodeError, RecursionError) as error:
         raise ValueError(f"{path} cannot be read ({error}): {_LOOKS_LOST}") from None
-    if not isinstance(found, list) or not all(isinstance(look, dict) for look in found):
+    if not isinstance(entries, list) or not all(isinstance(look, dict) for look in entries):
         raise ValueError(f"{path} is damaged (it is no list of looks): {_LOOKS_LOST}")
-    for i, look in enumerate(found):
-        if look.get("sha256") != seal.record(look, found[:i]) or not isinstance(look.get("runs"), int):
+    for i, look in enumerate(entries):
+        if look.get("sha256") != seal.record(look, entries[:i]) or not isinstance(look.get("runs"), int):
             raise ValueError(f"{path} is damaged (look {i + 1} is not as it was written): {_LOOKS_LOST}")
-    return found
+    return entries
 
 
 _LOOKS_LOST = "expected the looks as jgmm wrote them; without the file they are counted from 1 again"
 
 
 def record_look(folder: Path, look: dict) -> None:
-    """Add a look; the last is replaced if it was at the same runs: looking twice at the same data is one look."""
+    """Add a look, or replace the last one if it was at as many runs: looking twice at the same data is one look."""
     past = looks(folder)
     if past and past[-1]["runs"] == look["runs"]:
         past.pop()
@@ -51,9 +51,9 @@ def record_look(folder: Path, look: dict) -> None:
 
 
 def record_back_ends(folder: Path, receipts: Iterable) -> None:
-    """Add what each receipt of a task (`work.Receipt`) tells; neighbouring runs of one kind are a line together.
+    """Add the back ends that receipts (`work.Receipt`) name; a line for each range of runs with the same back ends.
 
-    A file that holds other lines is set aside.
+    A file with damaged lines is set aside first.
     """
     path = folder / "backends.csv"
     rows, ignored = back_ends(folder)
@@ -77,26 +77,27 @@ def record_back_ends(folder: Path, receipts: Iterable) -> None:
 
 
 def back_ends(folder: Path) -> tuple[list[dict[str, str]], list[str]]:
-    """The lines of backends.csv, and a word if some, or all of it, are not as they were written."""
+    """The lines of backends.csv that are as they were written, and a sentence about the others."""
     path = folder / "backends.csv"
     if files.kind(path) is None:
         return [], []
     try:
-        found = list(csv.DictReader(io.StringIO(files.read_text(path), newline=""), strict=True))
+        lines = list(csv.DictReader(io.StringIO(files.read_text(path), newline=""), strict=True))
     except (OSError, ValueError, csv.Error) as error:
         return [], [f"backends.csv is ignored: {error}"]
-    rows = [row for row in found if set(row) == {*BACK_ENDS, CHECK} and row[CHECK] == _check(row)]
-    lost = len(found) - len(rows)
-    told = [f"{path} is damaged: {lost} of its {len(found)} lines are ignored"] if lost or not found else []
-    return [{key: row[key] for key in BACK_ENDS} for row in rows], told
+    rows = [row for row in lines if set(row) == {*BACK_ENDS, CHECK} and row[CHECK] == _check(row)]
+    lost = len(lines) - len(rows)
+    ignored = [f"{path} is damaged: {lost} of its {len(lines)} lines are ignored"] if lost or not lines else []
+    return [{key: row[key] for key in BACK_ENDS} for row in rows], ignored
 
 
 def _check(row: dict[str, str]) -> str:
+    """What the last column of a line must say."""
     return hashlib.sha256("\0".join(str(row[key]) for key in BACK_ENDS).encode()).hexdigest()[:12]
 
 
 def write_figure(path: Path, draw: Callable[[BinaryIO], object]) -> None:
-    """Write a figure, whose name is put down as ours before it is: --fresh removes those and no others."""
+    """Write a figure. Its name is listed as ours first: `--fresh` removes the files that are listed and no others."""
     listed = figures(path.parent)
     if path.name not in listed:
         files.write_text(path.parent / WRITTEN, "".join(f"{name}\n" for name in [*listed, path.name]), durable=False)
@@ -104,9 +105,9 @@ def write_figure(path: Path, draw: Callable[[BinaryIO], object]) -> None:
 
 
 def figures(folder: Path) -> list[str]:
-    """The names in a folder of figures that are ours."""
+    """The names of our figures in a folder."""
     try:
         names = files.read_text(folder / WRITTEN).splitlines()
-    except (OSError, ValueError):  # there is none; one that cannot be read names none, and none is removed
+    except (OSError, ValueError):  # without a list that can be read none is ours, and none is removed
         return []
     return [name for name in names if FIGURE_NAME.fullmatch(name)]

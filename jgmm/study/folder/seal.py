@@ -1,8 +1,8 @@
-"""A digest (SHA-256) in every file that is read again: what a bad disk or another hand changed is told.
+"""SHA-256 digests in the files that are read again, so that no file that a bad disk or another program changed is used.
 
-A Parquet file's stands in its own metadata and is taken over all of the file, footer and schema included, with zeros in
-its place. A text's is its last line, over the lines before it. That of an entry in a list of records is taken over
-those before it, too.
+a Parquet file    holds the digest in its metadata; it covers the whole file, with zeros in the digest's own place
+a text            ends with the digest of the lines before, as a comment
+a list of entries holds one in each entry, which also covers the digest of the entry before
 """
 
 import hashlib
@@ -14,34 +14,34 @@ from typing import Any, BinaryIO
 
 from jgmm.study.folder import files
 
-BLANK = "0" * 64  # in the place of a digest
-LINE = "# sha256 "  # begins a text's last line
-_PLACE = re.compile(rb'"sha256": "([0-9a-f]{64})"')
+BLANK = "0" * 64  # stands where a digest is to go
+LINE = "# sha256 "  # begins the last line of a text
+_FIELD = re.compile(rb'"sha256": "([0-9a-f]{64})"')
 _BLOCK = 2**20
 
 
 class Damaged(ValueError):
-    """What a file holds is not what was written."""
+    """A file does not hold what was written to it."""
 
 
 def close(file: BinaryIO) -> None:
-    """Put the digest of a Parquet file, which its metadata leaves room for ("sha256": BLANK), into it."""
-    place, _ = _place(file)
-    digest = _digest(file, place)
-    file.seek(place)
+    """Write the digest of a Parquet file into it, where its metadata says "sha256": BLANK."""
+    offset, _ = _stored(file)
+    digest = _digest(file, offset)
+    file.seek(offset)
     file.write(digest.encode())
 
 
 def check(file: BinaryIO) -> None:
     """Raises Damaged unless every byte of a Parquet file is as it was written."""
-    place, said = _place(file)
-    if _digest(file, place) != said:
+    offset, digest = _stored(file)
+    if _digest(file, offset) != digest:
         raise Damaged("its content is not that which its digest was taken of")
     file.seek(0)
 
 
-def _place(file: BinaryIO) -> tuple[int, str]:
-    """Where the digest of a Parquet file stands, and what stands there."""
+def _stored(file: BinaryIO) -> tuple[int, str]:
+    """The offset of the digest in a Parquet file, and the digest."""
     size = file.seek(0, 2)
     if size < 12:
         raise Damaged(f"it has {size} bytes")
@@ -51,34 +51,34 @@ def _place(file: BinaryIO) -> tuple[int, str]:
     if tail[4:] != b"PAR1" or length > size - 12:
         raise Damaged("it does not end as a Parquet file does")
     file.seek(size - 8 - length)
-    found = list(_PLACE.finditer(file.read(length)))
-    if len(found) != 1:
+    fields = list(_FIELD.finditer(file.read(length)))
+    if len(fields) != 1:
         raise Damaged("it holds no digest")
-    return size - 8 - length + found[0].start(1), found[0][1].decode()
+    return size - 8 - length + fields[0].start(1), fields[0][1].decode()
 
 
-def _digest(file: BinaryIO, place: int) -> str:
-    """Of all of the file, with zeros in the digest's place."""
+def _digest(file: BinaryIO, offset: int) -> str:
+    """The digest of the whole file, with BLANK at this offset."""
     file.seek(0)
-    digest, left = hashlib.sha256(), place
+    digest, left = hashlib.sha256(), offset
     while left:
         block = file.read(min(left, _BLOCK))
         digest.update(block)
         left -= len(block)
     digest.update(BLANK.encode())
-    file.seek(place + len(BLANK))
+    file.seek(offset + len(BLANK))
     while block := file.read(_BLOCK):
         digest.update(block)
     return digest.hexdigest()
 
 
 def text(content: str) -> str:
-    """The text with its digest in a last line, a comment of TOML."""
+    """The text with its digest in a last line, which is a comment in TOML."""
     return f"{content}{LINE}{hashlib.sha256(content.encode()).hexdigest()}\n"
 
 
 def read_text(path: Path) -> str:
-    """A text that carries its digest, and does not differ from it. Raises Damaged, and what `files.read_text` does."""
+    """A text without its last line, the digest. Raises Damaged if that is not its digest, else as `files.read_text`."""
     whole = files.read_text(path)
     content, mark, _ = whole.rpartition(LINE)
     if not mark:
@@ -89,7 +89,7 @@ def read_text(path: Path) -> str:
 
 
 def record(entry: Mapping[str, Any], before: Sequence[Mapping[str, Any]] = ()) -> str:
-    """The digest of an entry that comes after these."""
+    """The digest of an entry of a list that stands after these entries."""
     plain = {key: value for key, value in entry.items() if key != "sha256"}
     chained = [before[-1].get("sha256") if before else "", plain]
     return hashlib.sha256(json.dumps(chained, sort_keys=True).encode()).hexdigest()

@@ -13,7 +13,7 @@ from numpy.testing import assert_array_equal
 from jgmm.report import page as report
 from jgmm.study import run as runner
 from jgmm.study import spec, tables
-from jgmm.study.folder import files, spool, store
+from jgmm.study.folder import files, parquet, spool
 
 STUDY = {
     "runs": 40,
@@ -52,7 +52,7 @@ def test_the_file_has_no_name_and_small_arrays_need_none(tmp_path):
     if os.name == "posix":
         assert list(tmp_path.iterdir()) == []
     assert isinstance(spool.Spool(None).array(spool.ROOM, 1, np.int8), np.ndarray)
-    files.put(kept.file, 3, b"ab")
+    files.write_at(kept.file, 3, b"ab")
     kept.close()
 
 
@@ -68,7 +68,7 @@ def test_spooled_or_not_the_bytes_of_cells_and_summaries_are_the_same(tmp_path, 
     for name, room, some in (("memory", spool.ROOM, tables.SOME_ROWS), ("file", 0, 50)):
         monkeypatch.setattr(spool, "ROOM", room)
         monkeypatch.setattr(tables, "SOME_ROWS", some)
-        monkeypatch.setattr(store, "GROUP_ROWS", 128)
+        monkeypatch.setattr(parquet, "GROUP_ROWS", 128)
         monkeypatch.setattr("jgmm.study.read.TOGETHER", 256)
         runner.run_study(study, tmp_path / name)
         written = report.write(tmp_path / name, study)
@@ -95,7 +95,7 @@ if sys.argv[3] == "run":
     jgmm.run_study(study, sys.argv[1])
 else:
     from jgmm.study import summary as analysis, read as cells, run as runner, spec
-    from jgmm.study.folder import spool, store
+    from jgmm.study.folder import spool
     kept = spool.Spool(Path(sys.argv[1]))
     named = spec.named_cells(study)
     done = runner.stored(Path(sys.argv[1]), named)

@@ -13,7 +13,7 @@ import pytest
 
 import jgmm
 from jgmm.study import ownership, plan, spec
-from jgmm.study.folder import records, store
+from jgmm.study.folder import parquet, records, store
 
 NAME = "0123456789ab"
 ROWS = 3  # of a run
@@ -45,7 +45,7 @@ def tiles(folder, edges):
 
 @pytest.mark.parametrize("group", [7, 30, 2**16])
 def test_a_joined_cell_has_the_same_bytes_however_it_was_cut(folder, monkeypatch, group):
-    monkeypatch.setattr(store, "GROUP_ROWS", group)
+    monkeypatch.setattr(parquet, "GROUP_ROWS", group)
     found = set()
     rng = np.random.default_rng(0)
     for cuts in (
@@ -111,13 +111,13 @@ def spoil_sealed(said):
     """By another program that makes digests."""
 
     def spoil(path):
-        store.write_sealed(path, [table(0, 10)], said)
+        parquet.write(path, [table(0, 10)], said)
 
     return spoil
 
 
 def spoil_rows(path):
-    store.write_groups(path, [table(0, 9)], NAME, 0, 10)
+    store.write(path, [table(0, 9)], NAME, 0, 10)
 
 
 def spoil_bit(path):

@@ -1,0 +1,81 @@
+"""Parquet files of ours: sealed by a digest, with facts about their content in the metadata.
+
+A file's bytes depend on its rows and facts alone, not on the tables in which the rows came: row groups have a fixed
+size, and each is written from memory in one chunk.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from jgmm.study.folder import files, seal
+
+GROUP_ROWS = 2**16  # rows in a row group
+_KEY = b"jgmm"  # of the facts, in a file's metadata
+
+
+def write(path: Path, tables: Iterable[pa.Table], facts: Mapping[str, Any], *, durable: bool = True) -> None:
+    """Write tables (at least one), which may be made as they are written, as one file with these facts."""
+    metadata = {_KEY.decode(): json.dumps({**facts, "sha256": seal.BLANK})}
+
+    def fill(file: BinaryIO) -> None:
+        groups = _groups(tables)
+        first = next(groups).replace_schema_metadata(None)
+        with pq.ParquetWriter(file, first.schema, compression="zstd", write_page_checksum=True) as writer:
+            writer.write_table(first, row_group_size=GROUP_ROWS)
+            for group in groups:
+                writer.write_table(group.replace_schema_metadata(None), row_group_size=GROUP_ROWS)
+            writer.add_key_value_metadata(metadata)
+        seal.close(file)
+
+    files.write(path, fill, durable=durable)
+
+
+def write_table(path: Path, table: pa.Table, *, durable: bool = True) -> None:
+    """Write a table without facts."""
+    write(path, [table], {}, durable=durable)
+
+
+def read(path: Path, columns: list[str] | None = None) -> pa.Table:
+    """A file's table, or some of its columns. Raises seal.Damaged, or OSError if it cannot be read."""
+    with files.open_file(path) as file:
+        seal.check(file)
+        return pq.read_table(file, columns=columns)
+
+
+def read_groups(path: Path) -> Iterator[pa.Table]:
+    """A file's rows, a row group at a time. Raises as `read`."""
+    with files.open_file(path) as file:
+        seal.check(file)
+        parquet = pq.ParquetFile(file, page_checksum_verification=True)
+        for group in range(parquet.metadata.num_row_groups):
+            yield parquet.read_row_group(group)
+
+
+def facts(path: Path) -> tuple[dict[str, Any], int]:
+    """A file's facts and its number of rows; every byte is checked. Raises as `read`, ValueError without facts."""
+    with files.open_file(path) as file:
+        seal.check(file)
+        metadata = pq.read_metadata(file)
+    try:
+        return dict(json.loads((metadata.metadata or {})[_KEY])), metadata.num_rows
+    except (KeyError, TypeError, ValueError):
+        raise ValueError("its metadata holds no facts of ours") from None
+
+
+def _groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """The same rows in tables of GROUP_ROWS and one chunk each, at least one table."""
+    rest: pa.Table | None = None
+    yielded = False
+    for table in tables:
+        rest = table if rest is None else pa.concat_tables([rest, table])
+        while rest.num_rows >= GROUP_ROWS:
+            yielded = True
+            yield rest.slice(0, GROUP_ROWS).combine_chunks()
+            rest = rest.slice(GROUP_ROWS)
+    if rest is not None and (rest.num_rows or not yielded):
+        yield rest.combine_chunks()
