@@ -57,6 +57,23 @@ class Threads(NamedTuple):
     here: int
 
 
+def launcher(text: str, columns: int, results: Sequence) -> Callable:
+    """In the place of `gpu._launcher`: launches a kernel on NumPy, on so many threads in blocks of a warp.
+
+    results: the rows and the dtype of each (`threads.Rows`). What the kernel does not write is seen: it is NaN, or the
+    largest integer.
+    """
+
+    def launch(*given: np.ndarray) -> list[np.ndarray]:
+        buffers = [np.array(x).reshape(-1).view(np.uint8) for x in given]
+        sizes = [x.rows * columns * np.dtype(x.dtype).itemsize for x in results]
+        written = [np.full(size, 255, np.uint8) for size in sizes]
+        run(text, [*buffers, *written], programs=columns // WARP, threads=WARP)
+        return [bits.view(x.dtype).reshape(x.rows, columns) for bits, x in zip(written, results, strict=True)]
+
+    return launch
+
+
 Act = Callable[[Threads, np.ndarray | None], None]  # in the threads of a mask, all by default
 
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from jgmm.lanes import LaneState
+from jgmm.lanes import LaneState, normal_pair
 
 
 class Sample(NamedTuple):
@@ -55,13 +55,18 @@ class Algorithm(NamedTuple):
 
 
 class Kernel(NamedTuple):
-    """What a back end compiles.
+    """What a back end compiles: functions of a module, so that two of the same functions are equal.
 
-    step(state, sample, params) -> state for each sample, and end(state, params) -> state after each block of samples.
+    step(state, sample, params) -> state, for each sample. end(state, params) -> state, after each block of samples.
+    pair(a, b) -> (z, w): what two words of 32 random bits make of two coordinates of a sample, which are the mean plus
+    the scale times z, and w: independent numbers of mean 0 and variance 1, float32, of the shape of the words. It may
+    use what `lanes` and `elementary` have, + - * / sqrt, comparisons and integers; the step may use any operation that
+    `engine.follow` has a rule for.
     """
 
     step: Callable
     end: Callable | None = None
+    pair: Callable = normal_pair
 
 
 class Refused(ValueError):

@@ -106,35 +106,29 @@ def choose(
     return jnp.broadcast_to(chosen, np.broadcast_shapes(chosen.shape, word.shape))
 
 
-class Coefficients(NamedTuple):
-    """What `normal_pair` computes with: polynomials, the highest power first, and a few constants."""
-
-    log: Any = (
+# Polynomials, the highest power first, and a few constants of `normal_pair`.
+LOG = np.array(
+    [
         *(-0.17487891, 0.287546605, -0.298981905, 0.331213921, -0.399139553),
         *(0.500043094, -0.666683674, 0.999999762, -2.0),
-    )
-    sine: Any = (-0.0046021631, 0.0796802193, -0.64596349, 1.57079637)
-    cosine: Any = (0.000903629872, -0.0208600704, 0.253669202, -1.23370051, 1.0)
-    octave: Any = (-1.3862943611198906,)  # -2 ln 2
-    angle: Any = (2**-32, 2**-33)
+    ],
+    np.float32,
+)
+SINE = np.array([-0.0046021631, 0.0796802193, -0.64596349, 1.57079637], np.float32)
+COSINE = np.array([0.000903629872, -0.0208600704, 0.253669202, -1.23370051, 1.0], np.float32)
+OCTAVE = np.float32(-1.3862943611198906)  # -2 ln 2
+TURN, HALF_STEP = np.float32(2**-32), np.float32(2**-33)
 
 
-COEFFICIENTS = Coefficients(*(np.array(values, np.float32) for values in Coefficients()))
-
-
-def normal_pair(a: Words, b: Words, coefficients: Coefficients = COEFFICIENTS) -> tuple[Floats, Floats]:
-    """Two independent standard normals: a gives the radius, b the angle.
-
-    coefficients: as arrays that the compiler does not know, they are loaded once; constants it would put into the code
-    of a CPU again and again.
-    """
-    of, radius = _functions(a), _radius(a, coefficients)
+def normal_pair(a: Words, b: Words) -> tuple[Floats, Floats]:
+    """Two independent standard normals: a gives the radius, b the angle."""
+    of, radius = _functions(a), _radius(a)
     # Angle: a quadrant from the top two bits, and a position t in [-1/2, 1/2) of a quarter turn in it.
     position = _bits_as(b << 2, np.int32).astype(np.float32)
-    t = position * coefficients.angle[0] + coefficients.angle[1]
+    t = position * TURN + HALF_STEP
     y = t * t
-    sine = t * _polynomial(y, coefficients.sine)
-    cosine = _polynomial(y, coefficients.cosine)
+    sine = t * _polynomial(y, SINE)
+    cosine = _polynomial(y, COSINE)
     # The quadrant is the top two bits: the lower one swaps, the upper one is the second's sign, their xor the first's.
     odd = (b & np.uint32(2**30)) != 0
     first = _flip(of.where(odd, sine, cosine), b ^ (b << 1))
@@ -142,7 +136,7 @@ def normal_pair(a: Words, b: Words, coefficients: Coefficients = COEFFICIENTS) -
     return radius * first, radius * second
 
 
-def _radius(a: Words, coefficients: Coefficients) -> Floats:
+def _radius(a: Words) -> Floats:
     """sqrt(-2 ln u), u an odd multiple of 2^-31.
 
     u = m 2^e with m in [sqrt(1/2), sqrt(2)): near u = 1 the logarithm is a small polynomial, and nothing cancels.
@@ -151,8 +145,8 @@ def _radius(a: Words, coefficients: Coefficients) -> Floats:
     root_half = 0x3F3504F3  # sqrt(1/2) as the bits of a float32
     word = _bits_as(((a >> 1) | 1).astype(np.int32).astype(np.float32), np.int32) - root_half
     m = _bits_as((word & 0x7FFFFF) + root_half, np.float32) - 1
-    mantissa = m * _polynomial(m, coefficients.log)
-    exponent = ((word >> 23) - 31).astype(np.float32) * coefficients.octave[0]
+    mantissa = m * _polynomial(m, LOG)
+    exponent = ((word >> 23) - 31).astype(np.float32) * OCTAVE
     return of.sqrt(of.maximum(mantissa + exponent, 0))
 
 

@@ -132,11 +132,11 @@ def small_batch(runs=3):
 def test_a_number_for_each_run_and_one_program_for_all(many, one):
     batch, start = small_batch()
     together = jgmm.run(batch, LLOYD, start, steps=many, checkpoints=[50], back_end="scan")
-    before = scan._advance._cache_size()
+    before = scan.advanced._cache_size()
     for i in range(3):
         alone = jgmm.run(batch, LLOYD, start, steps=one(i), checkpoints=[50], back_end="scan")
         assert_array_equal(together.centres[..., i], alone.centres[..., i])
-    assert scan._advance._cache_size() == before
+    assert scan.advanced._cache_size() == before
 
 
 def test_a_schedule_is_its_loop():

@@ -426,8 +426,10 @@ def _share(go: Callable[[int, int], None], strips: int, workers: int, stopped: t
 open = Stream
 
 
-def draw(words: LaneState, mixture: Mixture, n: int) -> tuple[LaneState, Float[np.ndarray, "d n runs"]]:
-    """The lanes behind the next n samples of every run, and those samples; NumPy."""
-    stream = Stream(program.STILL, words, (), {}, mixture)
+def draw(
+    words: LaneState, mixture: Mixture, n: int, *, pair: Callable = lanes.normal_pair
+) -> tuple[LaneState, Float[np.ndarray, "d n runs"]]:
+    """The lanes behind the next n samples of every run, and those samples; NumPy. pair: see `contract.Kernel`."""
+    stream = Stream(program.STILL._replace(pair=pair), words, (), {}, mixture)
     x = stream.draw(doors.whole("n", n))
     return stream.words(), x

@@ -268,10 +268,15 @@ open = Stream
 
 
 def draw(
-    words: LaneState, mixture: Mixture, n: int, *, devices: Sequence | None = None
+    words: LaneState,
+    mixture: Mixture,
+    n: int,
+    *,
+    pair: Callable = lanes.normal_pair,
+    devices: Sequence | None = None,
 ) -> tuple[LaneState, Float[np.ndarray, "d n runs"]]:
-    """The lanes behind the next n samples of every run, and those samples; NumPy."""
-    stream = Stream(program.STILL, words, (), {}, mixture, devices=devices)
+    """The lanes behind the next n samples of every run, and those samples; NumPy. pair: see `contract.Kernel`."""
+    stream = Stream(program.STILL._replace(pair=pair), words, (), {}, mixture, devices=devices)
     x = stream.draw(doors.whole("n", n))
     return stream.words(), x
 

@@ -1,4 +1,4 @@
-"""What to tell JAX before it starts: a device for each core, a compiler for loops over many runs, a place for programs.
+"""What to tell JAX before it starts: a device for each core, and a place for compiled programs.
 
 Nothing here changes a result. All of it is for the process as a whole, so it is the caller's choice: the command line
 makes it, and so can a script, before it first asks JAX for anything.
@@ -20,12 +20,6 @@ import platformdirs
 from jgmm.engine import cache as code
 from jgmm.engine import programs
 
-# A loop over few runs is to be vectorised, not unrolled into single numbers (twice as fast at 32 runs a tile; any value
-# turns it on), and a loop of many small steps is to be one function: JAX 0.10 would call each step by itself, at
-# (d, k) = (10, 5) a sixth of the speed. (JAX 0.12 does so anyway.)
-COMPILER = {"xla_cpu_disable_loop_unrolling": "true", "xla_cpu_small_while_loop_byte_threshold": str(2**30)}
-EXTRA = "--xla_backend_extra_options="
-
 
 def prepare(*, devices: int | None = None, cache: Path | None = None) -> None:
     """Prepare JAX for CPU cores; an accelerator, if there is one, is kept.
@@ -36,7 +30,6 @@ def prepare(*, devices: int | None = None, cache: Path | None = None) -> None:
     Call it before JAX starts: afterwards JAX raises RuntimeError.
     """
     jax.config.update("jax_num_cpu_devices", cores() if devices is None else devices)
-    os.environ["XLA_FLAGS"] = with_compiler_options(os.environ.get("XLA_FLAGS", ""))
     jax.config.update("jax_compilation_cache_dir", None if cache is None else str(cache))
     code.configure(None if cache is None else cache / "code")
     if cache is not None:
@@ -44,11 +37,6 @@ def prepare(*, devices: int | None = None, cache: Path | None = None) -> None:
         atexit.register(programs.seal, cache)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
-
-
-def prepared() -> bool:
-    """Whether the compiler has been told to vectorise short loops."""
-    return "xla_cpu_disable_loop_unrolling" in os.environ.get("XLA_FLAGS", "")
 
 
 def cores() -> int:
@@ -98,13 +86,3 @@ def _cpu() -> str:
         lines = []
     told = sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))})
     return hashlib.sha256("\n".join([platform.machine(), platform.processor(), *told]).encode()).hexdigest()[:12]
-
-
-def with_compiler_options(flags: str) -> str:
-    """XLA_FLAGS with COMPILER's options added to those that are there; an option that is there stays as it is."""
-    words = flags.split()
-    given = [word for word in words if word.startswith(EXTRA)]
-    there = [option for word in given for option in word.removeprefix(EXTRA).split(",") if option]
-    names = {option.partition("=")[0] for option in there}
-    added = [f"{name}={value}" for name, value in COMPILER.items() if name not in names]
-    return " ".join([*(word for word in words if word not in given), EXTRA + ",".join([*there, *added])])

@@ -73,6 +73,7 @@ class Program(NamedTuple):
     label_word: Piece  # ("label word",) from ("bits", 0)
     label: Piece  # ("label",) from ("label word",)
     pair: Piece  # ("x", 0) and ("x", 1)
+    small_roots: bool  # whether square roots in `pair` are of 0 and of numbers from 2^-60 to 2^60, as a normal pair's
     step: Piece
     end: Piece | None
 
@@ -183,7 +184,8 @@ def _program(kernel: Kernel, tree: Any, of_state: int, shapes: tuple, k: int, d:
     step, *end = (Piece({name: node for name, node in piece.items() if name[1] in moving}) for piece in found.pieces)
     state, params = tuple(leaves[:of_state]), tuple(leaves[of_state:])
     drawing = build.drawing()
-    return Program(k, d, shares, dtype, state, params, *drawing, step, end[0] if end else None)
+    small_roots = kernel.pair is lanes.normal_pair
+    return Program(k, d, shares, dtype, state, params, *drawing, small_roots, step, end[0] if end else None)
 
 
 def _shares(leaves: Sequence[Leaf], k: int, d: int, dtype: str) -> int:
@@ -285,8 +287,8 @@ class _Builder(NamedTuple):
 
         def pair(a, b, word, steps, means, others, scales):
             scale = lanes.choose(word, steps, scales)
-            normals = (normal.astype(scale.dtype) for normal in lanes.normal_pair(a, b))
-            return [lanes.choose(word, steps, m) + scale * z for m, z in zip((means, others), normals, strict=True)]
+            noise = (z.astype(scale.dtype) for z in _noise(self.kernel.pair, a, b))
+            return [lanes.choose(word, steps, m) + scale * z for m, z in zip((means, others), noise, strict=True)]
 
         held = (of(name, self.k, self.dtype) for name in ("mean", "other mean", "scale"))
         x = follow.call(pair, first, second, given, steps, *held)
@@ -296,6 +298,14 @@ class _Builder(NamedTuple):
             Piece({("label",): follow.call(label, given, steps).at[0]}),
             Piece({("x", i): value.at[0] for i, value in enumerate(x)}),
         )
+
+
+def _noise(pair: Callable, a: Any, b: Any) -> tuple[Any, Any]:
+    """What a kernel's pair gives. Raises Refused unless these are two arrays of the words' shape."""
+    found = pair(a, b)
+    if not isinstance(found, tuple) or [getattr(z, "shape", None) for z in found] != [a.shape, b.shape]:
+        raise Refused(f"the pair gives {found}, expected two arrays of the shape {a.shape}")
+    return found
 
 
 def _check_alike(found: _Steps, dtype: str) -> None:

@@ -135,12 +135,12 @@ class Numbers(Emitter):
         super().__init__(module, builder, None)
         self.shares = shares
         self.there: dict[int, Any] = {}
-        self.drawing = False
+        self.small_roots = False  # whether all that a root is taken of is as `root` wants it
 
     def _compute(self, node: Node, x: list[Any]) -> Any:
         if node.op == "total":
             return self._total(x[0])
-        if node.op == "sqrt" and self.drawing and node.dtype == "float32":
+        if node.op == "sqrt" and self.small_roots and node.dtype == "float32":
             return root(self, x[0])
         found = super()._compute(node, x)
         for slot, there in self.there.items():
@@ -275,7 +275,7 @@ class _Thread:
     def sample(self, words: Sequence) -> tuple[list, list, Any]:
         """The words behind the next sample, the sample, and its label word."""
         program, pairs = self.program, pairs_of(self.program)
-        self.e.drawing = True
+        self.e.small_roots = program.small_roots
         lanes = 1 + 2 * pairs
         after, bits = list(words), []
         names = [*(("word", q) for q in range(4)), ("bits",)]
@@ -290,7 +290,7 @@ class _Thread:
             names = [("x", i) for i in range(len(places))]
             for slot, value in zip(places, self._found(program.pair, names, self._pair(j, bits, word)), strict=True):
                 x[slot] = value
-        self.e.drawing = False
+        self.e.small_roots = False
         return after, x, word
 
     def _pair(self, j: int, bits: Sequence, word: Any) -> Callable:

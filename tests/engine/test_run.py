@@ -130,9 +130,9 @@ def test_one_shape_compiles_once_whatever_n_rate_scale_and_separation():
         jgmm.run(batch, LLOYD, start, steps=rate, checkpoints=[n // 2, n], back_end="scan")
 
     go(3.0, 1.0, 0.1, 50)
-    before = scan._advance._cache_size()
+    before = scan.advanced._cache_size()
     go(5.0, 20.0, 0.01, 700)
-    assert scan._advance._cache_size() == before
+    assert scan.advanced._cache_size() == before
 
 
 def test_the_step_is_traced_for_scan_once():

@@ -1,4 +1,4 @@
-"""However a stream is cut, what a run does is the same to the last bit: company, devices, blocks, tiles, calls.
+"""However a stream is cut, what a run does is the same to the last bit: company, devices, calls.
 
 One table of ways to cut, one of what streams.
 """
@@ -42,9 +42,6 @@ WAYS = {
     "odd": Way(ids=range(33)),
     "one device": Way(more=devices(1)),
     "alone on one device": Way(ids=[17], more=devices(1)),
-    "blocks of 7": Way(more={"block": 7}),
-    "tiles of 32": Way(more={"tile": 32}),
-    "tiles that overlap": Way(more={"tile": 96} | devices(1)),
     "many calls": Way(calls=((20, None), (20, None), (40, None), (40, None))),
     "some end": Way(calls=((40, None), (40, 70), (40, 5))),
 }
@@ -105,9 +102,7 @@ CASES = [(name, way) for name in STREAMS for way in (WAYS if name in ("lloyd", "
 
 
 @pytest.mark.parametrize(("name", "way"), CASES)
-def test_no_way_to_cut_a_stream_changes_a_bit(whole, name, way, monkeypatch):
-    monkeypatch.setattr(scan, "WORTH_CUTTING", -1.0)  # a program of fewer runs as soon as there is one
-    monkeypatch.setattr(scan, "LEAST_WIDTH", 32)
+def test_no_way_to_cut_a_stream_changes_a_bit(whole, name, way):
     found, ids = streamed(name, WAYS[way])
     for ours, theirs in zip(found, whole(name), strict=True):
         assert_array_equal(ours, theirs[..., ids] if theirs.ndim else theirs)
@@ -130,9 +125,7 @@ def lengths(checkpoints, ids):
     return run.simulate(found, batch, [run.Segment(len(ids), c) for c in checkpoints], back_end="scan")
 
 
-def test_runs_of_several_lengths_side_by_side_are_each_alone(monkeypatch):
-    monkeypatch.setattr(scan, "WORTH_CUTTING", -1.0)
-    monkeypatch.setattr(scan, "LEAST_WIDTH", 32)
+def test_runs_of_several_lengths_side_by_side_are_each_alone():
     checkpoints = [(10, 300), (7, 10, 120), (50,)]
     together = lengths(checkpoints, np.arange(60))
     for record, own in zip(together, checkpoints, strict=True):
@@ -149,7 +142,7 @@ def seeded(ids, more, monkeypatch):
     return [*batch.words, found.means, found.num_components, found.basis], example
 
 
-@pytest.mark.parametrize("way", ["alone", "one device", "tiles of 32", "few points"])
+@pytest.mark.parametrize("way", ["alone", "one device", "few points"])
 def test_no_way_to_cut_a_seeding_changes_a_bit(way, monkeypatch):
     whole, example = seeded(range(RUNS), {}, monkeypatch)
     if way == "few points":
