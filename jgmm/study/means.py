@@ -1,13 +1,13 @@
-"""Means given by a `.npy` file: read with distrust, known by a digest of their numbers, kept beside the results.
+"""Means that a `.npy` file gives: checked as they are read, identified by a digest, copied beside the results.
 
-A spec names the file relative to itself; the study's folder holds a copy under its base name, and `study.toml` says
-that name and the digest. Needs no JAX.
+A spec names the file relative to itself. The study's folder holds a copy under the file's base name, and `study.toml`
+names that copy and the digest of its numbers. Needs no JAX.
 """
 
 import hashlib
 import re
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -15,12 +15,14 @@ from jgmm.study import limits, shown
 from jgmm.study.folder import files
 from jgmm.study.schema import Part, Study, of_file
 
-BASE_NAME = re.compile(r"\w[\w .+-]*\.npy")  # copied under this, and a column of summary.csv: no formula, no path
+BASE_NAME = re.compile(
+    r"\w[\w .+-]*\.npy"
+)  # it names a file and stands in summary.csv: no path, no formula of a spreadsheet
 HEADER_BYTES = 2**16
 
 
 class Means(NamedTuple):
-    """What a file holds."""
+    """The content of a file."""
 
     values: np.ndarray  # (k, d), float64
     digest: str
@@ -28,9 +30,9 @@ class Means(NamedTuple):
 
 
 def read(path: Path) -> Means:
-    """The means in a file. Raises ValueError, a line without the path, unless it holds distinct finite numbers (k, d).
+    """The means in a file. Raises ValueError, without the path, unless it holds distinct finite means of shape (k, d).
 
-    The header is checked against the file's size before a number is read, and nothing is ever unpickled.
+    The header is checked against the file's size before the numbers are read, and nothing is ever unpickled.
     """
     try:
         if not path.is_file():
@@ -48,8 +50,8 @@ def read(path: Path) -> Means:
     return Means(values, hashlib.sha256(content).hexdigest()[:12], closest)
 
 
-def _numbers(file, size: int) -> np.ndarray:
-    """The array in a .npy file of this size, as float64."""
+def _numbers(file: BinaryIO, size: int) -> np.ndarray:
+    """The array in a .npy file of so many bytes, as float64."""
     expected = "expected a .npy file of real numbers of shape (k, d), as np.save writes it"
     if size > 16 * limits.MEANS + HEADER_BYTES:
         raise ValueError(f"has {size} bytes, more than k d = {limits.MEANS} numbers take")
@@ -57,7 +59,7 @@ def _numbers(file, size: int) -> np.ndarray:
     try:
         version = np.lib.format.read_magic(file)
         shape, by_column, dtype = reads[version](file)
-    except Exception:  # the header is text that is evaluated: whatever comes of it, this is no such file
+    except Exception:  # NumPy evaluates the header's text, which may raise anything
         raise ValueError(f"is none: {expected}") from None
     if dtype.kind not in "iuf":
         raise ValueError(f"holds {shown.value(dtype.name)}: {expected}")
@@ -75,46 +77,49 @@ def _numbers(file, size: int) -> np.ndarray:
 
 
 def _closest(means: np.ndarray) -> float:
-    scale = np.abs(means).max() or 1.0  # squares neither overflow nor vanish
+    """The smallest distance between two means."""
+    scale = np.abs(means).max() or 1.0  # without it squares could overflow or vanish
     scaled = means / scale
     apart = [((scaled[i + 1 :] - mean) ** 2).sum(axis=1).min() for i, mean in enumerate(scaled[:-1])]
     return float(np.sqrt(min(apart)) * scale) if apart else np.inf
 
 
 def of_part(part: Part, folder: Path) -> Means:
-    """The means of a part whose layout is a file. Raises ValueError for a file that is not what the spec says."""
+    """The means of a part whose layout is a file. Raises ValueError unless the file is what the spec says."""
     layout = part.mixture.layout
-    told = f"part {part.name!r}: layout is {shown.path(layout)}"
+    layout_is = f"part {part.name!r}: layout is {shown.path(layout)}"
     if not BASE_NAME.fullmatch(Path(layout).name):
-        raise ValueError(f"{told}: expected a file name that begins with a letter or digit, without odd characters")
+        raise ValueError(
+            f"{layout_is}: expected a file name that begins with a letter or digit, without odd characters"
+        )
     try:
-        found = read(folder / layout)
+        means = read(folder / layout)
     except ValueError as error:
-        raise ValueError(f"{told}, but it {error}") from None
-    if part.mixture.layout_hash not in (None, found.digest):
-        raise ValueError(f"{told}, but its means have digest {found.digest}, expected {part.mixture.layout_hash}")
-    return found
+        raise ValueError(f"{layout_is}, but it {error}") from None
+    if part.mixture.layout_hash not in (None, means.digest):
+        raise ValueError(f"{layout_is}, but its means have digest {means.digest}, expected {part.mixture.layout_hash}")
+    return means
 
 
 def at_home(study: Study, folder: Path) -> Study:
-    """The study as its own folder tells it: files of means by base name and digest. Raises ValueError as `of_part`."""
+    """The study as its folder's study.toml has it: files of means by base name and digest. Raises as `of_part`."""
     parts = []
     for part in study.part:
         if of_file(part.mixture.layout):
-            known = {"layout": Path(part.mixture.layout).name, "layout_hash": of_part(part, folder).digest}
-            part = part.model_copy(update={"mixture": part.mixture.model_copy(update=known)})
+            copy = {"layout": Path(part.mixture.layout).name, "layout_hash": of_part(part, folder).digest}
+            part = part.model_copy(update={"mixture": part.mixture.model_copy(update=copy)})
         parts.append(part)
     return study.model_copy(update={"part": parts})
 
 
 def check_names(study: Study, folder: Path) -> None:
-    """Raises ValueError if two files that differ have one base name: they are kept beside each other."""
-    held: dict[str, tuple[Path, str]] = {}
+    """Raises ValueError if two files that differ have one base name, for their copies lie beside each other."""
+    files_by_name: dict[str, tuple[Path, str]] = {}
     for part in study.part:
         if of_file(part.mixture.layout):
             path, digest = folder / part.mixture.layout, of_part(part, folder).digest
-            first, known = held.setdefault(path.name.casefold(), (path, digest))
-            if (known, first.name) != (digest, path.name):
+            first, first_digest = files_by_name.setdefault(path.name.casefold(), (path, digest))
+            if (first_digest, first.name) != (digest, path.name):
                 raise ValueError(
                     f"part {part.name!r}: layout {shown.path(path)} has the name of {shown.path(first)}"
                     " and is another file: expected names that differ, whatever their case"
@@ -122,19 +127,19 @@ def check_names(study: Study, folder: Path) -> None:
 
 
 def contents(study: Study, folder: Path) -> dict[str, bytes]:
-    """The study's files of means, by base name. Raises OSError."""
+    """The bytes of the study's files of means, by base name. Raises OSError."""
     paths = {folder / part.mixture.layout for part in study.part if of_file(part.mixture.layout)}
     return {path.name: path.read_bytes() for path in sorted(paths)}
 
 
 def keep(contents: dict[str, bytes], out: Path) -> list[str]:
-    """Write these files of means into `out`; a word on each that was there with other content, and is set aside."""
-    said = []
+    """Write these files of means into `out`; a sentence about each file that was in the way and is set aside."""
+    set_aside = []
     for name, content in contents.items():
         path = out / name
         if (kind := files.kind(path)) == "file" and files.read_bytes(path) == content:
             continue
         if kind is not None:
-            said.append(f"{path} was not what this study is made with, and is now {files.set_aside(path).name}")
+            set_aside.append(f"{path} was not what this study is made with, and is now {files.set_aside(path).name}")
         files.write_bytes(path, content)
-    return said
+    return set_aside

@@ -1,13 +1,13 @@
-"""The folder of a study: whose it is, who may write there, and what in it is ours.
+"""Which study a folder belongs to, whether a command may write there, and which of its files `--fresh` removes.
 
     .lock                          who is writing (see `lock`)
-    study.toml                     the resolved spec, and what it is computed with
+    study.toml                     the resolved spec, and the versions that it is computed with
     cells/, tiles/, examples/      what is computed (see `store`)
-    looks.json, backends.csv       what was done (see `records`), the names of our figures in figures/.written
+    looks.json, backends.csv       what was done (see `records`); figures/.written lists our figures
     summary.*, *.csv, report.html  what a report says
 
-`study.toml` comes first and is never away, so a folder is never between two studies; files of the user's are never
-removed, links never followed.
+`study.toml` is written first and replaced in one step, never removed: at any moment a folder belongs to one study.
+Files of the user's are never removed and links never followed.
 """
 
 import tomllib
@@ -21,16 +21,16 @@ from jgmm.study.folder import files, lock, records, seal, store
 from jgmm.study.spec import Study
 
 REPORTS = ("summary.parquet", "summary.csv", "fits.csv", "verdicts.csv", "paired.csv", "report.html")
-OWNED = ("looks.json", "backends.csv", "kernels.csv", *REPORTS)  # the third is an earlier version's
-GROWS = ("runs", "precision", "max_runs")  # what may differ when a folder is gone on with
-WORDS = ("aim", "report")  # and what says nothing about the numbers
+OWNED = ("looks.json", "backends.csv", "kernels.csv", *REPORTS)  # earlier versions wrote kernels.csv
+GROWS = ("runs", "precision", "max_runs")  # keys that may differ between a folder's study and one that continues it
+WORDS = ("aim", "report")  # as may these, which say nothing about the numbers
 
 
 def check(folder: Path, *, fresh: bool = False) -> None:
-    """Raises ValueError if the folder cannot be a study's: nothing is written to find out.
+    """Raises ValueError if the folder cannot become, or is not, a study's. Nothing is written.
 
-    It may be missing, or empty but for what a study that was killed at its start leaves behind; `fresh` takes one that
-    holds a study's files only, whatever they are worth.
+    It may be missing, or hold no more than a study that was killed at its start leaves behind. fresh: it may hold any
+    files that studies write, damaged ones too.
     """
     if files.kind(folder) is not None and not folder.is_dir():
         raise ValueError(f"{folder} is a {files.kind(folder)}, expected a folder")
@@ -44,7 +44,7 @@ def check(folder: Path, *, fresh: bool = False) -> None:
         if (kind := files.kind(folder / name)) not in (None, "file"):
             raise ValueError(f"{folder / name} is a {kind}, expected a file")
     if folder.is_dir():
-        # Listed before study.toml is asked for, which another command may be about to write: it is never away again.
+        # List first, then look for study.toml: another command may be writing it just now, and never removes it.
         foreign = [path.name for path in sorted(folder.iterdir()) if not _leftover(path, fresh=fresh)]
         if foreign and files.kind(folder / "study.toml") is None:
             raise ValueError(
@@ -53,11 +53,11 @@ def check(folder: Path, *, fresh: bool = False) -> None:
 
 
 def claim(folder: Path, study: Study, environment: Mapping, *, fresh: bool) -> Study:
-    """Make the folder this study's, or find the same study in it; the study as it now stands. The lock is held.
+    """Make the folder this study's, or continue the same study in it; return the study with the runs that it now has.
 
-    A folder that holds more runs than are asked for keeps them. `study.toml` comes first and is never away: whenever
-    this ends, the same call goes on. Raises ValueError if the folder cannot be written, holds another study, other
-    files, or results of other random bits; nothing is overwritten then.
+    A folder that holds more runs than the study asks for keeps them. If this is killed at any moment, the same call
+    continues. Raises ValueError, and overwrites nothing, if the folder cannot be written or holds another study, other
+    files, or results of other random bits. For the holder of the lock.
     """
     check(folder, fresh=fresh)
     stored = folder / "study.toml"
@@ -66,7 +66,7 @@ def claim(folder: Path, study: Study, environment: Mapping, *, fresh: bool) -> S
             _remove_owned(folder)
         elif files.kind(stored):
             study = _same_study(folder, study, environment)
-        records.looks(folder)  # which are evidence: none is added to what cannot be read
+        records.looks(folder)  # refused here if damaged, before anything is computed
         files.make_root(folder)
         written = study.model_dump(exclude_none=True)
         text = tomli_w.dumps({**written, "environment": dict(environment)})
@@ -82,7 +82,7 @@ def claim(folder: Path, study: Study, environment: Mapping, *, fresh: bool) -> S
 
 
 def check_study(folder: Path) -> Path:
-    """The folder's study.toml. Raises ValueError if it is not a study's folder."""
+    """The path of the folder's study.toml. Raises ValueError if it is not a study's folder."""
     check(folder)
     path = folder / "study.toml"
     if files.kind(path) is None:
@@ -97,14 +97,14 @@ def load(folder: Path) -> Study:
 
 
 def environment(folder: Path) -> dict:
-    """What the study was computed with."""
+    """The versions, and the canary of random bits, that the folder's study was computed with."""
     return tomllib.loads(_sealed(folder / "study.toml")).get("environment", {})
 
 
 def _without_environment(stored: Path) -> dict:
-    there = tomllib.loads(_sealed(stored))
-    there.pop("environment", None)
-    return there
+    table = tomllib.loads(_sealed(stored))
+    table.pop("environment", None)
+    return table
 
 
 def _sealed(path: Path) -> str:
@@ -120,50 +120,50 @@ def _sealed(path: Path) -> str:
 
 
 def _same_study(folder: Path, study: Study, environment: Mapping) -> Study:
-    """The study with the runs that the folder's has, if more. Raises ValueError if it is another one."""
-    there = tomllib.loads(_sealed(folder / "study.toml"))
-    canary = there.pop("environment", {}).get("canary")
-    here = tomllib.loads(tomli_w.dumps(study.model_dump(exclude_none=True)))
+    """The study, with as many runs as the folder's if that has more. Raises ValueError if the folder's is another."""
+    old = tomllib.loads(_sealed(folder / "study.toml"))
+    canary = old.pop("environment", {}).get("canary")
+    new = tomllib.loads(tomli_w.dumps(study.model_dump(exclude_none=True)))
     free = (*GROWS, *WORDS)
-    differing = [key for key in sorted({*here, *there}) if key not in free and here.get(key) != there.get(key)]
+    differing = [key for key in sorted({*new, *old}) if key not in free and new.get(key) != old.get(key)]
     if differing:
-        told = "; ".join(_difference(key, there.get(key), here.get(key)) for key in differing)
-        raise ValueError(f"{folder} holds another study ({told}): expected another --out, or --fresh to replace it")
+        differences = "; ".join(_difference(key, old.get(key), new.get(key)) for key in differing)
+        raise ValueError(
+            f"{folder} holds another study ({differences}): expected another --out, or --fresh to replace it"
+        )
     if environment.get("canary") is not None:
         _same_draws(folder, canary, environment["canary"], "another --out, or --fresh to replace it")
-    return study.model_copy(update={"runs": max(study.runs, int(there.get("runs", 0)))})
+    return study.model_copy(update={"runs": max(study.runs, int(old.get("runs", 0)))})
 
 
 def check_canary(folder: Path, canary: list[int]) -> None:
-    """Raises ValueError if the folder's draws are not those that this canary sings of."""
-    there = tomllib.loads(_sealed(folder / "study.toml")).get("environment", {})
-    _same_draws(folder, there.get("canary"), canary)
+    """Raises ValueError if the folder was drawn from other random bits than those of this canary."""
+    _same_draws(folder, environment(folder).get("canary"), canary)
 
 
-def _same_draws(folder: Path, there: list[int] | None, here: list[int], *otherwise: str) -> None:
-    if there is not None and there != here:
+def _same_draws(folder: Path, stored: list[int] | None, here: list[int], *otherwise: str) -> None:
+    if stored is not None and stored != here:
         expected = ", ".join(["expected the JAX and NumPy that made it", *otherwise])
         raise ValueError(
-            f"{folder} was drawn from other random bits or means (canary {there}, here {here}): {expected}"
+            f"{folder} was drawn from other random bits or means (canary {stored}, here {here}): {expected}"
         )
 
 
-def _difference(key: str, there, here) -> str:
-    """The keys under `key` that differ, with their values."""
-    if isinstance(there, dict) and isinstance(here, dict):
-        inner = [k for k in sorted({*there, *here}) if there.get(k) != here.get(k)]
-        return "; ".join(_difference(f"{key}.{k}", there.get(k), here.get(k)) for k in inner)
-    if isinstance(there, list) and isinstance(here, list) and len(there) == len(here):
-        inner = [i for i in range(len(there)) if there[i] != here[i]]
-        if inner and isinstance(there[inner[0]], dict):
-            return "; ".join(_difference(f"{key}.{i}", there[i], here[i]) for i in inner)
-    if isinstance(there, list) and isinstance(here, list) and there and isinstance(there[0], dict):
-        return f"its {key} has {len(there)} entries, not {len(here)}"
-    return f"its {key} is {there!r}, not {here!r}"
+def _difference(key: str, old: object, new: object) -> str:
+    """The keys at and below `key` that differ, with their values."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        keys = [k for k in sorted({*old, *new}) if old.get(k) != new.get(k)]
+        return "; ".join(_difference(f"{key}.{k}", old.get(k), new.get(k)) for k in keys)
+    if isinstance(old, list) and isinstance(new, list) and old and isinstance(old[0], dict):
+        if len(old) != len(new):
+            return f"its {key} has {len(old)} entries, not {len(new)}"
+        pairs = enumerate(zip(old, new, strict=True))
+        return "; ".join(_difference(f"{key}.{i}", a, b) for i, (a, b) in pairs if a != b)
+    return f"its {key} is {old!r}, not {new!r}"
 
 
 def _leftover(path: Path, *, fresh: bool) -> bool:
-    """Whether this is what a study leaves that was killed before it had begun; `fresh`: or at any time."""
+    """Whether a study that was killed at its start leaves this behind; with `fresh`, whether any study writes it."""
     if path.name == lock.NAME or files.TEMPORARY.fullmatch(path.name):
         return True
     if path.name in store.FOLDERS:
@@ -181,7 +181,7 @@ def _is_owned(path: Path) -> bool:
 
 
 def _remove_owned(folder: Path) -> None:
-    """Remove what is ours but study.toml, which the next one replaces; the record of what is ours goes last."""
+    """Remove every file of ours but study.toml, which is replaced later; the list of our figures goes last of them."""
     for name in store.FOLDERS:
         inside = sorted((folder / name).iterdir()) if files.kind(folder / name) else []
         for path in sorted(inside, key=lambda path: path.name == records.WRITTEN):
