@@ -73,7 +73,7 @@ def _check_not_fewer(out: Path, runs: int) -> None:
 
 def report(arguments: argparse.Namespace) -> int:
     """`jgmm report`: summary, figures and report again, from the stored cells."""
-    written = importlib.import_module("jgmm.report.page").write(arguments.dir, _stored(arguments.dir))
+    written = importlib.import_module("jgmm.report.write").write_report(arguments.dir, _stored(arguments.dir))
     for note in written.ignored:
         print(f"jgmm: {note}", file=sys.stderr)
     if written.twins and not written.twins.right:

@@ -17,7 +17,9 @@ from rich.text import Text
 from jgmm import stats, terminal
 from jgmm.engine import choose, machine
 from jgmm.process import Stopped, Stopper, fault
-from jgmm.report import page as report
+from jgmm.report.numbers import plus_minus
+from jgmm.report.write import write_report
+from jgmm.report.written import Written
 from jgmm.study import ownership, plan, spec
 from jgmm.study import run as runner
 from jgmm.study.folder.lock import Lock
@@ -74,13 +76,13 @@ def _run(study: Study, out: Path, spec_folder: Path, fresh: bool, back_end: str,
     stored = ownership.load(out)
     timing = {"seconds": round(done.seconds, 2), "samples": done.samples} if done.computed else None
     try:
-        written = report.write(out, stored, spec_folder, timing=timing, lock=lock)
+        written = write_report(out, stored, spec_folder, timing=timing, lock=lock)
     except OSError as error:
         console.print(f"jgmm: {fault(error)}; {kept}", markup=False)
         return 3
     for line in written.back_ends:
         _say(console, f"back end {line}")
-    _print(written, quiet_cells=stored.report != "seed")
+    _print(written)
     _say(console, f"{out / 'report.html'}  ({time.perf_counter() - started:.1f} s in all)")
     return written.status
 
@@ -129,7 +131,7 @@ def dry_run(study: Study, out: Path, *, spec_folder: Path, back_end: str = "auto
     for part, found in pilots.items():
         count = sum(cell.part == part for cell in cells)
         needed = "?" if found.spread is None else f"{math.ceil((found.spread.value / target) ** 2)}"
-        spread = report.plus_minus(*found.spread[:2], digits=3) if found.spread else "no finite errors"
+        spread = plus_minus(*found.spread[:2], digits=3) if found.spread else "no finite errors"
         length = f"{found.n}" + (f" in place of {found.whole_n}" if found.n < found.whole_n else "")
         rows.append((part, count, found.runs, length, spread, needed))
     names = ("part", "cells", "pilot runs", "of samples", "relative sd of a run", "runs")
@@ -202,7 +204,7 @@ def environment() -> dict:
     return {"python": sys.version.split()[0], "packages": packages, "device": device}
 
 
-def _print(written: report.Written, *, quiet_cells: bool) -> None:
+def _print(written: Written) -> None:
     """The verdicts, and the seed's table or that of the cells."""
     width = None if sys.stdout.isatty() else 150
     console = Console(width=width, highlight=False)
@@ -213,7 +215,7 @@ def _print(written: report.Written, *, quiet_cells: bool) -> None:
     if written.conditioning:
         _say(console, f" - {written.conditioning}", lead="runs kept")
     headline = written.headline
-    if not quiet_cells or len(headline.rows) <= 40:
+    if headline.most is None or len(headline.rows) <= headline.most:
         _say(console, headline.title, style="italic")
         terminal.table(
             console,

@@ -5,9 +5,7 @@ import hashlib
 import itertools
 import json
 import math
-import tomllib
 from functools import lru_cache
-from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -113,8 +111,6 @@ def cells(study: Study, folder: Path = Path()) -> list[Cell]:
     _check_size(study)
     layouts.check_names(study, folder)
     found = [cell for part in study.part for cell in _part_cells(part, folder)]
-    if study.report == "seed" and study.part != _seed_parts():
-        raise ValueError("report is 'seed': expected the parts of the preset 'seed' as they are, or report = 'curves'")
     runs = study.rounds()[-1]
     rows = runs * sum(cell.rows + cell.stored_displacements // 4 for cell in found)
     if rows > limits.ROWS:
@@ -128,12 +124,6 @@ def cells(study: Study, folder: Path = Path()) -> list[Cell]:
 def named_cells(study: Study, folder: Path = Path()) -> dict[str, Cell]:
     """`cells`, by identifier."""
     return {cell.identifier(study.seed, study.x64): cell for cell in cells(study, folder)}
-
-
-def _seed_parts() -> list[Part]:
-    """The parts that the report of the seed document is about."""
-    text = (resources.files("jgmm.study") / "presets" / "seed.toml").read_text(encoding="utf-8")
-    return [Part.model_validate(table) for table in tomllib.loads(text)["part"]]
 
 
 def _check_size(study: Study) -> None:

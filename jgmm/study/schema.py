@@ -259,7 +259,7 @@ class Study(_Table):
     max_runs: Count | None = None
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     x64: bool = False
-    report: Literal["curves", "seed"] = "curves"
+    report: Annotated[str, Field(pattern=r"^(curves|[\w.]+:\w+)$", max_length=limits.NAME)] = "curves"  # or module:NAME
     part: Annotated[list[Part], Field(min_length=1, max_length=limits.PARTS)]
 
     @model_validator(mode="wrap")

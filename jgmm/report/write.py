@@ -1,0 +1,174 @@
+"""A report is written: the stored cells are read, what they say is concluded, and all of it goes into the folder."""
+
+import time
+from collections import Counter
+from pathlib import Path
+
+from jgmm import doors
+from jgmm.report import csv_files, figures, html
+from jgmm.report.headline import table_of_cells
+from jgmm.report.hook import Page, page_of
+from jgmm.report.results import Results
+from jgmm.report.written import Written
+from jgmm.study import checks, curves, ownership, read, spec, summary, verdicts
+from jgmm.study.folder import columns, files, parquet, records, store
+from jgmm.study.folder.lock import Lock, holding
+from jgmm.study.folder.spool import Spool
+from jgmm.study.read import CellData
+from jgmm.study.spec import Study
+
+
+def write_report(
+    folder: Path | str,
+    study: Study,
+    spec_folder: Path | str | None = None,
+    *,
+    timing: dict | None = None,
+    lock: Lock | None = None,
+    page: Page | None = None,
+) -> Written:
+    """Write summary.parquet, .csv, fits.csv, verdicts.csv, paired.csv, looks.json, figures/ and report.html.
+
+    spec_folder: where files of means lie; by default the study's folder. timing: what the simulation took (seconds,
+    samples), kept with the look. lock: the folder's, if it is held. page: what to show in place of the page that the
+    study names (see `jgmm.report.hook`). Raises ValueError if a run is missing, a file damaged, somebody else writes in
+    the folder, or for an argument of another kind.
+    """
+    folder = Path(doors.path("folder", folder))
+    doors.kind("study", study, Study, "of jgmm.Study(...), or of jgmm.study.spec.load")
+    spec_folder = folder if spec_folder is None else Path(doors.path("spec_folder", spec_folder))
+    if timing is not None:
+        doors.kind("timing", timing, dict, "of numbers")
+    page = page_of(study) if page is None else page
+    ownership.check_study(folder)
+    with holding(lock, folder) as held:
+        held.take()
+        data, ignored = _read(folder, study, spec_folder)
+        written = publish(folder, study, data, ignored, timing=timing, page=page)
+        return written._replace(ignored=[held.warning, *written.ignored]) if held.warning else written
+
+
+def _read(folder: Path, study: Study, spec_folder: Path) -> tuple[list[CellData], list[str]]:
+    """Every cell, and a word on each file that is passed over."""
+    cells = spec.named_cells(study, spec_folder)
+    done = store.scan(folder, {name: cell.rows for name, cell in cells.items()})
+    records.looks(folder)  # damaged ones end it here: they decide the level of all that follows
+    spool = Spool(folder)  # what is read of the cells at a time does not grow with their checkpoints
+    return [read.read(folder, cell, study, done, spool) for cell in cells.values()], done.ignored
+
+
+def publish(
+    folder: Path,
+    study: Study,
+    data: list[CellData],
+    ignored: list[str],
+    *,
+    timing: dict | None = None,
+    page: Page | None = None,
+) -> Written:
+    """Write what these cells say. What cannot be made of them is left out with a word: no cell is too odd."""
+    written = _conclude(folder, study, data, ignored, Page() if page is None else page)
+    _write_tables(folder, written)
+    _record_look(folder, written, timing)
+    return _with_page(folder, written)
+
+
+def _conclude(folder: Path, study: Study, data: list[CellData], ignored: list[str], own: Page) -> Written:
+    """Everything that the cells say, its figures drawn."""
+    results = Results(study, data, [row for item in data for row in summary.summarize(item)])
+    lines = curves.curves(study, data)
+    look = _look(folder, results)
+    files.make_folder(folder / "figures")
+    if own.figures is None:
+        drawn = figures.write_all(folder / "figures", results, lines)
+    else:
+        drawn = figures.Figures(own.figures(folder / "figures", results), [])
+    return Written(
+        results=results,
+        headline=table_of_cells(results) if own.headline is None else own.headline(results),
+        own_table=own.headline is not None,
+        fits=[fit for fit in map(curves.fit, lines) if fit is not None],
+        floors=verdicts.floor_fits(study, data),
+        pairs=summary.paired(data),
+        figures=drawn.made,
+        verdicts=verdicts.verdicts(study, data, look),
+        laws=verdicts.law_verdict(data, look),
+        look=look,
+        ignored=ignored,
+        left_out=[*drawn.left_out, *_without_exponent(lines)],
+        back_ends=[],
+        twins=checks.twins(results.summary),
+        conditioning=checks.conditioning(results.final()),
+    )
+
+
+def _write_tables(folder: Path, written: Written) -> None:
+    """Write summary.parquet and the csv files."""
+    table = columns.summary(written.summary)
+    parquet.write_table(folder / "summary.parquet", table, durable=False)
+    csv_files.write_table(folder / "summary.csv", table)
+    fits = [*written.fits, *map(csv_files.floor_row, written.floors)]
+    csv_files.write_rows(folder / "fits.csv", curves.FitRow._fields, fits)
+    csv_files.write_rows(folder / "paired.csv", summary.Paired._fields, written.pairs)
+    concluded = [(v.theorem, v.verdict, v.sentence, v.level, v.look) for v in written.verdicts]
+    csv_files.write_rows(folder / "verdicts.csv", ("theorem", "verdict", "sentence", "level", "look"), concluded)
+
+
+def _record_look(folder: Path, written: Written, timing: dict | None) -> None:
+    """Put down that somebody has looked at so many runs, and what was concluded."""
+    look = {
+        "look": written.look,
+        "runs": _runs(written.results),
+        "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        **(timing or {}),
+        "verdicts": {v.theorem: v.sentence for v in written.verdicts},
+    }
+    records.record_look(folder, look)
+
+
+def _with_page(folder: Path, written: Written) -> Written:
+    """Write the page, last: it has the look, and what drove the streams."""
+    back_ends, lost = back_end_lines(folder, {item.id for item in written.data})
+    written = written._replace(back_ends=back_ends, ignored=[*written.ignored, *lost])
+    files.write_text(folder / "report.html", html.render(folder, written.results, written), durable=False)
+    return written
+
+
+def _runs(results: Results) -> int:
+    """Runs of cells."""
+    return sum(len(item.ok) for item in results.data)
+
+
+def _look(folder: Path, results: Results) -> int:
+    """Which look this is: looking again at the same runs is the same look; a precision's rounds count as looks."""
+    past = [look for look in records.looks(folder) if look["runs"] != _runs(results)]
+    most = max(len(item.ok) for item in results.data)
+    study = results.study
+    rounds = sum(runs <= most for runs in study.rounds()) if study.precision is not None else 1
+    return max(len(past) + 1, rounds)
+
+
+def _without_exponent(lines: list[curves.Curve]) -> list[str]:
+    """A sentence for each part, axis and reason for which curves have no exponent."""
+    reasons = ((curve, curves.why_not(curve)) for curve in lines)
+    counts = Counter((c.part, curves.WORDS.get(c.axis, c.axis), why) for c, why in reasons if why is not None)
+    settings = {key: f" at {count} settings" if count > 1 else "" for key, count in counts.items()}
+    return [f"no exponent of {part} in {axis}{settings[part, axis, why]}: {why}" for part, axis, why in counts]
+
+
+def back_end_lines(folder: Path, cells: set[str]) -> tuple[list[str], list[str]]:
+    """What drove the streams and the starts of these cells, each with its reason, device and runs of cells.
+
+    And a word on lines of backends.csv that are lost.
+    """
+    count: Counter[str] = Counter()
+    rows, lost = records.back_ends(folder)
+    for row in rows:
+        if row["cell"] not in cells:
+            continue
+        runs = int(row["high"]) - int(row["low"])
+        if row["back_end"]:
+            count[f"{row['back_end']} (stream, {row['device']}): {row['reason']}"] += runs
+        if row["seeding_back_end"]:
+            count[f"{row['seeding_back_end']} (seeding, {row['device']}): {row['seeding_reason']}"] += runs
+    return [f"{line}; {count[line]} runs of cells" for line in sorted(count)], lost  # tasks end in any order
