@@ -7,7 +7,6 @@ from jgmm import theory
 from jgmm.course_project import printed
 
 
-
 def test_the_curve_keeps_the_slips_of_the_course_project():
     drawn = printed.theorem1_as_drawn(n=100, k=3, d=2, sigma=10, separation=4.0, mean_norm=50)
     assert_allclose(drawn, 50 / 100 + 27 * 100 * 2 * np.log(100) / 100 + np.exp(-2) * (16 + 3) * 100, rtol=1e-12)
