@@ -8,11 +8,10 @@ from matplotlib.figure import Figure
 
 from jgmm.contract import Choice
 from jgmm.engine import programs
-from jgmm.report import page as report
-from jgmm.report import plots
+from jgmm.report.hook import Page
+from jgmm.report.write import write_report
 from jgmm.study import plan, spec, work
 from jgmm.study import run as runner
-from jgmm.study import summary as analysis
 from jgmm.study.folder import columns, records, store
 from jgmm.study.folder.lock import Lock
 
@@ -56,14 +55,11 @@ def in_two(todo, **more):
 
 
 def make_up(monkeypatch):
-    """Replace what takes time: streams, checks of mixtures, figures, the page, waiting for the disk."""
+    """Replace what takes time: streams, checks of mixtures, waiting for the disk."""
     monkeypatch.setattr(runner, "work", made_up_work)
     monkeypatch.setattr(plan, "tasks", in_two)
     monkeypatch.setattr(runner, "check_mixtures", lambda *rest: None)
     monkeypatch.setattr(runner, "canary", lambda seed: [1, 2, 3])
-    monkeypatch.setattr(plots, "write_all", made_up_figures)
-    monkeypatch.setattr(analysis, "summarize", summarized)
-    monkeypatch.setattr(report, "_page", lambda *rest: "a page")
     hasten(monkeypatch)
 
 
@@ -76,22 +72,16 @@ def hasten(monkeypatch):
     monkeypatch.setattr(os, "fsync", lambda number: None)
 
 
-_summarize, _summaries = analysis.summarize, {}
-
-
-def summarized(item):
-    """As `analysis.summarize`, once for the same numbers."""
-    key = (item.id, item.values["error_sq"].tobytes())
-    if key not in _summaries:
-        _summaries[key] = _summarize(item)
-    return _summaries[key]
-
-
-def made_up_figures(folder, *rest):
-    """As `plots.write_all`."""
+def made_up_figures(folder, results):
+    """As `figures` of a page: one, that is not painted."""
     for name in ("a-n.png", "a-n.svg"):
         records.write_figure(folder / name, lambda file: file.write(b"drawn"))
-    return plots.Figures([(folder / "a-n.png", "a figure")], [])
+    return [(folder / "a-n.png", "a figure")]
+
+
+def report(out, study=None, *, lock=None):
+    """As `write_report`, with the figure above."""
+    return write_report(out, tiny() if study is None else study, lock=lock, page=Page(figures=made_up_figures))
 
 
 def tiny(runs=4, seed=0):
@@ -103,7 +93,7 @@ def go(out, *, runs=4, seed=0, fresh=False):
     """What `jgmm run` does, without words."""
     with Lock(out) as lock:
         done = runner.run_study(tiny(runs, seed), out, {"python": "any"}, fresh=fresh, lock=lock)
-        report.write(out, tiny(runs, seed), lock=lock)
+        report(out, tiny(runs, seed), lock=lock)
     return done
 
 
@@ -123,12 +113,14 @@ def bytes_of(out):
 def everything(out):
     """Each file's bytes; of those that hold the time, what does not depend on it.
 
-    Who holds the lock is said in its file until another does. A tile is stored before its receipt: the line of the last
+    Of the page, what stands before the looks. Who holds the lock is said in its file until another does. A tile is stored before its receipt: the line of the last
     one in backends.csv may be missing.
     """
     found = bytes_of(out)
     found[".lock"] = b""
     assert all(row["reason"] == "made up" for row in records.back_ends(out)[0])
     found.pop("backends.csv", None)
+    if "report.html" in found:
+        found["report.html"], _, _ = found["report.html"].partition(b"<dt>Looks")
     found["looks.json"] = [(look["look"], look["runs"]) for look in records.looks(out)]
     return found

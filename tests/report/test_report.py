@@ -11,8 +11,10 @@ from rich.console import Console
 
 from jgmm import commands as command
 from jgmm import terminal
-from jgmm.report import drawing, plots
-from jgmm.report import page as report
+from jgmm.report import comparison, csv_files, drawing, figures
+from jgmm.report.headline import table_of_cells
+from jgmm.report.results import Results
+from jgmm.report.write import publish
 from jgmm.study import grid, settings, spec
 from jgmm.study import summary as analysis
 from jgmm.study.folder import records, seal
@@ -79,9 +81,13 @@ checkpoints = 1
 """
 
 
+def results(data):
+    return Results(study(LINE), data, [row for item in data for row in analysis.summarize(item)])
+
+
 def headline(text, **how):
     data = cells_of(text, **how)
-    return report.closing_table("odd", data, [row for item in data for row in analysis.summarize(item)])
+    return table_of_cells(results(data))
 
 
 def printed(width, table):
@@ -199,7 +205,7 @@ def test_an_axis_that_varies_is_a_column_and_in_every_name(axis):
     assert len(data) == 2
     assert axis in settings.varying(item.cell for item in data)
     rows = [row for item in data for row in analysis.summarize(item)]
-    table = report.closing_table("odd", data, rows)
+    table = table_of_cells(Results(study(LINE), data, rows))
     heading = settings.HEADINGS[axis]
     column = [row[table.columns.index(heading)] for row in table.rows]
     assert len(set(column)) == 2
@@ -223,9 +229,9 @@ def test_equal_weights_and_scales_are_one_place_whatever_k_and_sigma_are():
 
 @pytest.mark.parametrize("text", ["=HYPERLINK(1).npy", "+1", "-1+1", "@SUM(1)", "\t=1"])
 def test_a_text_that_a_spreadsheet_would_run_gets_an_apostrophe_and_numbers_stay(text, tmp_path):
-    assert report.harmless(text) == f"'{text}"
-    assert report.harmless(-1.5) == -1.5
-    assert report.harmless("plain = text") == "plain = text"
+    assert csv_files.harmless(text) == f"'{text}"
+    assert csv_files.harmless(-1.5) == -1.5
+    assert csv_files.harmless("plain = text") == "plain = text"
 
 
 # --- odd cells ---
@@ -371,7 +377,7 @@ def published(folder, text, kind, **changes):
     data = [kind(cell, seed) for seed, cell in enumerate(spec.cells(asked))]
     folder.mkdir(exist_ok=True)
     (folder / "study.toml").write_text(seal.text(""))
-    return report.publish(folder, asked, data, [], None)
+    return publish(folder, asked, data, [])
 
 
 @pytest.fixture
@@ -386,7 +392,6 @@ def laid_out(monkeypatch):
         return path
 
     monkeypatch.setattr(drawing, "save", save)
-    monkeypatch.setattr(plots, "save", save)
     return figures
 
 
@@ -406,7 +411,7 @@ def test_no_cell_is_odd_enough_to_fail_a_report(kind, tmp_path, capsys, laid_out
         for column in ("± nan", "nan ±", ">nan<", "nan to", "[nan", ">inf<", ">None<", "None ±", "± None"):
             assert column not in page, (name, column)
         assert "nan" not in (folder / "summary.csv").read_text()
-        command._print(written, quiet_cells=True)
+        command._print(written)
         said = capsys.readouterr().out
         assert "nan" not in re.sub(r"\w*nan\w+|\w+nan\w*", "", said), name
         for word in written.left_out:
@@ -441,8 +446,8 @@ RATES = [f"{0.01 + 0.002 * i:.3f}" for i in range(27)]
 def test_a_part_is_named_where_another_has_the_same_algorithm_and_step():
     text = ONE.replace("rate = 0.05\n", "") + '[[part]]\nname = "a"\n[[part]]\nname = "b"\n[[part]]\nname = "c"\n'
     data = cells_of('theorem = "none"\n' + text + "stream = { rate = 0.05 }")
-    assert plots._names(data) == ["a: lloyd paper", "b: lloyd paper", "lloyd 0.05"]
-    assert plots._names(data[1:]) == ["lloyd paper", "lloyd 0.05"]
+    assert comparison.names(data) == ["a: lloyd paper", "b: lloyd paper", "lloyd 0.05"]
+    assert comparison.names(data[1:]) == ["lloyd paper", "lloyd 0.05"]
 
 
 @pytest.mark.parametrize("count", [3, 8, 30])
@@ -457,7 +462,7 @@ def test_a_comparison_of_any_number_of_settings_can_be_read(count, tmp_path, lai
     assert all(inside(whole, box) for box in (*legends, *texts))
     assert not any(a.overlaps(b) for i, a in enumerate(texts) for b in texts[:i])
     named = sum(len(one.get_texts()) for one in made.legends) - 1 + len(texts)  # less that of the Cramér-Rao bound
-    assert named == min(count, plots.LABELLED)
+    assert named == min(count, comparison.LABELLED)
     (caption,) = (caption for path, caption in written.figures if path.stem == "comparison")
     assert ("24 of 30 settings shown" in caption) == (count == 30)
 
@@ -547,13 +552,13 @@ def test_what_a_reader_of_matplotlibrc_has_set_changes_nothing(tmp_path):
 
 def test_no_two_figures_have_one_name_on_any_disk():
     parts = ["a", "a-seeding", "A", "a-n", "comparison", "x" * 300, "x" * 301]
-    found = drawing.names(parts)
+    found = figures.names(parts)
     assert found["a", "n"] == "a-n"  # as always, where nothing is in its way
     lower = [name.casefold() for name in found.values()]
-    assert len(set(lower)) == len(lower) == len(parts) * (len(settings.HEADINGS) + len(drawing.FIGURES))
+    assert len(set(lower)) == len(lower) == len(parts) * (len(settings.HEADINGS) + len(figures.OF_PART))
     assert "comparison" not in lower
     assert max(map(len, lower)) < 220
-    assert found == drawing.names(parts)
+    assert found == figures.names(parts)
 
 
 # --- the page ---
@@ -567,7 +572,7 @@ def test_what_others_wrote_is_escaped_on_the_page(tmp_path, laid_out):
     folder = tmp_path / f"{evil[:8]} 'x\udcff\n"
     folder.mkdir()
     (folder / "study.toml").write_text(seal.text(""))
-    written = report.publish(folder, asked, data, [evil], None)
+    written = publish(folder, asked, data, [evil])
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert "<script" not in page
     assert "<b>.npy" not in page

@@ -7,7 +7,6 @@ import folders
 import numpy as np
 import pytest
 
-from jgmm.report import page as report
 from jgmm.study import ownership, spec
 from jgmm.study import run as runner
 from jgmm.study.folder import files, parquet, records, seal, store
@@ -136,7 +135,7 @@ def test_a_damaged_list_of_figures_never_names_what_is_not_in_its_folder(out):
 
 def everything_read(out):
     """What a report says, and what it leaves out with a word."""
-    written = report.write(out, ownership.load(out))
+    written = folders.report(out, ownership.load(out))
     return written.summary, written.look, written.back_ends, written.ignored
 
 
@@ -181,7 +180,7 @@ def test_a_damaged_study_is_told_and_computed_again(out, tmp_path, count):
 def test_looks_that_are_not_ours_are_refused_before_anything_is_computed(out, text):
     (out / "looks.json").write_text(text)
     before = folders.bytes_of(out)
-    for command in (lambda: folders.go(out, runs=7), lambda: report.write(out, folders.tiny())):
+    for command in (lambda: folders.go(out, runs=7), lambda: folders.report(out, folders.tiny())):
         said = told(command)
         assert "looks.json" in said
         assert "expected the looks as jgmm wrote them" in said

@@ -23,7 +23,7 @@ from jgmm import mixture
 from jgmm.engine import machine
 from jgmm.engine.run import Record
 from jgmm.errors import estimate
-from jgmm.report import page as report
+from jgmm.report.write import write_report
 from jgmm.study import plan, spec, tables, work
 from jgmm.study import run as runner
 from jgmm.study.folder import columns, store
@@ -191,7 +191,7 @@ def test_a_precision_is_reached_in_declared_rounds_or_the_cap_is(tmp_path):
         assert not any(precise[:-1])
         assert precise[-1] or count == 128
     assert runner.run_study(tiny, tmp_path / "a").computed == 0
-    assert report.write(tmp_path / "a", tiny).look == 4  # a round is a look
+    assert write_report(tmp_path / "a", tiny).look == 4  # a round is a look
     asked = iter(range(1000))
     with pytest.raises(runner.Stopped):
         runner.run_study(tiny, tmp_path / "b", stop=lambda: next(asked) >= 6)
@@ -224,7 +224,7 @@ def test_an_absent_components_centre_stays_in_the_laws(tmp_path):
     parts = [{"name": "oracle", "algorithm": "oracle", "mixture": absent, "stream": stream}]
     parts += [{"name": "lloyd", "mixture": {**absent, "separation": 12.0}, "stream": {**stream, "rate": 0.01}}]
     runner.run_study(study(64, parts), tmp_path)
-    oracle, one = report.write(tmp_path, study(64, parts)).summary[1::2]
+    oracle, one = write_report(tmp_path, study(64, parts)).summary[1::2]
     assert abs(oracle["error_sq_mean"] - oracle["law_error_sq"]) < 4 * oracle["error_sq_se"] < 0.1
     assert abs(one["twin_gap"]) < 4
 
@@ -240,7 +240,7 @@ def test_the_pairs_law_holds_where_components_overlap(tmp_path):
     near = {"k": 2, "d": 2, "separation": 2.0}
     close = study(512, [{"name": "main", "mixture": near, "stream": {"n": 2000, "rate": 0.02, "start": 0.05}}])
     runner.run_study(close, tmp_path)
-    (row,) = report.write(tmp_path, close).summary[-1:]
+    (row,) = write_report(tmp_path, close).summary[-1:]
     gap = abs(row["error_sq_mean"] - row["law_error_sq"])
     assert gap < 4 * row["error_sq_se"] + row["law_accuracy"] < 0.3 * row["law_error_sq"]
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import folders
 import pytest
 
-from jgmm.report import page as report
 from jgmm.study import ownership
 from jgmm.study.folder import files
 
@@ -42,7 +41,7 @@ def test_a_link_in_a_files_place_is_never_written_through(out, tmp_path, name):
     away.write_text("not ours")
     (out / name).unlink(missing_ok=True)  # kernels.csv is an earlier version's
     (out / name).symlink_to(away)
-    report.write(out, folders.tiny())
+    folders.report(out, folders.tiny())
     folders.go(out, runs=7)
     folders.go(out, runs=7, fresh=True)
     assert away.read_text() == "not ours"
@@ -75,7 +74,7 @@ def test_a_linked_folder_is_refused(out, tmp_path, name):
     for command in (
         lambda: folders.go(out),
         lambda: folders.go(out, fresh=True),
-        lambda: report.write(out, folders.tiny()),
+        lambda: folders.report(out, folders.tiny()),
     ):
         with pytest.raises(ValueError, match=f"{name} is a symbolic link, expected a folder"):
             command()
@@ -92,7 +91,7 @@ def test_the_study_itself_may_lie_behind_a_link(out, tmp_path):
 def test_what_is_no_file_where_one_is_read_is_one_line_at_once(out, name, make):
     (out / name).unlink()
     make(out / name)
-    for command in (lambda: folders.go(out, runs=7), lambda: report.write(out, folders.tiny())):
+    for command in (lambda: folders.go(out, runs=7), lambda: folders.report(out, folders.tiny())):
         with pytest.raises(ValueError, match=f"{name} is a (pipe|folder|symbolic link), expected a file$"):
             command()
     assert not (out / "elsewhere").exists()
@@ -113,7 +112,7 @@ def test_what_is_no_file_in_the_place_of_runs_is_set_aside(out, make):
     cell.unlink()
     make(cell)
     with pytest.raises(ValueError, match=f"{cell.name} is ignored: .*expected a file.*jgmm run sets it aside"):
-        report.write(out, folders.tiny())
+        folders.report(out, folders.tiny())
     done = folders.go(out)
     assert done.computed == 4
     assert f"{cell.name} is damaged" in done.ignored[0]

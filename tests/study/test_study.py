@@ -19,7 +19,7 @@ import pytest
 from jgmm import cli
 from jgmm.contract import Choice
 from jgmm.engine import choose
-from jgmm.report import page as report
+from jgmm.report.write import write_report
 from jgmm.study import run as runner
 from jgmm.study import spec, work
 from jgmm.study.folder import records, store
@@ -71,7 +71,7 @@ def done(tmp_path_factory):
     """A finished study and its report, painted."""
     out = tmp_path_factory.mktemp("study") / "tiny"
     runner.run_study(study(), out, {"python": "any"})
-    report.write(out, study())
+    write_report(out, study())
     return out
 
 
@@ -187,12 +187,12 @@ def test_a_report_is_made_again_from_the_cells_and_is_the_same_look(done, tmp_pa
     shutil.copytree(done, out)
     for name in ("summary.csv", "fits.csv", "verdicts.csv", "report.html"):
         (out / name).unlink()
-    report.write(out, study())
+    write_report(out, study())
     for name in ("summary.csv", "fits.csv", "verdicts.csv", "summary.parquet"):
         assert (out / name).read_bytes() == (done / name).read_bytes()
     assert [look["look"] for look in records.looks(out)] == [1]
     runner.run_study(study(runs=16), out)
-    assert report.write(out, study(runs=16)).look == 2
+    assert write_report(out, study(runs=16)).look == 2
     assert [look["runs"] for look in records.looks(out)] == [32, 64]
 
 
@@ -204,7 +204,7 @@ def test_a_cell_with_damaged_pages_is_refused_by_name(done, tmp_path):
     data[len(data) // 3] ^= 255
     victim.write_bytes(data)
     with pytest.raises(ValueError, match=victim.name):
-        report.write(out, study())
+        write_report(out, study())
 
 
 def test_running_again_computes_nothing_and_a_lost_cell_comes_back_the_same(done):
@@ -243,7 +243,7 @@ def test_another_study_in_the_folder_is_refused_and_nothing_changes(done):
 def test_fresh_replaces_a_study_and_nothing_else(done, tmp_path):
     out = tmp_path / "copy"
     shutil.copytree(done, out)
-    report.write(out, study())
+    write_report(out, study())
     mine = [
         out / "notes.txt",
         out / "figures" / "mine.png",

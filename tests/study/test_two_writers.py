@@ -10,7 +10,6 @@ import time
 import folders
 import pytest
 
-from jgmm.report import page as report
 from jgmm.study import run as runner
 from jgmm.study import spec
 from jgmm.study.folder import lock, store
@@ -100,13 +99,13 @@ def test_a_report_is_not_written_while_a_study_is_run(tmp_path):
     with Lock(out) as held:
         held.take()
         with pytest.raises(ValueError, match="is in use by process"):
-            report.write(out, folders.tiny())
+            folders.report(out, folders.tiny())
         assert {**folders.bytes_of(out), ".lock": b""} == before
         held.take()  # it is ours already
-        report.write(out, folders.tiny(), lock=held)
+        folders.report(out, folders.tiny(), lock=held)
         with pytest.raises(ValueError, match="is in use by process"):
             Lock(out).take()
-    report.write(out, folders.tiny())
+    folders.report(out, folders.tiny())
 
 
 HOLDER = """

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from jgmm.report import page as report
+from jgmm.report.write import write_report
 from jgmm.study import run as runner
 from jgmm.study import spec, tables
 from jgmm.study.folder import files, parquet, spool
@@ -71,7 +71,7 @@ def test_spooled_or_not_the_bytes_of_cells_and_summaries_are_the_same(tmp_path, 
         monkeypatch.setattr(parquet, "GROUP_ROWS", 128)
         monkeypatch.setattr("jgmm.study.read.TOGETHER", 256)
         runner.run_study(study, tmp_path / name)
-        written = report.write(tmp_path / name, study)
+        written = write_report(tmp_path / name, study)
         assert isinstance(written.data[0].values["error_sq"], np.ndarray) == (name == "memory")
         files_of = [
             *(tmp_path / name / "cells").iterdir(),
