@@ -113,8 +113,8 @@ def bytes_of(out):
 def everything(out):
     """Each file's bytes; of those that hold the time, what does not depend on it.
 
-    Of the page, what stands before the looks. Who holds the lock is said in its file until another does. A tile is stored before its receipt: the line of the last
-    one in backends.csv may be missing.
+    Of the page, what stands before the looks. Who holds the lock is said in its file until another does. A tile is
+    stored before its receipt: the line of the last one in backends.csv may be missing.
     """
     found = bytes_of(out)
     found[".lock"] = b""
