@@ -1,10 +1,10 @@
 """Whether a cell meets the conditions of the theorem that it is held against, and the terms of that theorem's bound.
 
-Every question goes to the theorem's record (`theory.THEOREMS`). Its hidden constants are read as 1 in a condition, and
-are left free where errors are compared: with a constant of 1 the floor term of Theorem 1 is 57 at k = 5, C = 6, where
-the error is 1 and falls like ln N/N, so a sum of terms with guessed constants decides nothing. A comparison along N, k,
-d or sigma is with the variance term, one of floors along C with the floor term. The bias is left aside: its exponent is
-recalled as above 1, so that with N it falls faster than the other terms.
+Every question goes to the theorem's record (`theory.bounds.THEOREMS`). Its hidden constants are read as 1 in a
+condition, and are left free where errors are compared: with a constant of 1 the floor term of Theorem 1 is 57 at k = 5,
+C = 6, where the error is 1 and falls like ln N/N, so a sum of terms with guessed constants decides nothing. Errors
+along N, k, d or sigma are compared with the variance term, floors along C with the floor term. The bias is left aside:
+its exponent is recalled as above 1, so that with N it falls faster than the other terms.
 
 Conditions are the algorithm, its step size, start, weights and separation. Sample sizes are another matter.
 N >= k^3 d^3 ln d asks for 4.6e7 samples at k = d = 16, where errors follow the bound's shape from 1e4 on; nobody knows
@@ -18,9 +18,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jgmm import theory
 from jgmm.study.read import CellData
-from jgmm.theory.bounds import THEOREMS, Theorem
+from jgmm.theory.bounds import THEOREMS, Theorem, theorem3_bound
 
 ROUNDING = 1e-6  # of a separation or a step size, relatively
 STEP = "the step size is not the paper's"
@@ -112,7 +111,7 @@ def starts_near_instead(item: CellData) -> bool:
 
 def near(separation, sigma):
     """C sigma/20: the distance within which theorems ask that a start is, and promise that Algorithm 2's is."""
-    return theory.theorem3_bound(separation=separation, sigma=sigma)
+    return theorem3_bound(separation=separation, sigma=sigma)
 
 
 def _updates(theorem: Theorem, item: CellData) -> Reason | None:
