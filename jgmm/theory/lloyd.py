@@ -3,7 +3,7 @@ r"""Where streaming Lloyd is while it learns, and where it settles.
 Far apart no sample is misassigned, and the law of a centre is exact (S1, S2). Where components overlap, centres settle
 outside the means, at the fixed points of Lloyd's algorithm. Symbols: C separation = min |mu_i - mu_j| / sigma, eta the
 rate, w the weight of a component, s = C/2, phi and Q the normal density and upper tail, t samples. See docs/theory.md,
-"Streaming Lloyd, well separated", and the three sections after it.
+"Streaming Lloyd, well separated", and the four sections after it.
 """
 
 import math
