@@ -1,15 +1,12 @@
-r"""Step sizes of streaming Lloyd and streaming EM.
+r"""Step sizes that papers give, and the best of the constant ones: numbers and schedules, the same on every machine.
 
-    paper       eta = 3 k ln(3N) / N     Lloyd, constant over a run, depends on its horizon N
-    paper EM    eta = 3 ln(N) / N
-    seed        the paper's with log2 in place of ln: 1.44 times larger
-    1/n         1 / n_i, n_i counting the samples that centre i has won (MacQueen 1967)
-    polynomial  c / (t + t_0)^a   Robbins and Monro 1951
+    paper            eta = 3 k ln(3N) / N        of streaming Lloyd, constant over a run: it depends on the horizon N
+    paper_em         eta = 3 ln(N) / N           of streaming EM
+    course_project   eta = 3 k log2(3N) / N      the paper's with another logarithm: 1.44 times larger
+    polynomial       c / (t + t_0)^a             t samples seen (Robbins and Monro 1951)
+    best_constant    eta = ln(4 N w e_0^2/(sigma^2 d)) / (2 w N)
 
-    best        ln(4 N w e0^2/(sigma^2 d)) / (2 w N)     constant
-
-Constant rates are numbers, the same on every machine (`ordered.ln`); 1/n is an optax transformation,
-`lloyd.inverse_count`. Needs no JAX.
+What a rule does with them stands in `steps`. Logarithms are those of `ordered`. Needs no JAX.
 """
 
 from typing import NamedTuple
@@ -27,8 +24,8 @@ def paper_em(n: float) -> float:
     return 3 * ordered.ln(n) / n
 
 
-def seed(n: float, k: int) -> float:
-    """3 k log2(3n) / n: the seed document's logarithm."""
+def course_project(n: float, k: int) -> float:
+    """3 k log2(3n) / n: the course project's logarithm."""
     return 3 * k * ordered.log2(3 * n) / n
 
 
@@ -62,8 +59,9 @@ def polynomial(scale: float, power: float, shift: float = 1.0) -> Polynomial:
 def best_constant(n: float, *, start_sq: float, sigma: float, d: int, weight: float) -> float:
     """The constant step with the least error after n samples at large separation, ln(4 n w e0^2/(sigma^2 d)) / (2 w n).
 
-    start_sq is e0^2, a centre's squared starting error. It minimises exp(-2 w eta n) e0^2 + eta sigma^2 d / 2. Raises
-    ValueError where the logarithm is not positive: the start is then as good as anything that n samples can give.
+    start_sq is e0^2, a centre's squared starting error. The step minimises exp(-2 w eta n) e0^2 + eta sigma^2 d / 2
+    (docs/theory.md, "Labelled centres"). Raises ValueError where the logarithm is not positive: the start is then as
+    good as anything that n samples can give.
     """
     inside = 4 * n * weight * start_sq / (sigma**2 * d)
     if not inside > 1:

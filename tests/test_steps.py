@@ -185,9 +185,6 @@ def test_transformations_that_mix_runs_are_refused():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: rates.best_constant(100, start_sq=1e-6, sigma=1, d=10, weight=0.5), "start_sq is 1e-06"),
-        (lambda: rates.polynomial(2.0, 0.5, 1.0), "starts at 2"),
-        (lambda: rates.polynomial(0.5, 1.5, 1.0), "power is 1.5"),
         (lambda: steps.check(steps.constant(1.5), SHAPE, np.float32), "rate is 1.5"),
         (lambda: steps.check(steps.polynomial(2.0, 0.5, 1.0), SHAPE, np.float32), "rate starts at 2"),
         (lambda: steps.check(steps.polynomial(1.0, 1.5, 1.0), SHAPE, np.float32), "power at most 1.5"),
@@ -197,13 +194,3 @@ def test_transformations_that_mix_runs_are_refused():
 def test_bad_input_names_the_value(call, message):
     with pytest.raises(ValueError, match=message):
         call()
-
-
-def test_the_best_constant_is_the_best():
-    n, start_sq, sigma, d, weight = 10_000, 0.25, 1.0, 10, 0.2
-    best = rates.best_constant(n, start_sq=start_sq, sigma=sigma, d=d, weight=weight)
-
-    def error(rate):
-        return np.exp(-2 * weight * rate * n) * start_sq + rate * sigma**2 * d / 2
-
-    assert error(best) < min(error(0.98 * best), error(1.02 * best))

@@ -361,8 +361,10 @@ def _rate(where: str, algorithm: str, rate: Any, n: int, k: int, d: int, start, 
             if not isinstance(start, float) or not start:
                 raise ValueError(f"rate is 'best' with start {start!r}, expected an offset above 0 to be best for")
             value = rates.best_constant(n, start_sq=start * start, sigma=1, d=d, weight=weight)
+        elif algorithm == "em":
+            value = rates.paper_em(n)
         else:
-            value = rates.paper_em(n) if algorithm == "em" else {"paper": rates.paper, "seed": rates.seed}[rate](n, k)
+            value = {"paper": rates.paper, "seed": rates.course_project}[rate](n, k)
         return rates.check_rate(value, why=f" (rate {rate!r} at n = {n}, k = {k}; a larger n?)"), rate
     except ValueError as error:
         raise ValueError(f"{where}{error}") from None

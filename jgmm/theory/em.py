@@ -1,7 +1,8 @@
 r"""Streaming EM on a symmetric pair: what a sample tells of the mean, and where updates of any sharpness settle.
 
 Symbols: C separation, s = C/2, eta the rate, beta the sharpness of the updates (1 is EM), I_par and I_perp the Fisher
-information along the separation and across it. See docs/theory.md, "Streaming EM", "Updates sharper or blunter than EM's" and "Information".
+information along the separation and across it. See docs/theory.md, "Streaming EM", "Information" and "Updates sharper
+or blunter than EM's".
 """
 
 from typing import NamedTuple

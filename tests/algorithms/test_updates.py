@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from jgmm import algorithms, mixture, rates, steps
+from jgmm import algorithms, mixture, steps
 from jgmm.algorithms import em, lloyd, pca, soft
 from jgmm.contract import Sample
 
@@ -315,12 +315,3 @@ def test_an_algorithm_is_a_value():
 def test_a_name_that_is_no_algorithm_is_refused(name):
     with pytest.raises(ValueError, match=r"algorithm.* expected"):
         algorithms.load(name)
-
-
-def test_rates_by_hand():
-    assert_allclose(rates.paper(1e3, 5), 15 * np.log(3000) / 1000)
-    assert_allclose(rates.seed(1e3, 5), 15 * np.log2(3000) / 1000)
-    assert_allclose(rates.paper_em(2e4), 1.4855e-3, rtol=1e-4)
-    assert_allclose(rates.polynomial(2.0, 0.5, shift=4.0)(12), 0.5)
-    with pytest.raises(ValueError, match=r"rate is 1\.5.*expected a number in \(0, 1\)"):
-        rates.check_rate(1.5)
