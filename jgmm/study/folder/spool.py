@@ -19,9 +19,9 @@ ROOM = 2**24  # bytes that a spool keeps in memory
 class Spool:
     """Arrays that share a file and are closed together."""
 
-    def __init__(self, folder: Path | None):
-        """folder: where the file is made, if one is needed; None: keep everything in memory."""
-        self.folder, self.room, self.end = folder, ROOM, 0
+    def __init__(self, folder: Path | None, room: int | None = None):
+        """folder: where the file is made, if one is needed; None: keep everything in memory. room: in place of ROOM."""
+        self.folder, self.room, self.end = folder, ROOM if room is None else room, 0
         self.file: BinaryIO | None = None
 
     def array(self, checkpoints: int, runs: int, dtype: Any) -> "Spooled | np.ndarray":

@@ -22,9 +22,8 @@ STUDY = {
 }
 
 
-def test_a_spooled_array_is_the_array(tmp_path, monkeypatch):
-    monkeypatch.setattr(spool, "ROOM", 0)
-    kept = spool.Spool(tmp_path)
+def test_a_spooled_array_is_the_array(tmp_path):
+    kept = spool.Spool(tmp_path, room=0)
     arrays = {dtype: kept.array(5, 7, dtype) for dtype in (np.float32, np.int32, np.float64)}
     values = np.arange(35).reshape(5, 7)
     for dtype, array in arrays.items():
