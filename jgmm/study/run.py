@@ -23,9 +23,10 @@ from jgmm.study import means as layouts
 from jgmm.study import ownership, plan, spec
 from jgmm.study.folder import parquet, records, store
 from jgmm.study.folder.lock import Lock, holding
+from jgmm.study.meter import Meter, Progress
 from jgmm.study.plan import Piece, Task
 from jgmm.study.spec import Cell, Study
-from jgmm.study.work import Driven, Meter, Receipt, build_mixture, canary, pilot, replay, study_keys, work
+from jgmm.study.work import Driven, Receipt, build_mixture, canary, pilot, replay, study_keys, work
 
 __all__ = ["Driven", "Report", "Stopped", "canary", "pilot", "replay", "run_study", "samples_of", "study_keys"]
 
@@ -34,7 +35,6 @@ HEARING_SECONDS = 0.5  # between looks whether to stop, while others work
 GPU_THREADS = 6  # that compute tasks: a program is compiled for seconds, and streams for one
 
 Pieces = dict[str, list[store.Stored]]  # what is stored of each cell
-Progress = Callable[[str, int, int], None]  # (cells done and what runs, samples consumed by now, samples in all)
 
 
 class Report(NamedTuple):
@@ -104,7 +104,7 @@ def run_study(
         held.take()
         study = ownership.claim(out, study, {"canary": canary(study.seed), **(environment or {})}, fresh=fresh)
         notes = layouts.keep(means, out)
-        done = _run(study, out, spec.named_cells(study, out), executor, back_end, _Meter(progress, stop))
+        done = _run(study, out, spec.named_cells(study, out), executor, back_end, Meter(progress, stop))
         told = [held.warning] if held.warning else []
         return done._replace(seconds=time.perf_counter() - started, ignored=[*told, *notes, *done.ignored])
 
@@ -267,7 +267,7 @@ def _compute(study, out, todo, wanted, executor, back_end, meter, pieces) -> tup
 
 
 def _by_executor(
-    executor: Executor, payloads: Sequence[tuple], back_end: str, meter: "_Meter", take: Callable
+    executor: Executor, payloads: Sequence[tuple], back_end: str, meter: Meter, take: Callable
 ) -> list[str]:
     """Have the tasks computed elsewhere; a line for each way in which some were not."""
     futures: dict[Future, Task] = {}
@@ -307,7 +307,7 @@ def _by_executor(
     return [f"{sum(runs)} runs of cells in {len(runs)} tasks were not computed ({why})" for why, runs in lost.items()]
 
 
-def _here(payloads: Sequence[tuple], back_end: str, meter: "_Meter", take: Callable, *, threads: int) -> None:
+def _here(payloads: Sequence[tuple], back_end: str, meter: Meter, take: Callable, *, threads: int) -> None:
     """Compute the tasks in this process, in so many threads: one compiles while another's stream is on the device.
 
     Tasks of the same programs stay in a thread, so that they are compiled once. If one fails the others stop, and it is
@@ -355,29 +355,3 @@ def _join_if_whole(out: Path, name: str, pieces: dict[str, list[store.Stored]], 
         # Runs beyond what is wanted (of an earlier, larger round) stay.
         until = next(i for i, piece in enumerate(mine) if piece.high >= runs)
         pieces[name] = [store.join(out, name, mine[: until + 1]), *mine[until + 1 :]]
-
-
-class _Meter(Meter):
-    """Adds up the samples consumed, and stops when asked."""
-
-    def __init__(self, progress: Progress, stop: Callable[[], bool]):
-        self.progress, self.stop = progress, stop
-        self.halted = False  # whether a task has failed
-        self.lock = threading.Lock()
-        self.total = self.done = 0
-        self.name = ""
-        self.cells = (0, 0)  # done, in all
-
-    def expect(self, samples: int) -> None:
-        self.total = self.done + samples
-
-    def begin(self, name: str) -> None:
-        self.name = name
-        self(0)
-
-    def __call__(self, samples: int) -> None:
-        with self.lock:
-            self.done += samples
-            self.progress(f"{self.cells[0]} of {self.cells[1]} cells; {self.name}", self.done, self.total)
-        if self.halted or self.stop():
-            raise Stopped

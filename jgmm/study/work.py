@@ -31,6 +31,7 @@ from jgmm.study import means as layouts
 from jgmm.study import plan, tables
 from jgmm.study.folder import parquet, store
 from jgmm.study.folder.spool import Spool
+from jgmm.study.meter import Meter
 from jgmm.study.plan import Piece, Task
 from jgmm.study.spec import Cell, MixtureFields, Study
 
@@ -58,16 +59,6 @@ class Receipt(NamedTuple):
     low: int
     high: int
     driven: Driven
-
-
-class Meter:
-    """Told what runs now, and how many samples it has consumed since the last call; this one keeps nothing."""
-
-    def begin(self, name: str) -> None:
-        """Something is about to be compiled or to stream. Raises Stopped when asked to stop."""
-
-    def __call__(self, samples: int) -> None:
-        """So many samples were consumed. Raises Stopped when asked to stop."""
 
 
 def study_keys(seed: int) -> Keys:

@@ -418,11 +418,9 @@ def as_on_a_gpu(monkeypatch):
 VARIOUS = [PARTS[i] for i in (0, 1, 5, 6)]  # Lloyd, EM, averages, and after a seeding
 
 
-def test_a_study_as_a_gpu_runs_it_has_the_same_bytes(fresh, as_on_a_gpu, monkeypatch, tmp_path):
+def test_a_study_as_a_gpu_runs_it_has_the_same_bytes(fresh, as_on_a_gpu, tmp_path):
     threads = set()
-    begin = runner._Meter.begin
-    monkeypatch.setattr(runner._Meter, "begin", lambda *args: threads.add(threading.get_ident()) or begin(*args))
-    runner.run_study(study(parts=VARIOUS), tmp_path)
+    runner.run_study(study(parts=VARIOUS), tmp_path, progress=lambda *told: threads.add(threading.get_ident()))
     assert len(threads) > 1
     same(tmp_path, fresh, VARIOUS)
 
