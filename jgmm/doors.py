@@ -1,6 +1,6 @@
-"""Checks at the doors of the library: one line that names the argument, what it is and what was expected.
+"""Checks of the arguments of public functions: a ValueError names the argument, its value and what was expected.
 
-Each gives back the value in its plain form. Needs no JAX.
+Each check returns the value in its plain form (an int, a NumPy array, a Path). Needs no JAX.
 """
 
 import operator
@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-LONGEST = 60  # characters of a value that are told
+LONGEST = 60  # characters of a value in a message
 
 
 def told(value: Any) -> str:
-    """The value in one short line."""
+    """The value as a message shows it: on one line, shortened."""
     if hasattr(value, "shape") and hasattr(value, "dtype") and np.ndim(value):
         return f"an array of {value.dtype}, shape {value.shape}"
     text = " ".join(repr(value).split())
@@ -23,22 +23,22 @@ def told(value: Any) -> str:
 
 
 def bad(name: str, value: Any, expected: str) -> ValueError:
-    """The fault, to be raised."""
+    """The error to raise: "NAME is VALUE, expected ..."."""
     return ValueError(f"{name} is {told(value)}, expected {expected}")
 
 
 def whole(name: str, value: Any, least: int = 1, below: int = 2**31) -> int:
-    """A whole number, as an int; 1e4 is as good as 10000."""
+    """A whole number, as an int; 1e4 is taken for 10000."""
     plain = value.item() if isinstance(value, np.generic) else value
     if isinstance(plain, float) and plain.is_integer():
         plain = int(plain)
     try:
-        found = None if isinstance(plain, bool) else operator.index(plain)
+        number = None if isinstance(plain, bool) else operator.index(plain)
     except TypeError:
-        found = None
-    if found is None or not least <= found < below:
+        number = None
+    if number is None or not least <= number < below:
         raise bad(name, value, f"a whole number of at least {least}" + (f", below {below}" if below < 2**31 else ""))
-    return found
+    return number
 
 
 def wholes(name: str, values: Any, least: int = 1) -> tuple[int, ...]:
@@ -50,20 +50,19 @@ def wholes(name: str, values: Any, least: int = 1) -> tuple[int, ...]:
 
 
 def number(name: str, value: Any, low: float = -np.inf, high: float = np.inf, *, closed: bool = False) -> float:
-    """A finite number between low and high; these themselves where `closed`."""
-    found = numbers(name, value, (), low=low, high=high, closed=closed)
-    return float(found)
+    """A finite number between low and high (these included if `closed`)."""
+    return float(numbers(name, value, (), low=low, high=high, closed=closed))
 
 
 def numbers(
     name: str, value: Any, *shapes: tuple, low: float = -np.inf, high: float = np.inf, closed: bool = False
 ) -> np.ndarray:
-    """Finite float64 numbers of one of these shapes (a letter or None stands for any length), each in the range."""
+    """Finite numbers in the range as a float64 array of one of these shapes; a letter or None is any length."""
     span = _span(low, high, closed)
     wanted = f"{span}{'' if shapes == ((),) else ' of shape ' + ' or '.join(map(_shape, shapes))}"
     try:
         array = np.asarray(value)
-    except Exception:  # whatever somebody's object does when it is asked for an array
+    except Exception:  # a foreign object's __array__ may raise anything
         raise bad(name, value, wanted) from None
     if array.dtype.kind not in "iuf" and not (array.dtype.name == "bfloat16" or array.size == 0):
         raise bad(name, value, wanted)
@@ -80,15 +79,15 @@ def numbers(
 
 
 def floats(name: str, value: Any, shape: tuple) -> Any:
-    """An array (NumPy's, JAX's or traced) of floating-point numbers of this shape.
+    """An array (NumPy, JAX or traced) of floating-point numbers of this shape.
 
-    A letter stands for any length from 1, an ellipsis at the end for any axes more.
+    A letter is any length from 1, an ellipsis at the end any further axes.
     """
     wanted = tuple(size for size in shape if size is not ...)
-    found: Any = getattr(value, "shape", None)
-    found = found if isinstance(found, tuple) else ()
-    found = found[: len(wanted)] if len(wanted) < len(shape) else found
-    if not _fits(found, wanted) or 0 in found or "float" not in str(getattr(value, "dtype", "")):
+    actual: Any = getattr(value, "shape", None)
+    actual = actual if isinstance(actual, tuple) else ()
+    actual = actual[: len(wanted)] if len(wanted) < len(shape) else actual
+    if not _fits(actual, wanted) or 0 in actual or "float" not in str(getattr(value, "dtype", "")):
         raise bad(
             name, value, f"an array of floating-point numbers of shape {_shape(shape).replace('Ellipsis', '...')}"
         )
@@ -117,7 +116,7 @@ def called(name: str, value: Any) -> Any:
 
 
 def kind(name: str, value: Any, wanted: type, how: str) -> Any:
-    """An object of this type; `how` says where such a thing comes from."""
+    """An object of this type; `how` tells the reader how to make one."""
     if not isinstance(value, wanted):
         raise bad(name, value, f"a {wanted.__name__} ({how})")
     return value
@@ -131,7 +130,7 @@ def path(name: str, value: Any) -> Path:
 
 
 def keys(name: str, value: Any, ndim: int = 0) -> Any:
-    """A typed key of JAX's threefry generator, or an array of them: what a run draws is defined by that generator."""
+    """A typed key of JAX's threefry generator, or an array of keys. Draws are defined by that generator alone."""
     dtype, expected = str(getattr(value, "dtype", "")), "a key" if ndim == 0 else "an array of keys, one for each run"
     if not dtype.startswith("key<"):
         raise bad(name, value, f"{expected} of jax.random.key (a legacy one becomes one by jax.random.wrap_key_data)")
@@ -145,7 +144,7 @@ def keys(name: str, value: Any, ndim: int = 0) -> Any:
 
 
 def run_ids(name: str, value: Any) -> np.ndarray:
-    """At least one whole number of 32 bits, as an array of uint32. One may come again: the same draws side by side."""
+    """At least one whole number of 32 bits, as an array of uint32. A repeated number repeats the same draws."""
     expected = "whole numbers from 0 to 2**32 - 1, of at least one run, in one dimension"
     listed = value if isinstance(value, np.ndarray) else _listed(value)
     if listed is None:
@@ -164,7 +163,7 @@ def run_ids(name: str, value: Any) -> np.ndarray:
 
 
 def _listed(values: Any) -> list | None:
-    """What can be gone through once, as a list; text and what has no end cannot."""
+    """The elements of a sized collection; None for text, iterators and what is no collection."""
     if isinstance(values, (str, bytes, dict)) or not isinstance(values, Iterable) or not hasattr(values, "__len__"):
         return None
     try:

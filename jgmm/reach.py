@@ -1,4 +1,4 @@
-r"""What a floating-point format can hold of a mixture: refused here is what would be wrong in silence.
+r"""The limits of float32 and float64: mixtures, starts and rates whose results would be silently wrong are refused.
 
 eps, tiny and largest are the format's (1.2e-7, 1.2e-38 and 3.4e38 in float32).
 
@@ -7,7 +7,7 @@ eps, tiny and largest are the format's (1.2e-7, 1.2e-38 and 3.4e38 in float32).
     sizes      |mu| + 10 sigma sqrt(d) <= eps sqrt(largest)    Sums of squares do not overflow.
     power      the power iteration squares sums of squares over a block
     start      u^2 d / 12 <= 0.01 offset^2        A start is rounded as samples are.
-    rates      rate >= eps/2 min(1, offset)       Moves of rate sigma are not lost beside the offset.
+    rates      rate >= eps/2 min(1, offset)       Moves of size rate sigma are not lost beside the offset.
 
 Means: rounding adds u^2/12 to the variance of each coordinate. Measured on the same streams (2,048 pairs, d = 16,
 rate 0.02), squared errors were 5e-5 +- 3e-5, 2e-4 +- 1e-4, 0.5 % and 4 % too large, or small, at coordinates of 2.5e5,
@@ -22,21 +22,21 @@ from typing import Any
 
 import numpy as np
 
-RESOLVED = 2.0**-5  # of a standard deviation: what a mean's rounding may be
-NORMALS = 10  # standard deviations that a normal stays within
-START = 1e-2  # of a start's squared error: what its rounding may be
+RESOLVED = 2.0**-5  # the rounding of a mean, in standard deviations, that is allowed
+NORMALS = 10  # a normal number stays within so many standard deviations
+START = 1e-2  # the share of a start's squared error that may be rounding
 
 
 def most(dtype: Any) -> float:
-    """The size of which sums of squares do not overflow."""
+    """The largest size whose sums of squares do not overflow."""
     return float(np.sqrt(float(np.finfo(dtype).max)) * np.finfo(dtype).eps)
 
 
-@np.errstate(over="ignore")  # what is infinite is beyond any format
+@np.errstate(over="ignore")  # infinity is beyond any format
 def check(name: str, value: Any, *, norms: Any, scales: Any, d: int, dtype: Any) -> None:
-    """Raises ValueError if means of these norms (at most; one or one each) and scales are beyond the format.
+    """Raises ValueError if means with norms up to `norms` (one, or one for each mean) or scales are beyond the format.
 
-    name, value: of what is told to be at fault, a mean's place or the scales themselves apart.
+    name, value: the argument that a message blames for means that are too far out.
     """
     info, scales, norms = np.finfo(dtype), np.asarray(scales, float), np.asarray(norms, float)
     least, largest = np.sqrt(float(info.tiny)) / float(info.eps), most(dtype)
@@ -64,7 +64,7 @@ def check(name: str, value: Any, *, norms: Any, scales: Any, d: int, dtype: Any)
 
 @np.errstate(over="ignore")
 def check_power(*, block: int, norm: float, scale: float, d: int, dtype: Any) -> None:
-    """Raises ValueError if the power iteration of blocks of samples of this size leaves the format."""
+    """Raises ValueError if power iteration over blocks of so many samples leaves the format."""
     info = np.finfo(dtype)
     largest = block * (norm + NORMALS * scale * np.sqrt(d)) ** 2 * np.sqrt(d)
     if largest > np.sqrt(float(info.max)) or block * scale**2 < np.sqrt(float(info.tiny) / float(info.eps)):
@@ -75,7 +75,7 @@ def check_power(*, block: int, norm: float, scale: float, d: int, dtype: Any) ->
 
 
 def check_held(name: str, values: np.ndarray, *, dtype: Any) -> None:
-    """Raises ValueError if one of these numbers is not finite, or is 0 in its stead, in the format."""
+    """Raises ValueError if one of these numbers overflows, or becomes 0, in the format."""
     with np.errstate(over="ignore", under="ignore"):
         held = values.astype(dtype)
     bad = ~np.isfinite(held) | ((held == 0) & (values != 0))
@@ -84,7 +84,7 @@ def check_held(name: str, values: np.ndarray, *, dtype: Any) -> None:
 
 
 def check_start(name: str, offset: Any, *, means: np.ndarray, scales: np.ndarray) -> None:
-    """Raises ValueError if a start so many standard deviations off its means (k, d, *runs) is lost in rounding."""
+    """Raises ValueError if a start `offset` standard deviations from the means (k, d, *runs) drowns in rounding."""
     with np.errstate(over="ignore"):
         size = np.asarray(offset, float) * np.max(scales)
     if (size > most(means.dtype)).any():
@@ -105,7 +105,7 @@ def check_start(name: str, offset: Any, *, means: np.ndarray, scales: np.ndarray
 
 
 def check_rate(rate: Any, *, offset: Any, dtype: Any) -> None:
-    """Raises ValueError if steps of this rate are lost beside an offset of so many standard deviations."""
+    """Raises ValueError if steps of this rate are lost beside a start `offset` standard deviations away."""
     least = float(np.finfo(dtype).eps) / 2 * np.minimum(1, np.asarray(offset, float))
     bad = np.asarray(rate, float) < least
     if bad.any():
@@ -116,5 +116,5 @@ def check_rate(rate: Any, *, offset: Any, dtype: Any) -> None:
 
 
 def _wider(dtype: Any) -> str:
-    """The way out, where there is one."""
+    """The end of a message: float64, if the format is float32."""
     return ", or float64 (x64 = true, --x64, jax.enable_x64)" if np.dtype(dtype) == np.float32 else ""

@@ -7,7 +7,8 @@ from pathlib import Path
 import folders
 import pytest
 
-from jgmm.study import ownership
+import jgmm
+from jgmm.study import ownership, spec
 from jgmm.study.folder import files
 
 
@@ -118,6 +119,25 @@ def test_what_is_no_file_in_the_place_of_runs_is_set_aside(out, make):
     assert f"{cell.name} is damaged" in done.ignored[0]
     shutil.rmtree(aside) if (aside := cell.with_name(f"{cell.name}.damaged")).is_dir() else aside.unlink()
     assert folders.everything(out) == before
+
+
+def test_a_folder_is_claimed_gone_on_with_or_refused(tmp_path):
+    study = jgmm.Study(name="a", stream={"n": 1000, "start": 0.1})
+    out = tmp_path / "out"
+    assert ownership.claim(out, study, {"canary": [1]}, fresh=False) == study
+    more = study.model_copy(update={"runs": 1000})
+    assert ownership.claim(out, more, {"canary": [1]}, fresh=False).runs == 1000
+    assert ownership.claim(out, study, {"canary": [1]}, fresh=False).runs == 1000
+    assert spec.load(str(out / "study.toml")) == more
+    before = (out / "study.toml").read_bytes()
+    other = jgmm.Study(name="a", stream={"n": 2000, "start": 0.1}, seed=3)
+    with pytest.raises(ValueError, match=r"its part.0.stream.n is \[1000\], not \[2000\]; its seed is 0, not 3"):
+        ownership.claim(out, other, {"canary": [1]}, fresh=False)
+    with pytest.raises(ValueError, match="other random bits"):
+        ownership.claim(out, study, {"canary": [2]}, fresh=False)
+    assert (out / "study.toml").read_bytes() == before
+    ownership.claim(out, other, {"canary": [2]}, fresh=True)
+    assert spec.load(str(out / "study.toml")) == other
 
 
 @pytest.mark.parametrize("left", [(), (".lock",), ("cells/", "tiles/"), (f".jgmm-{0:032}.tmp", "cells/")])

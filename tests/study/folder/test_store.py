@@ -2,8 +2,6 @@
 
 import errno
 import os
-import subprocess
-import sys
 from itertools import pairwise
 
 import numpy as np
@@ -11,8 +9,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-import jgmm
-from jgmm.study import ownership, plan, spec
 from jgmm.study.folder import parquet, records, store
 
 NAME = "0123456789ab"
@@ -197,76 +193,3 @@ def test_a_look_is_counted_once_for_the_same_runs(folder):
     for runs in (10, 10, 40, 40, 80):
         records.record_look(folder, {"runs": runs})
     assert [look["runs"] for look in records.looks(folder)] == [10, 40, 80]
-
-
-def test_a_folder_is_claimed_gone_on_with_or_refused(tmp_path):
-    study = jgmm.Study(name="a", stream={"n": 1000, "start": 0.1})
-    out = tmp_path / "out"
-    assert ownership.claim(out, study, {"canary": [1]}, fresh=False) == study
-    more = study.model_copy(update={"runs": 1000})
-    assert ownership.claim(out, more, {"canary": [1]}, fresh=False).runs == 1000
-    assert ownership.claim(out, study, {"canary": [1]}, fresh=False).runs == 1000
-    assert spec.load(str(out / "study.toml")) == more
-    before = (out / "study.toml").read_bytes()
-    other = jgmm.Study(name="a", stream={"n": 2000, "start": 0.1}, seed=3)
-    with pytest.raises(ValueError, match=r"its part.0.stream.n is \[1000\], not \[2000\]; its seed is 0, not 3"):
-        ownership.claim(out, other, {"canary": [1]}, fresh=False)
-    with pytest.raises(ValueError, match="other random bits"):
-        ownership.claim(out, study, {"canary": [2]}, fresh=False)
-    assert (out / "study.toml").read_bytes() == before
-    ownership.claim(out, other, {"canary": [2]}, fresh=True)
-    assert spec.load(str(out / "study.toml")) == other
-
-
-# --- plan ---
-
-
-def random_grid(rng):
-    return jgmm.Study(
-        runs=int(rng.integers(1, 3000)),
-        part=[
-            {
-                "name": "a",
-                "mixture": {"k": 2, "d": [2, 5], "separation": [2.0, 4.0]},
-                "stream": {"n": [1000, int(rng.integers(2000, 10**6)), 10**7], "start": 0.1},
-            },
-            {
-                "name": "b",
-                "mixture": {"k": 2, "d": 4, "layout": "simplex"},
-                "seeding": {"n": 1000, "graph_points": 50, "block": [20, 40]},
-                "stream": {"n": [1000, 5000], "rate": [0.01, 0.1]},
-            },
-        ],
-    )
-
-
-def test_tasks_are_exactly_what_is_missing_and_none_is_long():
-    rng = np.random.default_rng(1)
-    for _ in range(20):
-        study = random_grid(rng)
-        devices = int(rng.choice([1, 2, 8]))
-        cells = spec.cells(study)
-        todo = [plan.Piece(cell, int(low), study.runs) for cell in cells if (low := rng.integers(0, study.runs)) >= 0]
-        tasks = plan.tasks(todo, devices=devices)
-        done = {cell: np.zeros(study.runs, int) for cell in cells}
-        for task in tasks:
-            for piece in task.pieces:
-                done[piece.cell][piece.low : piece.high] += 1
-            least = max(plan.cost(p.cell, 16 * devices, seeded=True) / devices for p in task.pieces)
-            assert task.seconds <= 1.01 * plan.TASK_SECONDS + 6 * least
-        for piece in todo:
-            assert (done[piece.cell][: piece.low] == 0).all()
-            assert (done[piece.cell][piece.low :] == 1).all()
-
-
-def test_cells_that_share_a_seeding_go_together():
-    study = random_grid(np.random.default_rng(2)).model_copy(update={"runs": 64})
-    cells = [cell for cell in spec.cells(study) if cell.seeding]
-    tasks = plan.tasks([plan.Piece(cell, 0, 64) for cell in cells], devices=2)
-    assert [len({p.cell.start_fields() for p in task.pieces}) for task in tasks] == [1, 1]
-
-
-def test_a_plan_needs_no_jax():
-    code = "import sys; from jgmm.study import ownership, plan, spec; from jgmm.study.folder import store"
-    code += "; assert 'jax' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True)
