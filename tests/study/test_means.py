@@ -285,3 +285,36 @@ def test_nothing_is_lost_of_a_file_in_the_place_of_the_copy(tmp_path):
     assert len(layouts.keep(layouts.contents(study, Path()), out)) == 1
     assert (out / "means.npy.damaged").read_text() == "mine"
     assert layouts.keep(layouts.contents(study, Path()), out) == []
+
+
+def test_odd_files_of_means_are_read_or_refused_in_a_line(tmp_path):
+    path, taken = tmp_path / "means.npy", 0
+    for number in range(500):
+        rng = np.random.default_rng(number)
+        array = rng.normal(size=rng.integers(0, 4, size=rng.integers(0, 4)))
+        kind = str(rng.choice(["<f8", ">f4", "<i4", "?", "<c8", "S3", "<M8[s]", "O"]))
+        with np.errstate(invalid="ignore"):
+            array = (100 * array).astype("i8").astype(kind) if kind in ("<M8[s]", "?") else array.astype(kind)
+        file = io.BytesIO()
+        np.save(file, array, allow_pickle=True)
+        content = bytearray(file.getvalue())
+        for _ in range(rng.integers(3)):
+            place = int(rng.integers(len(content)))
+            if rng.random() < 0.7:
+                content[place] = rng.integers(256)
+            else:
+                del content[place : place + int(rng.integers(1, 50))]
+        path.write_bytes(bytes(content))
+        said = "ends in an error"
+        try:
+            found, said = layouts.read(path), ""
+        except ValueError as error:
+            said = str(error)
+        assert said.isprintable(), number
+        assert len(said) < 400, number
+        if not said:
+            taken += 1
+            assert found.values.dtype == np.float64
+            assert np.isfinite(found.values).all()
+            assert found.closest > 0
+    assert taken > 10

@@ -1,0 +1,136 @@
+"""Odd command lines: each is refused in a few plain lines."""
+
+import subprocess
+import sys
+
+import pytest
+
+from jgmm import cli
+
+WHOLE = ["-1", "1e3", "", "nan", "9" * 5000, "4294967296", "1.5", "0x10", "a\x1b[31m", "\ud8ff", "--", "1;2"]
+WHOLE += ["\u0661.\u0662"]
+BAD = {
+    "--runs": [*WHOLE, "0", "2147483648"],
+    "--max-runs": [*WHOLE, "0"],
+    "--seed": WHOLE,
+    "--precision": ["-1", "0", "", "nan", "inf", "-inf", "1e-400", "one", "\x1b[31m", "1,5", "9" * 5000 + "x"],
+    "--out": ["", "a\0b", "a\nb", "\x1b]0;title\x07", "\udcff", "a" * 5000],
+    "--back-end": ["", "Scan", "\x1b[31m", "auto\n"],
+    "--run": WHOLE,
+}
+
+
+def refused(capsys, *arguments):
+    """What is said on stderr by a command that must exit 2 in lines of jgmm's alone."""
+    try:
+        status = cli.main(list(arguments))
+    except SystemExit as end:
+        status = end.code
+    said = capsys.readouterr()
+    assert status == 2, (arguments, said)
+    assert said.out == "", arguments
+    lines = said.err.splitlines()
+    assert lines, arguments
+    assert all(line.startswith("jgmm: ") and line.isprintable() and len(line) < 1000 for line in lines), lines
+    return lines
+
+
+def test_odd_arguments_are_refused_in_a_line(capsys, tmp_path):
+    good = tmp_path / "x.toml"
+    good.write_text("[stream]\nn = 1000\nstart = 0.1")
+    for option, values in BAD.items():
+        for value in values:
+            command = ["show", str(tmp_path), "0"] if option == "--run" else ["run", str(good), "--dry-run"]
+            (line,) = refused(capsys, *command, f"{option}={value}")
+            assert option in line or value == "--"  # which Python 3.11 takes away
+            refused(capsys, *command, option, value)
+    odd_words = ["", "\x1b[31m", "a\nb", "a\0b", "\udcff", "no such", str(tmp_path), "x" * 5000, "[/]", "--", "-"]
+    for word in odd_words:
+        refused(capsys, "run", word, "--dry-run")
+        refused(capsys, "report", word)
+        refused(capsys, "show", word, word, "--run", "1")
+        refused(capsys, word)
+        refused(capsys, "run", str(good), "--dry-run", f"--{word}x\x1b[31m")
+        refused(capsys, "presets", word + "\x1b[31m")
+    refused(capsys)
+    refused(capsys, "show", str(tmp_path), "0")
+
+
+def test_the_range_of_a_random_seed_is_told(capsys, tmp_path):
+    good = tmp_path / "x.toml"
+    good.write_text("[stream]\nn = 1000\nstart = 0.1")
+    (line,) = refused(capsys, "run", str(good), "--dry-run", "--seed", "4294967296")
+    assert "expected a whole number from 0 to 4294967295" in line
+    assert cli.main(["run", str(good), "--dry-run", "--seed", "3000000000"]) == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="arguments are text there")
+def test_arguments_that_are_no_text_are_refused_in_a_line():
+    call = [sys.executable.encode(), b"-m", b"jgmm.cli", b"run"]
+    for arguments in ([b"\xff\xfe"], [b"seed", b"--out", b"\xff"], [b"seed", b"--runs", b"\xff"]):
+        found = subprocess.run([*call, *arguments], capture_output=True)
+        assert found.returncode == 2
+        assert len(found.stderr.splitlines()) == 1
+        assert found.stderr.startswith(b"jgmm: ")
+
+
+# --- what is taken runs ---
+
+
+def small(number):
+    """An odd study that takes a second: its sizes are small, everything else is as odd as is taken."""
+    rng = np.random.default_rng(number)
+    algorithm, alone = pick(rng, ["lloyd", "em", "soft", "oracle"]), bool(rng.integers(5) == 0)
+    k = 2 if algorithm == "em" else int(pick(rng, [1, 2, 3]))
+    pair, d = k == 2, int(pick(rng, [2, 3]))
+    layout = pick(
+        rng, ["symmetric", "symmetric-box"] if algorithm == "em" else ["simplex", "box", *["symmetric"] * pair]
+    )
+    mixed = {"k": k, "d": max(d, k), "layout": layout, "sigma": [float(pick(rng, [1e-4, 1.0, 300.0]))]}
+    if k > 1:
+        mixed["separation"] = [float(pick(rng, [0.5, 4.0, 20.0]))]
+    if algorithm != "em":
+        weights = rng.dirichlet(np.ones(k)).round(3)
+        weights[-1] = 1 - weights[:-1].sum()
+        mixed["weights"] = pick(rng, ["equal", [float(abs(w)) for w in weights]])
+    if layout.endswith("box"):
+        mixed["side"] = float(1e3 * mixed["sigma"][0])
+    if algorithm == "soft" and mixed.get("weights", "equal") != "equal":
+        mixed["weights"] = [max(w, 1e-3) for w in mixed["weights"]]
+    table = {"runs": int(pick(rng, [1, 2, 9])), "algorithm": algorithm, "mixture": mixed, "name": f"odd-{number}"}
+    table["seed"] = int(pick(rng, [0, 2**32 - 1, 3_000_000_000]))
+    start = pick(rng, ["truth", 0.0, 0.3, 5.0, "seeding"])
+    if start == "seeding":
+        table["seeding"] = {"n": 90, "block": int(pick(rng, [k, 10, 37])), "graph_points": int(pick(rng, [k + 3, 20]))}
+        table["seeding"] |= {"neighbors": int(pick(rng, [1, 2])), "method": pick(rng, ["block", "oja"])}
+    if alone:
+        table["stream"] = {"n": 0, "start": start}
+    else:
+        stream = {"n": [int(n) for n in pick(rng, [[1], [2, 77], [300]])], "start": start}
+        stream["checkpoints"] = pick(rng, [1, 3, [1]])
+        rates = [0.5, 1e-6, {"scale": 0.5, "power": 0.5, "shift": 1.0}, {"adam": 0.01}, "1/n"]
+        if algorithm != "oracle":
+            stream["rate"] = pick(rng, {"em": rates[:2], "soft": rates[:4]}.get(algorithm, rates))
+        table["stream"] = stream
+    return table
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("chunk", range(8))
+def test_small_odd_specs_that_are_taken_run_to_the_end(tmp_path, chunk):
+    ran = 0
+    for number in range(100 * chunk, 100 * chunk + 100):
+        table = small(number)
+        try:
+            study = spec.Study(**table)
+            cells = spec.cells(study)
+            runner.check_mixtures(study, cells)
+        except ValueError:
+            continue
+        path = tmp_path / f"{number}.toml"
+        path.write_text(tomli_w.dumps(table))
+        assert cli.main(["run", str(path), "--out", str(tmp_path / f"{number}")]) == 0, (number, table)
+        ran += 1
+        if ran == 5:
+            break
+    assert ran == 5
