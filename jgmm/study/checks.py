@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import stats
 
-from jgmm.study import summary as analysis
+from jgmm.study.summary import FEW
 
 FAR = 5.0  # standard errors of a normal law, 6e-7 on both sides: 1,000 means of right twins are all nearer
 
@@ -24,26 +24,26 @@ class Twins(NamedTuple):
 def twins(rows: list[dict[str, Any]]) -> Twins | None:
     """Is every twin's mean within FAR standard errors of its exact mean? None where no cell has one.
 
-    rows: of the summary (`analysis.summarize`), every checkpoint of every cell. At few runs the standard error is
+    rows: of the summary (`summary.summarize`), every checkpoint of every cell. At few runs the standard error is
     itself uncertain: the limit is Student's quantile of the probability that FAR has under a normal law.
     """
-    held = [row for row in rows if row["twin_gap"] is not None]
-    if not held:
+    tested = [row for row in rows if row["twin_gap"] is not None]
+    if not tested:
         return None
-    limits = stats.t.isf(stats.norm.sf(FAR), np.array([row["runs_ok"] - 1 for row in held]))
-    wrong = [row for row, limit in zip(held, limits, strict=True) if not abs(row["twin_gap"]) <= limit]  # nan is wrong
+    limits = stats.t.isf(stats.norm.sf(FAR), np.array([row["runs_ok"] - 1 for row in tested]))
+    wrong = [row for row, limit in zip(tested, limits, strict=True) if not abs(row["twin_gap"]) <= limit]  # or nan
     if not wrong:
-        largest = max(abs(row["twin_gap"]) for row in held)
+        largest = max(abs(row["twin_gap"]) for row in tested)
         return Twins(
             True,
-            f"The means of all {len(held)} labelled twins are within {FAR:g} standard errors of their exact means"
+            f"The means of all {len(tested)} labelled twins are within {FAR:g} standard errors of their exact means"
             f" (the largest gap: {largest:.2g}).",
         )
     worst = max(wrong, key=lambda row: abs(row["twin_gap"]))
-    cells = len({row["cell"] for row in wrong})
+    wrong_cells, cells = (len({row["cell"] for row in some}) for some in (wrong, tested))
     return Twins(
         False,
-        f"The simulation is wrong in {cells} of {len({row['cell'] for row in held})} cells: the mean of a labelled twin"
+        f"The simulation is wrong in {wrong_cells} of {cells} cells: the mean of a labelled twin"
         f" is known exactly, and is {abs(worst['twin_gap']):.3g} standard errors away ({_where(worst)},"
         f" {worst['samples']} samples). Believe no number of these cells: this is a fault of jgmm, or float32 does not"
         " reach that far (--x64 tells).",
@@ -51,23 +51,23 @@ def twins(rows: list[dict[str, Any]]) -> Twins | None:
 
 
 def conditioning(rows: list[dict[str, Any]]) -> str | None:
-    """Which means leave runs out, and the least share kept; None where every run of every cell counts.
+    """Which means leave runs out, and the least share of runs kept; None where every run of every cell counts.
 
     rows: of the summary, the last checkpoint of each cell.
     """
-    left = [row for row in rows if row["runs_ok"] < row["runs"]]
+    partial = [row for row in rows if row["runs_ok"] < row["runs"]]
     few = sum(row["few"] for row in rows)
     words = []
-    if left:
-        worst = min(left, key=lambda row: row["runs_ok"] / row["runs"])
+    if partial:
+        worst = min(partial, key=lambda row: row["runs_ok"] / row["runs"])
         words.append(
-            f"In {len(left)} of {len(rows)} cells means leave out runs whose start failed or whose error is not finite:"
-            f" the fewest kept are {worst['runs_ok']} of {worst['runs']} ({_where(worst)})."
+            f"In {len(partial)} of {len(rows)} cells means leave out runs whose start failed or whose error is not"
+            f" finite: the fewest kept are {worst['runs_ok']} of {worst['runs']} ({_where(worst)})."
         )
     if few:
         words.append(
-            f"In {few} of {len(rows)} cells fewer than {analysis.FEW} runs are left: their means and standard errors"
-            " are marked (few) and nothing is concluded from them."
+            f"In {few} of {len(rows)} cells fewer than {FEW} runs are left: their means and standard errors are marked"
+            " (few) and nothing is concluded from them."
         )
     return " ".join(words) or None
 

@@ -1,4 +1,4 @@
-"""What a cell is set to, axis by axis, and in words: tables, legends and sentences name what differs."""
+"""What a cell is set to, axis by axis, and in words: tables, legends and sentences name the axes where cells differ."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -25,28 +25,43 @@ HEADINGS = {
     "seeding.neighbors": "neighbors",
     "seeding.method": "method",
 }  # every axis of a spec, and the two keys of a mixture that are none but may differ between parts
+USUAL = {
+    "sigma": 1.0,
+    "weights": "equal",
+    "scales": "equal",
+    "rate": "paper",
+    "average": 0.0,
+    "beta": 1.0,
+    "seeding.neighbors": 3,
+    "seeding.method": "block",
+}  # values that a sentence does not mention
 
 
 def place(cell: Cell) -> dict[str, Any]:
-    """Where a cell stands on every axis that it has, in the order of HEADINGS. Scales are in units of sigma."""
-    found: dict[str, Any] = {"layout": cell.layout}
+    """The cell's value on every axis that it has, in the order of HEADINGS. Scales are in units of sigma."""
+    values: dict[str, Any] = {
+        "layout": cell.layout,
+        "k": cell.k,
+        "d": cell.d,
+        "sigma": cell.sigma,
+        "weights": weights(cell),
+        "scales": scales(cell),
+    }
     if cell.layout.endswith("box"):
-        found["side"] = cell.side
-    found |= {"k": cell.k, "d": cell.d}
+        values["side"] = cell.side
     if cell.layout in LAYOUTS:
-        found["separation"] = cell.separation
-    found |= {"sigma": cell.sigma, "weights": weights(cell), "scales": scales(cell)}
+        values["separation"] = cell.separation
     if not cell.start_only or cell.start != "seeding":
-        found["start"] = cell.start
+        values["start"] = cell.start
     if not cell.start_only:
-        found["n"] = cell.n
-        if cell.algorithm != "oracle":
-            found |= {"rate": cell.rate if cell.rate_name == "given" else cell.rate_name, "average": cell.average}
+        values["n"] = cell.n
+    if cell.rate_name != "none":
+        values |= {"rate": cell.rate if cell.rate_name == "given" else cell.rate_name, "average": cell.average}
     if cell.beta is not None:
-        found["beta"] = cell.beta
+        values["beta"] = cell.beta
     if cell.seeding is not None:
-        found |= {f"seeding.{name}": value for name, value in cell.seeding.model_dump().items()}
-    return {name: found[name] for name in HEADINGS if name in found}
+        values |= {f"seeding.{name}": value for name, value in cell.seeding.model_dump().items()}
+    return {name: values[name] for name in HEADINGS if name in values}
 
 
 def weights(cell: Cell) -> str:
@@ -60,7 +75,7 @@ def scales(cell: Cell) -> str:
 
 
 def varying(cells: Iterable[Cell]) -> list[str]:
-    """The axes on which these cells stand in more than one place, of those that have them."""
+    """The axes on which these cells have more than one value; a cell without an axis counts for none of its values."""
     seen: dict[str, set] = {name: set() for name in HEADINGS}
     for cell in cells:
         for name, value in place(cell).items():
@@ -69,23 +84,20 @@ def varying(cells: Iterable[Cell]) -> list[str]:
 
 
 def text(value: Any) -> str:
-    """A place on an axis as a table has it; nothing where there is none."""
+    """A value as a table has it; nothing where there is none."""
     return "" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-USUAL = {"sigma": 1.0, "weights": "equal", "scales": "equal", "rate": "paper", "average": 0.0, "beta": 1.0}
-USUAL |= {"seeding.neighbors": 3, "seeding.method": "block"}
-
-
 def where(cell: Cell) -> str:
-    """A cell in a sentence that knows no other: its part, and its place on every axis where that is not the usual."""
-    here = place(cell)
-    told = [name for name, value in here.items() if name not in ("layout", "side") and value != USUAL.get(name)]
-    return f"{cell.part}, {words(cell, told)}"
+    """A cell in a sentence that knows no other: its part, and its values that are not the usual."""
+    unusual = [
+        name for name, value in place(cell).items() if name not in ("layout", "side") and value != USUAL.get(name)
+    ]
+    return f"{cell.part}, {words(cell, unusual)}"
 
 
 def words(cell: Cell, names: Sequence[str]) -> str:
-    """The cell's places on these axes: "k=2 C=4 weights=(0.6 0.4)"."""
-    here = place(cell)
-    told = [(HEADINGS[name], text(here[name])) for name in names if name in here]
-    return " ".join(f"{heading}=({said})" if " " in said else f"{heading}={said}" for heading, said in told)
+    """The cell's values on these axes: "k=2 C=4 weights=(0.6 0.4)"."""
+    values = place(cell)
+    texts = [(HEADINGS[name], text(values[name])) for name in names if name in values]
+    return " ".join(f"{heading}=({value})" if " " in value else f"{heading}={value}" for heading, value in texts)
