@@ -10,11 +10,11 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, Template
 
-from jgmm import stats, terminal
+from jgmm import stats
 from jgmm.report import numbers, words
 from jgmm.report.results import Results, Row
 from jgmm.report.written import Written
-from jgmm.study import ownership, settings, summary
+from jgmm.study import ownership, settings, shown, summary
 from jgmm.study.folder import files, records
 from jgmm.study.read import CellData
 
@@ -57,8 +57,8 @@ def render(folder: Path, results: Results, written: Written) -> str:
         more=[name for name in varying if name not in in_cells],
         more_floors=[name for name in varying if name not in IN_FLOORS],
         few=summary.FEW,
-        folder=shlex.quote(terminal.clean(folder)),
-        study_file=shlex.quote(terminal.clean(folder / "study.toml")),
+        folder=shlex.quote(shown.text(folder)),
+        study_file=shlex.quote(shown.text(folder / "study.toml")),
         runs=(min(len(item.ok) for item in data), max(len(item.ok) for item in data)),
         seeded=seeded,
         **_twins(final),
