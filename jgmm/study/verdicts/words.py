@@ -77,8 +77,8 @@ def _along(findings: list[Finding], theorem: Theorem) -> str:
         kind += f" (with fewer samples than {theorem.samples_words})"
     if worst.kind == "floor term":
         kind += " (but stays below the floor term with constant 1)"
-    powers = (f"{worst.axis}^{round(exponent, 3):g}" for exponent in (worst.measured, worst.bound))
-    return "in {} {}: measured {}, variance term {}{}".format(worst.axis, kind, *powers, elsewhere)
+    measured, term = f"{worst.axis}^{round(worst.measured, 3):g}", f"{worst.axis}^{round(worst.bound, 3):g}"
+    return f"in {worst.axis} {kind}: measured {measured}, variance term {term}{elsewhere}"
 
 
 def constant_words(constant: Constant, findings: list[Finding]) -> str:

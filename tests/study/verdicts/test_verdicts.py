@@ -5,7 +5,7 @@ import math
 import pytest
 from synthetic import SIZES, stored, stream_study, variance, verdict_of
 
-from jgmm.study import spec, verdicts
+from jgmm.study import spec, summary, verdicts
 from jgmm.theory.bounds import THEOREMS, Theorem
 
 
@@ -51,6 +51,13 @@ def test_a_theorem_needs_a_record_alone(theorem_99):
     (constant,) = verdict.constants
     assert constant.low < 7 < constant.high
     assert verdict_of(study_of_99(), lambda c: c.k * c.d / math.sqrt(c.n), runs=1000).verdict == "contradicted"
+
+
+def test_the_bound_beside_the_means_of_a_cell_is_its_records(theorem_99):
+    item = stored(study_of_99(), lambda c: 1.0)[0]
+    start, end = summary.summarize(item)
+    assert (end["theorem"], end["bound_error_sq"]) == ("99", 2 * 4 / 4096)
+    assert start["bound_error_sq"] is None
 
 
 def test_the_regime_of_a_theorem_is_its_records(theorem_99):
