@@ -1,5 +1,6 @@
-"""The tables of the READMEs are those that the results give."""
+"""The tables of the READMEs are those that the results give, and what benchmarks and notebooks import is there."""
 
+import importlib
 import re
 
 import pytest
@@ -18,3 +19,34 @@ def test_a_figure_that_was_typed_is_replaced():
     typed = re.sub(r"\| jgmm \| [\d,]+ ", "| jgmm | 9,990 ", text, count=1)
     assert typed != text
     assert readme_tables.filled(typed) == text
+
+
+def imported(text):
+    """What code, or code in a text, imports from jgmm, as dotted names."""
+    for module, names in re.findall(r"\bfrom (jgmm[\w.]*) import ([\w, ]+|\([^)]*)", text):
+        yield from (f"{module}.{name.split()[0]}" for name in names.strip("(").split(",") if name.strip())
+    for names in re.findall(r"(?<!from)\bimport (jgmm[\w., ]*)", text):
+        yield from (name.split()[0] for name in names.split(","))
+
+
+def there(name):
+    """Whether this is a module, or something in one."""
+    module, _, last = name.rpartition(".")
+    try:
+        return not module or hasattr(importlib.import_module(module), last) or bool(importlib.util.find_spec(name))
+    except ModuleNotFoundError:
+        return False
+
+
+def test_what_benchmarks_and_notebooks_import_is_there():
+    assert list(imported("from jgmm.a import (b, c as d)\nimport jgmm.e, jgmm")) == [
+        "jgmm.a.b",
+        "jgmm.a.c",
+        "jgmm.e",
+        "jgmm",
+    ]
+    root = readme_tables.HERE.parent
+    sources = [*root.glob("benchmarks/*.py"), *root.glob("notebooks/*.ipynb"), *root.glob("examples/**/*.py")]
+    assert len(sources) > 15
+    names = {(path.name, name) for path in sources for name in imported(path.read_text())}
+    assert [place for place in sorted(names) if not there(place[1])] == []
