@@ -257,7 +257,7 @@ def main(argv=None):
         fonts = folder / "fonts"
         start = partial(run, fonts=fonts)
         # Files into the page cache, fonts into their list: neither is what the other figures are about.
-        start([sys.executable, "-c", "import jgmm.report.write, jgmm.commands"], folder / "none")
+        start([sys.executable, "-c", "import jgmm.report.write, jgmm.commands.run"], folder / "none")
         sections = {"processes": processes(folder, start, args.repeats)}
         (folder / "tiny.toml").write_text(TINY)
         sections["tiny"] = study(folder / "of-tiny", start, args.repeats, str(folder / "tiny.toml"))

@@ -3,11 +3,12 @@
 import argparse
 import importlib
 import math
-import os
 import sys
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import jgmm
 from jgmm import process
 
 if TYPE_CHECKING:
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
 def main(argv: list[str] | None = None) -> int:
     """Run a command; the exit status: 0 done, 1 our bug, 2 bad input, 3 unfinished, 130 interrupted."""
     with process.Stopper() as stopper, process.outputs() as output:
-        arguments = _parser().parse_args(argv, argparse.Namespace(stopper=stopper))
-        status = _status(arguments, stopper)
+        status = _status(parser().parse_args(argv), stopper)
         output.flush()
         if output.fault and not status:
             print(f"jgmm: standard output: {output.fault}", file=sys.stderr)
@@ -28,7 +28,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _status(arguments: argparse.Namespace, stopper: process.Stopper) -> int:
     try:
-        return stopper.watch(lambda: COMMANDS[arguments.command](arguments))
+        return stopper.watch(lambda: COMMANDS[arguments.command](arguments, stopper))
     except process.Stopped:
         print("jgmm: stopped before anything was computed", file=sys.stderr)
         return stopper.status
@@ -41,9 +41,9 @@ def _status(arguments: argparse.Namespace, stopper: process.Stopper) -> int:
         return 2
 
 
-def run(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace, stopper: process.Stopper) -> int:
     """`jgmm run`: simulate what is missing, then report."""
-    spec = _spec()
+    spec = importlib.import_module("jgmm.study.spec")
     study = spec.load(arguments.spec)
     out = arguments.out or Path("results") / study.name
     changes = {"seed": arguments.seed, "x64": arguments.x64 or None, "precision": arguments.precision}
@@ -53,25 +53,24 @@ def run(arguments: argparse.Namespace) -> int:
         _check_not_fewer(out, arguments.runs)
     spec.cells(study)  # every fault of the spec, before JAX starts
     _start_jax(arguments, study.x64)
-    command = importlib.import_module("jgmm.commands")
-    arguments.stopper.check()
+    stopper.check()
     if arguments.dry_run:
+        command = importlib.import_module("jgmm.commands.dry_run")
         return command.dry_run(study, out, spec_folder=Path(), back_end=arguments.back_end)
-    asked = {"fresh": arguments.fresh, "back_end": arguments.back_end, "stopper": arguments.stopper}
-    status = command.run(study, out, spec_folder=Path(), **asked)
-    _tell_of_code()
-    return status
+    command = importlib.import_module("jgmm.commands.run")
+    fresh, back_end = arguments.fresh, arguments.back_end
+    return command.run(study, out, spec_folder=Path(), fresh=fresh, back_end=back_end, stopper=stopper)
 
 
 def _check_not_fewer(out: Path, runs: int) -> None:
     """Raises ValueError if a study with more runs lies there."""
     if (out / "study.toml").is_file():
-        there = _stored(out).runs
-        if there > runs:
-            raise ValueError(f"--runs is {runs}, but {out} holds {there}: expected at least these, or --fresh")
+        stored = _stored(out).runs
+        if stored > runs:
+            raise ValueError(f"--runs is {runs}, but {out} holds {stored}: expected at least these, or --fresh")
 
 
-def report(arguments: argparse.Namespace) -> int:
+def report(arguments: argparse.Namespace, stopper: process.Stopper) -> int:
     """`jgmm report`: summary, figures and report again, from the stored cells."""
     written = importlib.import_module("jgmm.report.write").write_report(arguments.dir, _stored(arguments.dir))
     for note in written.ignored:
@@ -82,29 +81,39 @@ def report(arguments: argparse.Namespace) -> int:
     return written.status
 
 
-def show(arguments: argparse.Namespace) -> int:
+def show(arguments: argparse.Namespace, stopper: process.Stopper) -> int:
     """`jgmm show`: one run of one cell again, with its trajectory."""
     study = _stored(arguments.dir)
-    known = _spec().named_cells(study, arguments.dir)
-    if arguments.cell not in known:
-        raise ValueError(f"cell is {arguments.cell!r}, expected one of {', '.join(known)}")
+    cells = importlib.import_module("jgmm.study.spec").named_cells(study, arguments.dir)
+    if arguments.cell not in cells:
+        raise ValueError(f"cell is {arguments.cell!r}, expected one of {', '.join(cells)}")
     if not 0 <= arguments.run_id < study.runs:
         raise ValueError(f"--run is {arguments.run_id}, expected 0 to {study.runs - 1}")
     _start_jax(arguments, study.x64)
-    command, cell = importlib.import_module("jgmm.commands"), known[arguments.cell]
+    command, cell = importlib.import_module("jgmm.commands.show"), cells[arguments.cell]
     command.show(study, cell, arguments.run_id, arguments.dir, back_end=arguments.back_end)
     return 0
 
 
-def presets(arguments: argparse.Namespace) -> int:
-    """`jgmm presets`: their names, a line each."""
-    for name, line in _spec().presets().items():
+def presets(arguments: argparse.Namespace, stopper: process.Stopper) -> int:
+    """`jgmm presets`: their names, a line each; with a name, that preset's TOML."""
+    spec = importlib.import_module("jgmm.study.spec")
+    if arguments.name is not None:
+        print(spec.preset(arguments.name), end="")
+        return 0
+    for name, line in spec.presets().items():
         print(f"{name:12} {line}")
     return 0
 
 
-def _spec():
-    return importlib.import_module("jgmm.study.spec")
+def _stored(folder: Path) -> "Study":
+    """The study whose folder this is. Raises ValueError if it is none."""
+    return importlib.import_module("jgmm.study.ownership").load(folder)
+
+
+def _start_jax(arguments: argparse.Namespace, x64: bool) -> None:
+    """Start JAX. Raises ValueError, a line, where it cannot."""
+    importlib.import_module("jgmm.commands.prepare").start_jax(x64=x64, keep_programs=not arguments.no_cache)
 
 
 COMMANDS = {"run": run, "report": report, "show": show, "presets": presets}
@@ -123,8 +132,17 @@ def _escaped(text: str) -> str:
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
-def _parser() -> argparse.ArgumentParser:
+class _Version(argparse.Action):
+    """--version, which is looked up when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *given: object) -> None:
+        parser.exit(message=f"jgmm {jgmm.__version__}\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    """What the command line takes."""
     parser = _Parser(prog="jgmm", description="Monte-Carlo studies of streaming Gaussian mixtures.")
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser("run", help="run a study")
     command.add_argument("spec", type=_text, metavar="SPEC", help="a preset's name or a TOML file")
@@ -136,16 +154,25 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--max-runs", type=_count, metavar="R", help="the most runs that --precision may add up to")
     command.add_argument("--dry-run", action="store_true", help="say what it would take, and write nothing")
     command.add_argument("--x64", action="store_true", help="compute in float64")
+    _add_trust(command)
     _add_jax_options(command)
     command = commands.add_parser("report", help="rebuild summary, figures and report from the stored cells")
     command.add_argument("dir", type=_path, metavar="DIR")
+    _add_trust(command)
     command = commands.add_parser("show", help="replay one run with its trajectory")
     command.add_argument("dir", type=_path, metavar="DIR")
     command.add_argument("cell", metavar="CELL")
     command.add_argument("--run", type=_run_id, required=True, dest="run_id", metavar="I")
+    _add_trust(command)
     _add_jax_options(command)
-    commands.add_parser("presets", help="list the presets")
+    command = commands.add_parser("presets", help="list the presets, or print one")
+    command.add_argument("name", nargs="?", type=_text, metavar="NAME", help="a preset whose TOML is printed")
     return parser
+
+
+def _add_trust(command: argparse.ArgumentParser) -> None:
+    what = "import the modules that the stored study names, which runs their code"
+    command.add_argument("--trust", action="store_true", help=what)
 
 
 def _add_jax_options(command: argparse.ArgumentParser) -> None:
@@ -154,17 +181,14 @@ def _add_jax_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--no-cache", action="store_true", help="neither read nor keep compiled programs")
 
 
-def _whole(low: int, high: int):
-    def parse(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            value = low - 1
-        if not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"{_cut(text)} given, expected a whole number from {low} to {high}")
-        return value
-
-    return parse
+def _whole(text: str, *, low: int, high: int) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = low - 1
+    if not low <= value <= high:
+        raise argparse.ArgumentTypeError(f"{_cut(text)} given, expected a whole number from {low} to {high}")
+    return value
 
 
 def _positive(text: str) -> float:
@@ -191,53 +215,9 @@ def _cut(text: str) -> str:
     return repr(text) if len(text) < 60 else f"{text[:60]!r}..."
 
 
-_count = _whole(1, 2**31 - 1)
-_seed = _whole(0, 2**32 - 1)
-_run_id = _whole(0, 2**31 - 1)
-
-
-def _stored(folder: Path) -> "Study":
-    """The study whose folder this is. Raises ValueError if it is none."""
-    return importlib.import_module("jgmm.study.ownership").load(folder)
-
-
-def _start_jax(arguments: argparse.Namespace, x64: bool) -> None:
-    """JAX as `machine.prepare` sets it up; --no-cache keeps no compiled programs.
-
-    Raises ValueError, a line, where JAX finds no device of the platform that it is told to take.
-    """
-    machine, jax = importlib.import_module("jgmm.engine.machine"), importlib.import_module("jax")
-    machine.prepare(cache=None if arguments.no_cache else _cache(machine))
-    _tell_of_code()
-    jax.config.update("jax_enable_x64", x64)
-    try:
-        jax.devices()
-    except (RuntimeError, AssertionError) as error:
-        asked = os.environ.get("JAX_PLATFORMS")
-        said = (str(error).strip() or type(error).__name__).splitlines()[0]
-        told = f"JAX_PLATFORMS is {asked!r}, expected platforms that this machine has" if asked else "no device"
-        raise ValueError(f"JAX cannot start: {told} ({said})") from None
-
-
-def _tell_of_code() -> None:
-    """A note where machine code cannot be kept, once."""
-    fault = importlib.import_module("jgmm.engine.cache").fault()
-    if fault:
-        print(f"jgmm: {fault}", file=sys.stderr)
-
-
-def _cache(machine: Any) -> Path | None:
-    """The folder of compiled programs; None, with a note, where there is no place for one."""
-    try:
-        folder = machine.cache_folder()
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
-    except OSError as error:
-        why = process.fault(error)
-    except (RuntimeError, KeyError):  # no home, and a user that is not known
-        why = "no home folder"
-    print(f"jgmm: compiled programs are not kept ({why}); JAX_COMPILATION_CACHE_DIR names a place", file=sys.stderr)
-    return None
+_count = partial(_whole, low=1, high=2**31 - 1)
+_seed = partial(_whole, low=0, high=2**32 - 1)
+_run_id = partial(_whole, low=0, high=2**31 - 1)
 
 
 if __name__ == "__main__":

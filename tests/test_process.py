@@ -15,7 +15,7 @@ import pytest
 
 import jgmm
 from jgmm import cli, process
-from jgmm import commands as command
+from jgmm.commands import prepare
 from jgmm.engine import machine, programs
 from jgmm.study import run as runner
 
@@ -95,7 +95,6 @@ class Broken:
 
 
 def in_process(monkeypatch, folder, *, out, err):
-    monkeypatch.setattr(cli, "_start_jax", lambda *args: None)
     folders.hasten(monkeypatch)
     monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "stdout", out)
@@ -105,7 +104,6 @@ def in_process(monkeypatch, folder, *, out, err):
 
 @pytest.mark.parametrize("number", [errno.EPIPE, errno.EIO, errno.ENOSPC])
 def test_progress_that_cannot_be_written_does_not_end_a_run(monkeypatch, folder, number):
-    monkeypatch.setattr(command, "PLAIN_SECONDS", 0.0)
     assert in_process(monkeypatch, folder, out=io.StringIO(), err=Broken(number)) == 0
     assert (folder / "out" / "report.html").is_file()
 
@@ -149,14 +147,14 @@ def test_without_a_home_no_programs_are_kept_and_the_run_goes_on(monkeypatch, ca
         raise RuntimeError("Could not determine home directory.")
 
     monkeypatch.setattr(machine, "cache_folder", homeless)
-    assert cli._cache(machine) is None
+    assert prepare.folder_of_programs() is None
     assert "compiled programs are not kept (no home folder)" in capsys.readouterr().err
 
 
 def test_a_cache_that_cannot_be_made_is_told(monkeypatch, capsys, tmp_path):
     (tmp_path / "file").write_text("")
     monkeypatch.setattr(machine, "cache_folder", lambda: tmp_path / "file" / "xla")
-    assert cli._cache(machine) is None
+    assert prepare.folder_of_programs() is None
     assert "file/xla: Not a directory" in capsys.readouterr().err
 
 

@@ -46,15 +46,25 @@ __all__ = [
     "load",
     "named_cells",
     "parse",
+    "preset",
     "presets",
 ]
+
+PRESETS = resources.files("jgmm.study") / "presets"
 
 
 def presets() -> dict[str, str]:
     """The first comment line of each preset that ships with the package, by name."""
-    folder = resources.files("jgmm.study") / "presets"
-    files = sorted((f for f in folder.iterdir() if f.name.endswith(".toml")), key=lambda f: f.name)
+    files = sorted((f for f in PRESETS.iterdir() if f.name.endswith(".toml")), key=lambda f: f.name)
     return {f.name.removesuffix(".toml"): _first_line(f.read_text(encoding="utf-8")) for f in files}
+
+
+def preset(name: str) -> str:
+    """A preset's TOML. Raises ValueError for the name of none."""
+    known = presets()
+    if name not in known:
+        raise ValueError(f"{shown.value(name)} is no preset, expected one of {', '.join(known)}")
+    return (PRESETS / f"{name}.toml").read_text(encoding="utf-8")
 
 
 def _first_line(text: str) -> str:
@@ -70,8 +80,7 @@ def load(spec: str) -> Study:
     spec = str(spec)
     known = presets()
     if spec in known:
-        text = (resources.files("jgmm.study") / "presets" / f"{spec}.toml").read_text(encoding="utf-8")
-        return parse(text, source=spec, folder=Path.cwd(), default_name=spec)
+        return parse(preset(spec), source=spec, folder=Path.cwd(), default_name=spec)
     path, told = Path(spec), shown.text(spec)
     try:
         if not path.is_file():

@@ -9,8 +9,8 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from jgmm import commands as command
 from jgmm import terminal
+from jgmm.commands.closing import print_closing
 from jgmm.report import comparison, csv_files, drawing, figures
 from jgmm.report.headline import table_of_cells
 from jgmm.report.results import Results
@@ -142,7 +142,7 @@ def test_words_break_between_words_and_only_there():
 )
 def test_nothing_that_a_path_or_a_reason_holds_is_obeyed(text):
     console = Console(width=80, file=io.StringIO(), force_terminal=True, color_system=None)
-    command._say(console, text)
+    terminal.say(console, text)
     said = console.file.getvalue()
     assert said == terminal.clean(text) + "\n"
     said.encode()
@@ -411,7 +411,7 @@ def test_no_cell_is_odd_enough_to_fail_a_report(kind, tmp_path, capsys, laid_out
         for column in ("± nan", "nan ±", ">nan<", "nan to", "[nan", ">inf<", ">None<", "None ±", "± None"):
             assert column not in page, (name, column)
         assert "nan" not in (folder / "summary.csv").read_text()
-        command._print(written)
+        print_closing(written)
         said = capsys.readouterr().out
         assert "nan" not in re.sub(r"\w*nan\w+|\w+nan\w*", "", said), name
         for word in written.left_out:

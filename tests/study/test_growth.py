@@ -18,8 +18,8 @@ from numpy.testing import assert_allclose
 from small import PAIR, PARTS, SEEDED, SHORT, study
 
 import jgmm
-from jgmm import commands as command
 from jgmm import mixture
+from jgmm.commands.show import show
 from jgmm.engine import machine
 from jgmm.engine.run import Record
 from jgmm.errors import estimate
@@ -102,7 +102,6 @@ def test_stopping_keeps_what_is_finished_and_going_on_gives_the_same_bytes(fresh
 KILLED = """
 import sys
 from pathlib import Path
-from jgmm import commands as command
 from jgmm.study import plan, run as runner, spec
 plan.TASK_SECONDS = 1e-4
 runner.run_study(spec.load(sys.argv[1]), Path(sys.argv[2]))
@@ -324,7 +323,7 @@ def test_other_random_bits_do_not_extend_a_store(fresh, tmp_path, monkeypatch):
     with pytest.raises(
         ValueError, match=r"other random bits or means \(canary .*, here \[1, 2, 3\]\): expected the JAX"
     ):
-        command.show(study(16, PARTS[:1]), cell, 0, tmp_path)
+        show(study(16, PARTS[:1]), cell, 0, tmp_path)
 
 
 def test_the_canary_sings_of_bits_and_of_means(monkeypatch):

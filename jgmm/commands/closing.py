@@ -1,0 +1,40 @@
+"""What stands on standard output at a run's end: notes, the closing table, and a sentence for each theorem."""
+
+from rich.console import Console
+
+from jgmm import terminal
+from jgmm.report.written import Written
+
+
+def print_closing(written: Written) -> None:
+    """Print the notes, the closing table and the verdicts."""
+    console = terminal.standard_output(highlight=False)
+    for note in (*written.ignored, *written.left_out):
+        terminal.say(console, note, style="yellow")
+    if written.twins and not written.twins.right:
+        terminal.say(console, f" - {written.twins.sentence}", lead="wrong")
+    if written.conditioning:
+        terminal.say(console, f" - {written.conditioning}", lead="runs kept")
+    _print_headline(console, written)
+    for verdict in written.verdicts:
+        terminal.say(console, f" - {verdict.sentence}", lead=verdict.verdict)
+    if written.laws:
+        terminal.say(console, f" - {written.laws.sentence}", lead="exact laws")
+
+
+def _print_headline(console: Console, written: Written) -> None:
+    """The closing table, or how many rows it would have had."""
+    headline = written.headline
+    if headline.most is not None and len(headline.rows) > headline.most:
+        console.print(f"{len(headline.rows)} cells: see the report")
+        return
+    terminal.say(console, headline.title, style="italic")
+    terminal.table(
+        console,
+        headline.columns,
+        headline.rows,
+        dropped=headline.dropped,
+        wrapped=headline.wrapped,
+        elsewhere="the report has them",
+    )
+    terminal.say(console, headline.caption, style="italic")
