@@ -26,7 +26,7 @@ these counted by gpu_compile.py, the clock the highest that nvidia-smi tells (el
 falls where runs are too few for all schedulers; the fraction that is told is of the whole card's.
 
     python benchmarks/gpu.py [--seconds 0.3] [--rounds 3] [--budget 420] [--quick] [--json PATH] [--picture PATH]
-    python benchmarks/gpu.py --rehearse     # without a GPU: everything, tiny, the kernels executed on NumPy (ptx.py)
+    python benchmarks/gpu.py --rehearse     # without a GPU: everything, tiny, kernels executed on NumPy
 
 What the budget leaves no time for is skipped, and told so; the JSON is written after each setting. Needs an NVIDIA GPU
 of compute capability 7.0 or more, and llvmlite.
@@ -52,6 +52,7 @@ import golden
 import gpu_compile
 import jax
 import numpy as np
+import ptx
 import timing
 from gpu_compile import Case
 from matplotlib.figure import Figure
@@ -78,6 +79,14 @@ COLOURS = {"fused": "#c8452d", "CPU": "#20639b", "scan": "#444444"}
 BACK_ENDS = {"fused": "gpu", "scan": "scan", "CPU": "cpu"}
 
 
+COMPARED = [Case("Lloyd", 2, 2), Case("Lloyd", 3, 2, twin=True), Case("EM", 3, 2, twin=True)]
+COMPARED += [Case("power iteration", 3, 2), Case("soft", 2, 2), Case("polynomial rate", 2, 2)]
+COMPARED += [Case("Lloyd", 1, 1), Case("Lloyd", 5, 4, twin=True), Case("averaged", 2, 2), Case("oracle", 3, 2)]
+COMPARED += [Case("1/n", 2, 2), Case("Adam", 2, 2), Case("Oja's rule", 3, 2)]
+COMPARED += [Case(name, 5, 2, threads=2) for name in ("EM", "power iteration", "soft", "1/n", "Oja's rule")]
+COMPARED += [Case("Lloyd", 7, 3, twin=True, threads=4), Case("Lloyd", 20, 5), Case("Lloyd", 50, 10)]
+
+
 class Plan(NamedTuple):
     """What is done, and until when."""
 
@@ -89,7 +98,7 @@ class Plan(NamedTuple):
     runs: tuple = (256, 4096, 65536)
     cpu_runs: tuple = (256, 4096)
     scanned: int = 10_000_000  # numbers k d of all runs, at most, with which scan is timed
-    cases: tuple = tuple(dict.fromkeys([*gpu_compile.EXECUTED, *(c for c in gpu_compile.COMPILED if not c.threads)]))
+    cases: tuple = tuple(dict.fromkeys([*COMPARED, *(c for c in gpu_compile.COMPILED if not c.threads)]))
     golden: tuple = tuple(golden.CASES)
     samples: int = 16_000
     systems: tuple = ((10, 5, 4096),)
@@ -108,6 +117,13 @@ REHEARSAL |= {"cases": (Case("Lloyd", 2, 2, twin=True), Case("power iteration", 
 # --- right? ---
 
 
+def equal(one: Any, other: Any, runs: int | None = None) -> bool:
+    """Whether all bits of the first so many runs are."""
+    pairs = zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
+    cut = ((a[..., :runs], b[..., :runs]) if a.ndim else (a, b) for a, b in pairs)
+    return all(a.dtype == b.dtype and a.tobytes() == b.tobytes() for a, b in cut)
+
+
 def checked(name: str, passed: bool, found: str = "") -> dict:
     """A row of the report."""
     print(f"{'right' if passed else 'WRONG'}  {name}{found and ': '}{found}", flush=True)
@@ -119,21 +135,21 @@ def bit_checks(case: Case, samples: int) -> list[dict]:
     given = gpu_compile.problem(case, runs=RUNS)
     block = None if given[0].end is None else 50
     count = samples if block is None else max(2, samples // block)
-    with gpu_compile.shared(case):
-        here, twice, some, there = gpu.open(*given), gpu.open(*given), gpu.open(*given), cpu.open(*given)
-        began = time.perf_counter()
-        here.advance(count, block=block)
-        first = time.perf_counter() - began
-        there.advance(count, block=block)
-        for part in (count // 3, count - count // 3):
-            twice.advance(part, block=block)
-        some.advance(count, block=block, live=RUNS // 2)
-        same = {
-            "the CPU's": gpu_compile.equal((here.words(), here.state()), (there.words(), there.state())),
-            "in two calls": gpu_compile.equal((twice.words(), twice.state()), (there.words(), there.state())),
-            "of live runs": gpu_compile.equal((some.words(), some.state()), (there.words(), there.state()), RUNS // 2),
-            "drawn": here.draw(DRAWN).tobytes() == np.ascontiguousarray(there.draw(DRAWN)).tobytes(),
-        }
+    here, twice, some = (gpu.open(*given, shares=case.threads) for _ in range(3))
+    there = cpu.open(*given, shares=case.threads)
+    began = time.perf_counter()
+    here.advance(count, block=block)
+    first = time.perf_counter() - began
+    there.advance(count, block=block)
+    for part in (count // 3, count - count // 3):
+        twice.advance(part, block=block)
+    some.advance(count, block=block, live=RUNS // 2)
+    same = {
+        "the CPU's": equal((here.words(), here.state()), (there.words(), there.state())),
+        "in two calls": equal((twice.words(), twice.state()), (there.words(), there.state())),
+        "of live runs": equal((some.words(), some.state()), (there.words(), there.state()), RUNS // 2),
+        "drawn": here.draw(DRAWN).tobytes() == np.ascontiguousarray(there.draw(DRAWN)).tobytes(),
+    }
     wrong = [name for name, right in same.items() if not right]
     told = f"{here.program.shares} threads a run, first call {first:.2f} s"
     return [
@@ -387,7 +403,7 @@ def prepare(rehearse: bool) -> Any:
     machine.prepare()
     engine.BACK_ENDS |= BACK_ENDS
     if rehearse:
-        gpu._launcher = gpu_compile.on_numpy
+        gpu.open = partial(gpu.open, launcher=ptx.launcher)
         return jax.devices()[0]
     try:
         device = jax.devices()[0]

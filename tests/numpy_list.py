@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from jgmm import lanes
-from jgmm.engine import program
+from jgmm.engine import build, program
 from jgmm.engine.operations import FLOATS, Node
 from jgmm.engine.program import Piece, deal
 from jgmm.lanes import LaneState
@@ -157,8 +157,10 @@ def _missing(dtype: Any) -> Any:
 class Stream:
     """`contract.Stream` on NumPy."""
 
-    def __init__(self, kernel: Any, words: LaneState, state: Any, params: Any, mixture: Any):
-        self.program = made = program.program(kernel, state, params, mixture)
+    def __init__(
+        self, kernel: Any, words: LaneState, state: Any, params: Any, mixture: Any, *, shares: int | None = None
+    ):
+        self.program = made = build.program(kernel, state, params, mixture, shares=shares)
         self.dealt = deal(made.d, made.shares)
         self.lists = Lists(made.shares, self.dealt < 0)
         self.bits = np.stack([np.asarray(word) for word in words])

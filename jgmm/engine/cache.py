@@ -9,6 +9,7 @@ Nothing is kept until `configure` names a folder. What the file system does cost
 """
 
 import contextlib
+import functools
 import hashlib
 import os
 import re
@@ -76,6 +77,15 @@ def key_of(*parts: str) -> str:
     for part in map(str.encode, parts):
         made.update(len(part).to_bytes(8, "little") + part)
     return made.hexdigest()
+
+
+@functools.lru_cache
+def version() -> str:
+    """A digest of the engine's sources: code that another version of them has written is not this one's."""
+    digest = hashlib.blake2b(digest_size=16)
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()
 
 
 def load(key: str) -> bytes | None:

@@ -38,39 +38,43 @@ class Emitter:
         plain = float(value) if dtype in FLOATS else int(value)
         return ir.Constant(self.type(dtype), plain if self.width is None else [plain] * self.width)
 
-    def get(self, wanted: Node, source: Source, held: "Held") -> Any:
-        """The value of a node. held: what has a value already; gets more of them."""
-        here: dict[int, Any] = {}
+    def get(self, wanted: Node, source: Source, values: "Values") -> Any:
+        """The value of a node. values: what has one already; it gets more of them."""
+        computed: dict[int, Any] = {}
         stack = [wanted]
         while stack:
             node = stack[-1]
-            if id(node) in here or (value := held.find(node)) is not None:
-                here.setdefault(id(node), held.find(node))
+            if id(node) in computed or (value := values.find(node)) is not None:
+                computed.setdefault(id(node), values.find(node))
                 stack.pop()
             elif node.op == "number":
-                here[id(node)] = self.constant(node.number(), node.dtype)
+                computed[id(node)] = self.constant(node.number(), node.dtype)
             elif node.op == "input":
-                here[id(node)] = value = source(node.data)
-                held.keep(node, value)
+                computed[id(node)] = value = source(node.data)
+                values.keep(node, value)
             else:
-                rest = [arg for arg in reversed(held.needs(node)) if id(arg) not in here]
-                if rest:
-                    stack += rest
+                needs = values.needs(node)
+                waiting = [arg for arg in reversed(needs) if id(arg) not in computed]
+                if waiting:
+                    stack += waiting
                     continue
-                needs = held.needs(node)
-                value = here[id(needs[0])] if needs != node.args else self._compute(node, [here[id(x)] for x in needs])
-                here[id(node)] = value
-                held.keep(node, value)
-        return here[id(wanted)]
+                value = (
+                    computed[id(needs[0])]
+                    if needs != node.args
+                    else self._compute(node, [computed[id(x)] for x in needs])
+                )
+                computed[id(node)] = value
+                values.keep(node, value)
+        return computed[id(wanted)]
 
     def call(self, name: str, args: Sequence[Any], result: ir.Type | None = None) -> Any:
         """An intrinsic of LLVM, its types in its name."""
         kinds = [result, args[0].type] if result is not None else [args[0].type]
         full = ".".join(["llvm", name, *map(_type_name, kinds)])
-        there = self.module.globals.get(full)
-        if there is None:
-            there = ir.Function(self.module, ir.FunctionType(result or args[0].type, [a.type for a in args]), full)
-        return self.b.call(there, args)
+        function = self.module.globals.get(full)
+        if function is None:
+            function = ir.Function(self.module, ir.FunctionType(result or args[0].type, [a.type for a in args]), full)
+        return self.b.call(function, args)
 
     def _compute(self, node: Node, x: list[Any]) -> Any:
         b, op = self.b, node.op
@@ -142,7 +146,7 @@ class Emitter:
         )
 
 
-class Held:
+class Values:
     """Values that are there. A layer (`inside`) forgets what it adds: it is of a block that others do not come from.
 
     missing: coordinates of a share that are not there; they are left out of sums.
@@ -153,11 +157,11 @@ class Held:
         self._layers: list[dict[int, Any]] = [{}]
         self.missing: frozenset[int] = frozenset()
 
-    def inside(self, *, everything: bool = False) -> "Held":
+    def inside(self, *, everything: bool = False) -> "Values":
         """A layer above this one. everything: it keeps whatever has a value."""
-        found = Held(self._uses, self._cost, everything=everything or self._everything)
-        found._layers, found.missing = [{}, *self._layers], self.missing
-        return found
+        layer = Values(self._uses, self._cost, everything=everything or self._everything)
+        layer._layers, layer.missing = [{}, *self._layers], self.missing
+        return layer
 
     def find(self, node: Node) -> Any:
         """Its value, or None."""

@@ -5,10 +5,8 @@ driver compiles for the card at hand), and XLA launches it: `jax.ffi` reaches XL
 on the card between calls; with several cards each has some, one after another, and all stream at once.
 """
 
-import hashlib
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -19,7 +17,7 @@ from jaxtyping import Float
 
 from jgmm import doors, lanes
 from jgmm.contract import Kernel
-from jgmm.engine import cache, emit, follow, operations, program, threads
+from jgmm.engine import build, cache, program, threads
 from jgmm.engine.program import Leaf, Program, deal
 from jgmm.engine.threads import Rows
 from jgmm.lanes import LaneState
@@ -45,15 +43,6 @@ def _machine() -> Any:
     return llvm.Target.from_triple(threads.TRIPLE).create_target_machine(cpu=TARGET, features=FEATURES, opt=3)
 
 
-@lru_cache
-def _written() -> str:
-    """A digest of what writes code: another version makes it anew."""
-    found = hashlib.blake2b(digest_size=16)
-    for source in (emit, follow, operations, program, threads):
-        found.update(Path(str(source.__file__)).read_bytes())
-    return found.hexdigest()
-
-
 def assembled(module: Any) -> str:
     """The PTX of a module. No pass over what is written: it is what runs."""
     parsed = llvm.parse_assembly(str(module))
@@ -67,7 +56,7 @@ _texts: dict[str, str] = {}  # of this process, by key, the oldest first
 def ptx(made: Program, kernel: str = "stream") -> str:
     """The text of a program's kernel, "stream" or "drawing": written, or from the folder of machine code."""
     versions = (llvmlite.__version__, str(llvm.llvm_version_info))
-    key = cache.key_of(_written(), program.text(made), kernel, threads.TRIPLE, TARGET, FEATURES, *versions)
+    key = cache.key_of(cache.version(), program.text(made), kernel, threads.TRIPLE, TARGET, FEATURES, *versions)
     if key not in _texts:
         found = cache.load(key)
         if found is None:
@@ -80,7 +69,7 @@ def ptx(made: Program, kernel: str = "stream") -> str:
 
 
 @lru_cache(maxsize=KEPT)
-def _launcher(text: str, columns: int, results: tuple[Rows, ...]) -> Callable:
+def launcher(text: str, columns: int, results: tuple[Rows, ...]) -> Callable:
     """(arrays ..., counts) -> results, arrays of (rows, columns): a kernel on so many threads."""
     shapes = [jax.ShapeDtypeStruct((rows.rows, columns), rows.dtype) for rows in results]
     call = jax.ffi.ffi_call(CALL, shapes)
@@ -150,10 +139,9 @@ def columns_for(count: int) -> int:
 def laid(words: LaneState, leaves: Sequence, mixture: Mixture, made: Program) -> dict[str, np.ndarray]:
     """The arrays that a kernel reads, by `threads.given`: `columns_for` the threads, the last run again at the end."""
     runs = mixture.means.shape[-1]
-    means = Leaf((made.k, made.d), made.dtype, 1, False, None, False)
     alike = Leaf((made.k,), made.dtype, None, False, None, False)
     thresholds = lanes.thresholds(np.asarray(mixture.weights)) if made.k > 1 else np.zeros((1, runs), np.int32)
-    found = {"words": spread_words(words, made), "means": spread(np.asarray(mixture.means), means, made)}
+    found = {"words": spread_words(words, made), "means": spread(np.asarray(mixture.means), made.means, made)}
     found |= {"thresholds": spread(thresholds, alike, made), "scales": spread(np.asarray(mixture.scales), alike, made)}
     for i, (x, leaf) in enumerate(zip(leaves, made.leaves, strict=True)):
         if leaf.alias is None:
@@ -172,15 +160,17 @@ def laid(words: LaneState, leaves: Sequence, mixture: Mixture, made: Program) ->
 class _Card:
     """Some runs on one card."""
 
-    def __init__(self, made: Program, low: int, high: int, arrays: dict[str, np.ndarray], device: Any):
-        self.made, self.low, self.runs, self.device = made, low, high - low, device
+    def __init__(
+        self, made: Program, low: int, high: int, arrays: dict[str, np.ndarray], device: Any, launcher: Callable
+    ):
+        self.made, self.low, self.runs, self.device, self.launcher = made, low, high - low, device, launcher
         self.columns = arrays["words"].shape[1]
         self.held = {name: jax.device_put(x, device) for name, x in arrays.items()}
 
     def launch(self, text: str, results: dict[str, Rows], counts: Sequence[int], live: int) -> dict[str, Any]:
         """The results by name, which need not be there yet; what is held with these names is them from now on."""
         numbers = jax.device_put(np.array([*counts, np.clip(live - self.low, 0, self.runs)], np.int32), self.device)
-        found = _launcher(text, self.columns, tuple(results.values()))(*self.held.values(), numbers)
+        found = self.launcher(text, self.columns, tuple(results.values()))(*self.held.values(), numbers)
         named = dict(zip(results, found, strict=True))
         self.held |= {name: x for name, x in named.items() if name in self.held}
         return named
@@ -196,7 +186,11 @@ def _cut(tree: Any, low: int, high: int) -> Any:
 
 
 class Stream:
-    """Some runs on NVIDIA's cards, between calls."""
+    """Runs on NVIDIA's cards (by default all that JAX has), between calls; see `contract.Stream`.
+
+    shares: threads of a run, where its coordinates are alike (`build.program`); changes what is added up first.
+    launcher: what launches kernels.
+    """
 
     def __init__(
         self,
@@ -207,10 +201,12 @@ class Stream:
         mixture: Mixture,
         *,
         devices: Sequence | None = None,
+        shares: int | None = None,
+        launcher: Callable = launcher,
     ):
         mixture = as_mixture(*map(np.asarray, mixture))
         runs = mixture.means.shape[-1]
-        self.program = program.program(kernel, state, params, mixture)
+        self.program = build.program(kernel, state, params, mixture, shares=shares)
         started, self._tree = jax.tree.flatten(state)
         told = zip(self.program.state, started, strict=True)
         self._unmoved = [None if leaf.moves else x for leaf, x in told]
@@ -221,10 +217,11 @@ class Stream:
         self._cards = []
         for device, low, high in zip(devices, edges, edges[1:], strict=False):
             mine, some, mixed = _cut((words, leaves, mixture), low, high)
-            self._cards.append(_Card(self.program, low, high, laid(mine, some, mixed, self.program), device))
+            arrays = laid(mine, some, mixed, self.program)
+            self._cards.append(_Card(self.program, low, high, arrays, device, launcher))
 
     def advance(self, count: int, *, live: int | None = None, block: int | None = None) -> None:
-        """`count` more samples of each of the first `live` runs (None: all); with an end, blocks of `block` samples."""
+        """`contract.Stream.advance`; the runs of a warp that has a live one all go on."""
         counts = (1, count, 0) if block is None else (count, block, 1)
         self._launch("stream", threads.moved(self.program), counts, live)
 
@@ -247,12 +244,12 @@ class Stream:
         return jax.block_until_ready(found)
 
     def words(self) -> LaneState:
-        """The lanes as they are."""
+        """`contract.Stream.words`."""
         some = [gathered_words(card.rows(card.held["words"]), self.program) for card in self._cards]
         return LaneState(*(np.concatenate(words, axis=-1) for words in zip(*some, strict=True)))
 
     def state(self) -> Any:
-        """The kernel's state as it is, NumPy arrays."""
+        """`contract.Stream.state`."""
         found = []
         for i, (leaf, before) in enumerate(zip(self.program.state, self._unmoved, strict=True)):
             if not leaf.moves:
@@ -284,14 +281,14 @@ def draw(
 # --- may it be? ---
 
 
-def available(device: Any) -> str | None:
-    """Why no kernel can be launched on this device, in words, if none can."""
+def available(device: Any, launcher: Callable = launcher) -> str | None:
+    """Why no kernel can be launched on this device, in words, if none can. launcher: what launches kernels."""
     if device.platform not in ("gpu", "cuda") or "rocm" in str(getattr(device.client, "platform_version", "")).lower():
         return f"the device is {'a CPU' if device.platform == 'cpu' else device.device_kind}, not an NVIDIA GPU"
     told = str(getattr(device, "compute_capability", "")).split(".")
     if all(map(str.isdigit, told)) and tuple(map(int, told)) < CAPABILITY:
         return f"{device.device_kind} has compute capability {'.'.join(told)}, expected 7.0 or more"
-    return _tried(device)
+    return _tried(device, launcher)
 
 
 _TRIAL = f"""
@@ -309,11 +306,11 @@ _TRIAL = f"""
 
 
 @lru_cache
-def _tried(device: Any) -> str | None:
+def _tried(device: Any, launcher: Callable) -> str | None:
     """What a kernel of one warp, whose threads swap their numbers, shows: once for a device."""
     given = np.arange(THREADS, dtype=np.uint32)[None]
     try:
-        (found,) = _launcher(_TRIAL, THREADS, (Rows(1, "uint32"),))(jax.device_put(given, device))
+        (found,) = launcher(_TRIAL, THREADS, (Rows(1, "uint32"),))(jax.device_put(given, device))
         right = bool((np.asarray(found) == (given ^ 1)).all())
     except (RuntimeError, ValueError, NotImplementedError) as error:
         return f"JAX {jax.__version__} has no custom call for PTX here ({str(error).splitlines()[0]})"

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import llvmlite.ir as ir
 import numpy as np
 
-from jgmm.engine.emit import I1, I32, I64, TYPES, Emitter, Held, counted, loop, number
+from jgmm.engine.emit import I1, I32, I64, TYPES, Emitter, Values, counted, loop, number
 from jgmm.engine.operations import Node
 from jgmm.engine.program import Leaf, Piece, Program, deal
 
@@ -172,9 +172,9 @@ class Numbers(Emitter):
 
 def _left_out(node: Node, slot: int) -> int | None:
     """Which operand a sum over coordinates is where this one is left out; None for what is no sum."""
-    held = Held({}, {})
-    held.missing = frozenset([slot])
-    needs = held.needs(node)
+    values = Values({}, {})
+    values.missing = frozenset([slot])
+    needs = values.needs(node)
     return None if len(needs) == len(node.args) else [id(arg) for arg in node.args].index(id(needs[0]))
 
 
@@ -339,5 +339,5 @@ class _Thread:
     def _found(self, piece: Piece, names: Sequence[tuple], source: Callable) -> list[Any]:
         """The values of a list's results. All that is computed is kept: it is ptxas that deals out registers."""
         _, uses, cost = counted(piece.results[name] for name in names)
-        held = Held(uses, cost, everything=True)
-        return [self.e.get(piece.results[name], source, held) for name in names]
+        values = Values(uses, cost, everything=True)
+        return [self.e.get(piece.results[name], source, values) for name in names]

@@ -15,7 +15,7 @@ from jgmm.algorithms.em import EM
 from jgmm.algorithms.lloyd import LLOYD, ORACLE
 from jgmm.algorithms.soft import SOFT
 from jgmm.contract import Kernel
-from jgmm.engine import blocks, cpu, program, scan, together
+from jgmm.engine import blocks, build, cpu, program, scan, strips, together
 from jgmm.engine import runs as batches
 
 RUNS = 37
@@ -100,21 +100,21 @@ def _agree(given):
 
 def test_rows_of_vectors_hold_every_run_once_and_the_last_again():
     x = np.arange(2 * 5, dtype=np.float32).reshape(2, 5)
-    laid = cpu.lay(x, 4)
+    laid = strips.lay(x, 4)
     assert_array_equal(laid, [[[0, 1, 2, 3], [5, 6, 7, 8]], [[4, 4, 4, 4], [9, 9, 9, 9]]])
     assert laid.ctypes.data % 64 == 0
-    assert_array_equal(cpu.taken(laid, 5), x)
+    assert_array_equal(strips.gather(laid, 5), x)
 
 
 def test_coordinates_of_shares_lie_together():
     leaf = program.Leaf((1, 5), "float32", 1, True, None, False)
     kernel, _, state, params, mixed = lloyd(5, 1)
-    of_two = program.program(kernel, state, params, mixed)._replace(shares=2)
-    where = blocks.layout(of_two, 4, frozenset())
+    of_two = build.program(kernel, state, params, mixed, shares=2)
+    where = blocks.layout(of_two, 4)
     x = np.arange(5.0)[None, :, None].astype(np.float32)
     # Pairs (0, 3), (1, 4) and (2, -): the first and the third go to share 0, the second to share 1.
-    assert_array_equal(cpu.rows_of(x, leaf, where)[:, 0], [0, 2, 3, 0, 1, 0, 4, 0])
-    assert_array_equal(cpu.leaf_of(cpu.rows_of(x, leaf, where), leaf, where), x)
+    assert_array_equal(strips.rows_of(x, leaf, where)[:, 0], [0, 2, 3, 0, 1, 0, 4, 0])
+    assert_array_equal(strips.leaf_of(strips.rows_of(x, leaf, where), leaf, where), x)
 
 
 def test_strips_are_narrower_where_there_are_few_runs():

@@ -11,7 +11,8 @@ from numpy.testing import assert_array_equal
 
 from jgmm import elementary
 from jgmm.contract import Refused
-from jgmm.engine.follow import RUNS, Follower, Held, each
+from jgmm.engine.follow import Follower
+from jgmm.engine.nodes import RUNS, NodeArray, each
 from jgmm.engine.operations import Operations
 from jgmm.engine.program import Piece
 
@@ -24,14 +25,14 @@ def nodes(function, *arrays):
         at = np.empty(x.shape[:-1], object)
         for index in np.ndindex(at.shape):
             at[index] = operations.input((n, index), str(x.dtype))
-        given.append(Held(at, str(x.dtype), not x.ndim))
+        given.append(NodeArray(at, str(x.dtype), not x.ndim))
     return Follower(operations).call(function, *given)
 
 
 def followed(function, *arrays):
     """function(*arrays) by NumPy, from the list."""
-    held, tree = jax.tree.flatten(nodes(function, *arrays), is_leaf=lambda x: isinstance(x, Held))
-    results = {(n, index): x.at[index] for n, x in enumerate(held) for index in np.ndindex(x.at.shape)}
+    held, tree = jax.tree.flatten(nodes(function, *arrays), is_leaf=lambda x: isinstance(x, NodeArray))
+    results = {(n, index): x.nodes[index] for n, x in enumerate(held) for index in np.ndindex(x.nodes.shape)}
     with np.errstate(all="ignore"):
         values = numpy_list.Lists(1, np.zeros((1, 1), bool)).results(
             Piece(results),
@@ -40,8 +41,8 @@ def followed(function, *arrays):
     runs = max(x.shape[-1] for x in arrays if x.ndim)
     out = []
     for n, x in enumerate(held):
-        whole = np.empty((*x.at.shape, runs), x.dtype)
-        for index in np.ndindex(x.at.shape):
+        whole = np.empty((*x.nodes.shape, runs), x.dtype)
+        for index in np.ndindex(x.nodes.shape):
             whole[index] = values[n, index][0]
         out.append(whole[..., 0] if x.scalar else whole)
     return jax.tree.unflatten(tree, out)
@@ -144,8 +145,8 @@ def test_a_power_is_of_squares():
 
 def test_loops_are_written_out():
     ((count, total), rows) = nodes(counted, A)
-    assert count.at[()].op == "number"
-    assert (total.at.shape, rows.at.shape) == ((4,), (3, 4))
+    assert count.nodes[()].op == "number"
+    assert (total.nodes.shape, rows.nodes.shape) == ((4,), (3, 4))
 
 
 FUNCTIONS = {
@@ -174,7 +175,7 @@ def test_a_number_that_is_known_has_our_functions_too():
     def scaled(x):
         return x[0] * jnp.exp(jnp.float32(0.3))
 
-    assert "exp" not in {node.op for node in nodes(scaled, B).at.ravel()}
+    assert "exp" not in {node.op for node in nodes(scaled, B).nodes.ravel()}
     np.testing.assert_allclose(followed(scaled, B), B[0] * np.exp(np.float32(0.3)), rtol=1e-6)
 
 

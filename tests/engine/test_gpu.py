@@ -1,6 +1,7 @@
-"""The back end of NVIDIA's cards without one: its PTX, executed on NumPy (benchmarks/ptx.py), has the CPU's bits."""
+"""The back end of NVIDIA's cards without one: its PTX, executed on NumPy (`ptx`), has the CPU's bits."""
 
 import re
+from functools import partial
 from types import SimpleNamespace
 from typing import NamedTuple
 
@@ -16,9 +17,7 @@ from numpy.testing import assert_array_equal
 from jgmm import loops, mixture, steps
 from jgmm.algorithms import em, lloyd, pca, soft
 from jgmm.contract import Kernel
-from jgmm.engine import cache, cpu, gpu, program, runs, threads, together
-
-LAUNCHER = gpu._launcher
+from jgmm.engine import build, cache, cpu, gpu, runs, threads, together
 
 
 @pytest.fixture(autouse=True)
@@ -28,24 +27,7 @@ def strict(strict):
         yield
 
 
-@pytest.fixture(autouse=True)
-def launches(monkeypatch):
-    """Launch kernels on NumPy; what was launched."""
-    told = []
-
-    def launcher(text, columns, results):
-        def launch(*given):
-            told.append(text)
-            made = [np.full((rows.rows, columns), 255, rows.dtype) for rows in results]
-            flat = [np.array(x).reshape(-1).view(np.uint8) for x in given]
-            written = [np.full(x.nbytes, 255, np.uint8) for x in made]  # what is not written is seen
-            ptx.run(text, [*flat, *written], programs=columns // gpu.THREADS, threads=gpu.THREADS)
-            return [bits.view(x.dtype).reshape(x.shape) for bits, x in zip(written, made, strict=True)]
-
-        return launch
-
-    monkeypatch.setattr(gpu, "_launcher", launcher)
-    return told
+open_stream = partial(gpu.open, launcher=ptx.launcher)
 
 
 def problem(algorithm, d, k, count, *, steps=0.05, dtype=np.float32, **options):
@@ -87,7 +69,7 @@ def same_bits(one, other, live=None):
 
 @pytest.mark.parametrize("name", golden.CASES)
 def test_a_card_reproduces_the_table(name):
-    assert golden.digests(name, gpu.open) == golden.table()[name]
+    assert golden.digests(name, open_stream) == golden.table()[name]
 
 
 STREAMS = {
@@ -101,26 +83,14 @@ STREAMS = {
 @pytest.mark.parametrize("name", STREAMS)
 def test_every_bit_is_the_cpus(name):
     given = STREAMS[name]()
-    here, there = gpu.open(*given), cpu.open(*given)
+    here, there = open_stream(*given), cpu.open(*given)
     for count in (1, 11):
         here.advance(count)
         there.advance(count)
         same_bits(here, there)
 
 
-@pytest.fixture(params=[2, 4])
-def many_shares(request, monkeypatch):
-    """Runs over as many threads where one would do."""
-
-    def shares(leaves, k, d, dtype):
-        return request.param
-
-    monkeypatch.setattr(program, "_shares", shares)
-    program._program.cache_clear()
-    yield request.param
-    program._program.cache_clear()
-
-
+SHARES = pytest.mark.parametrize("shares", [2, 4])  # over as many threads, where one would do
 SHARED = {  # with 2 threads a run, and with 4, some lack a coordinate
     "Lloyd and its twin": lambda: problem(lloyd.LLOYD, 9, 2, 19, twin=True),
     "EM": lambda: problem(em.EM, 9, 2, 19),
@@ -130,10 +100,11 @@ SHARED = {  # with 2 threads a run, and with 4, some lack a coordinate
 
 
 @pytest.mark.parametrize("name", SHARED)
-def test_so_are_those_of_runs_over_several_threads(name, many_shares):
+@SHARES
+def test_so_are_those_of_runs_over_several_threads(name, shares):
     given = SHARED[name]()
-    here, there = gpu.open(*given), cpu.open(*given)
-    assert here.program.shares == many_shares
+    here, there = open_stream(*given, shares=shares), cpu.open(*given, shares=shares)
+    assert here.program.shares == shares
     for stream in (here, there):
         stream.advance(9)
     same_bits(here, there)
@@ -145,28 +116,30 @@ ENDS = [(pca.POWER, 5, 3), (pca.OJA, 4, 2)]
 @pytest.mark.parametrize(("kernel", "d", "k"), ENDS)
 def test_so_are_those_of_blocks_with_an_end(kernel, d, k):
     given = pca_problem(kernel, d, k, 9)
-    here, there = gpu.open(*given), cpu.open(*given)
+    here, there = open_stream(*given), cpu.open(*given)
     for stream in (here, there):
         stream.advance(2, block=3)
         stream.advance(1, block=4)
     same_bits(here, there)
 
 
-def test_several_totals_one_after_another_are_the_cpus(many_shares):
+@SHARES
+def test_several_totals_one_after_another_are_the_cpus(shares):
     given = pca_problem(pca.POWER, 9, 2, 9)
-    here, there = gpu.open(*given), cpu.open(*given)
+    here, there = open_stream(*given, shares=shares), cpu.open(*given, shares=shares)
     for stream in (here, there):
         stream.advance(2, block=3)
     same_bits(here, there)
 
 
-def test_the_terms_of_coordinates_that_a_thread_lacks_are_left_out(many_shares):
+@SHARES
+def test_the_terms_of_coordinates_that_a_thread_lacks_are_left_out(shares):
     def step(state, sample, params):
         ones = loops.over_coordinates(len(sample.x), lambda j: (sample.x[j] - sample.x[j]) + 1, jnp.zeros_like(params))
         return state + ones
 
     _, words, _, _, mixed = problem(lloyd.LLOYD, 9, 2, 5)
-    stream = gpu.open(Kernel(step), words, np.zeros(5, np.float32), np.zeros(5, np.float32), mixed)
+    stream = open_stream(Kernel(step), words, np.zeros(5, np.float32), np.zeros(5, np.float32), mixed, shares=shares)
     stream.advance(3)
     assert_array_equal(stream.state(), np.full(5, 27.0, np.float32))
 
@@ -180,7 +153,8 @@ def test_flags_and_counts_are_held_too():
     _, words, _, _, mixed = problem(lloyd.LLOYD, 3, 3, 40)
     zeros = np.zeros(40, np.int32)
     here, there = (
-        gpu.open(Kernel(step), words, (zeros.astype(t), zeros, zeros), np.float32(1), mixed) for t in (bool, np.int32)
+        open_stream(Kernel(step), words, (zeros.astype(t), zeros, zeros), np.float32(1), mixed)
+        for t in (bool, np.int32)
     )
     for stream in (here, there):
         stream.advance(5)
@@ -192,16 +166,17 @@ def test_flags_and_counts_are_held_too():
 
 def test_float64_too(x64):
     given = problem(lloyd.LLOYD, 3, 2, 9, dtype=np.float64, twin=True)
-    here, there = gpu.open(*given), cpu.open(*given)
+    here, there = open_stream(*given), cpu.open(*given)
     for stream in (here, there):
         stream.advance(5)
     assert here.state().centres.offset.dtype == np.float64
     same_bits(here, there)
 
 
-def test_float64_over_several_threads(x64, many_shares):
+@SHARES
+def test_float64_over_several_threads(x64, shares):
     given = problem(lloyd.LLOYD, 9, 2, 5, dtype=np.float64)
-    here, there = gpu.open(*given), cpu.open(*given)
+    here, there = open_stream(*given, shares=shares), cpu.open(*given, shares=shares)
     for stream in (here, there):
         stream.advance(3)
     same_bits(here, there)
@@ -209,8 +184,8 @@ def test_float64_over_several_threads(x64, many_shares):
 
 def test_runs_that_are_not_live_stay_as_they_are_but_for_those_of_a_warp():
     given = problem(lloyd.LLOYD, 2, 2, 100)
-    here, there = gpu.open(*given), cpu.open(*given)
-    begin = gpu.open(*given)
+    here, there = open_stream(*given), cpu.open(*given)
+    begin = open_stream(*given)
     here.advance(9, live=40)
     there.advance(9)
     same_bits(here, there, live=40)
@@ -221,7 +196,7 @@ def test_runs_that_are_not_live_stay_as_they_are_but_for_those_of_a_warp():
 
 def test_cards_share_the_runs():
     given = problem(lloyd.LLOYD, 3, 2, 83, twin=True)
-    one, two, begin = (gpu.open(*given, devices=jax.devices()[:1] * n) for n in (1, 2, 1))
+    one, two, begin = (open_stream(*given, devices=jax.devices()[:1] * n) for n in (1, 2, 1))
     for stream in (one, two, begin):
         stream.advance(5)
     for stream in (one, two):
@@ -246,7 +221,7 @@ def test_few_widths_serve_all_numbers_of_runs():
 @pytest.mark.parametrize(("d", "k"), [(2, 2), (5, 3)])
 def test_samples_drawn_are_the_cpus_and_leave_the_lanes_behind_them(d, k):
     given = problem(lloyd.LLOYD, d, k, 33)
-    here, there = gpu.open(*given), cpu.open(*given)
+    here, there = open_stream(*given), cpu.open(*given)
     for _ in range(2):
         x = here.draw(7)
         assert x.shape == (d, 7, 33)
@@ -254,18 +229,11 @@ def test_samples_drawn_are_the_cpus_and_leave_the_lanes_behind_them(d, k):
     same_bits(here, there)
 
 
-def test_so_are_those_that_several_threads_draw(many_shares):
+@SHARES
+def test_so_are_those_that_several_threads_draw(shares):
     given = problem(lloyd.LLOYD, 9, 2, 5)
-    here, there = gpu.open(*given), cpu.open(*given)
+    here, there = open_stream(*given, shares=shares), cpu.open(*given, shares=shares)
     assert here.draw(4).tobytes() == np.ascontiguousarray(there.draw(4)).tobytes()
-
-
-QUICK = ("soft, shares", "subnormal numbers", "power, many shares")  # the kinds that are not compared above
-
-
-@pytest.mark.parametrize("name", [pytest.param(x, marks=() if x in QUICK else pytest.mark.slow) for x in golden.CASES])
-def test_the_table_of_the_promise_is_reproduced(name):
-    assert golden.digests(name, gpu.open) == golden.table()[name]
 
 
 # --- the text ---
@@ -273,7 +241,7 @@ def test_the_table_of_the_promise_is_reproduced(name):
 
 def text_of(given):
     kernel, _, state, params, mixed = given
-    return gpu.ptx(program.program(kernel, state, params, mixed))
+    return gpu.ptx(build.program(kernel, state, params, mixed))
 
 
 @pytest.mark.parametrize("name", ["soft", "Adam, averaged", "four threads a run"])
@@ -337,7 +305,7 @@ def test_so_is_that_of_every_number_from_1_to_4_whatever_the_guess(off, monkeypa
         assert_array_equal(roots(bits), np.sqrt(bits.view(np.float32)).view(np.uint32))
 
 
-def test_a_text_is_written_once(tmp_path, monkeypatch, launches):
+def test_a_text_is_written_once(tmp_path, monkeypatch):
     given = problem(lloyd.LLOYD, 3, 2, 5)
     cache.configure(tmp_path / "code")
     gpu._texts.clear()
@@ -383,12 +351,17 @@ def test_what_is_no_such_card_is_told(device, words):
     assert words in gpu.available(device)
 
 
-def test_a_card_is_tried_once(monkeypatch, launches):
+def test_a_card_is_tried_once(monkeypatch):
+    launched = []
+
+    def launcher(*given):
+        launched.append(given)
+        return ptx.launcher(*given)
+
     monkeypatch.setattr(jax, "device_put", lambda x, device=None: x)
-    gpu._tried.cache_clear()
     for _ in range(2):
-        assert gpu.available(Device()) is None
-    assert len(launches) == 1
+        assert gpu.available(Device(), launcher) is None
+    assert len(launched) == 1
 
 
 def test_a_jax_without_the_call_for_ptx_is_told(monkeypatch):
@@ -396,17 +369,15 @@ def test_a_jax_without_the_call_for_ptx_is_told(monkeypatch):
         raise RuntimeError("No registered implementation for custom call\nand more")
 
     monkeypatch.setattr(jax, "device_put", lambda x, device=None: x)
-    monkeypatch.setattr(gpu, "_launcher", lambda *_: refuse)
-    gpu._tried.cache_clear()
-    told = gpu.available(Device(device_kind="another"))
+    told = gpu.available(Device(), refuse)
     assert re.fullmatch(r"JAX [\d.]+ has no custom call for PTX here \(No registered .* custom call\)", told)
 
 
 def test_what_a_launch_is_told():
     """The call that XLA knows, by name, with 32-bit sizes; lowered for a card that need not be there."""
-    gpu_launcher = LAUNCHER.__wrapped__("text of a kernel", 64, (threads.Rows(3, "uint32"), threads.Rows(2, "float32")))
+    launch = gpu.launcher("text of a kernel", 64, (threads.Rows(3, "uint32"), threads.Rows(2, "float32")))
     shape = jax.ShapeDtypeStruct((3, 64), jnp.uint32)
-    told = gpu_launcher.trace(shape).lower(lowering_platforms=("cuda",)).as_text()
+    told = launch.trace(shape).lower(lowering_platforms=("cuda",)).as_text()
     assert '@"__gpu$xla.gpu.ptx"' in told or "@__gpu$xla.gpu.ptx" in told
     for part in ("grid_x = 2 : i32", "block_x = 32 : i32", 'kernel_data = "text of a kernel"', 'kernel_type = "ptx"'):
         assert part in told

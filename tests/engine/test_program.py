@@ -12,7 +12,7 @@ from numpy.testing import assert_array_equal
 from jgmm import steps
 from jgmm.algorithms import em, lloyd, pca
 from jgmm.contract import Kernel, Refused
-from jgmm.engine import cpu, program
+from jgmm.engine import build, cpu, program
 from jgmm.lanes import LaneState
 from jgmm.loops import over_coordinates, sum_over_shares
 from jgmm.mixture import Mixture
@@ -26,33 +26,21 @@ def mixture(k, d, runs=RUNS):
     return Mixture(means, np.full((k, runs), 1 / k, np.float32), np.ones((k, runs), np.float32))
 
 
-def made(step, state, d, params=(), end=None, k=2):
-    return program.program(Kernel(step, end), state, params, mixture(k, d))
+def made(step, state, d, params=(), end=None, k=2, shares=None):
+    return build.program(Kernel(step, end), state, params, mixture(k, d), shares=shares)
 
 
-def streamed(step, state, d, params=(), count=1, k=2):
+def streamed(step, state, d, params=(), count=1, k=2, shares=None):
     """The state after some samples: the CPU's, which NumPy's must be."""
     lanes = 1 + 2 * ((d + 1) // 2)
     words = LaneState(*np.random.default_rng(1).integers(0, 2**32, (4, lanes, RUNS), np.uint32))
     found = []
     for open_stream in (cpu.open, numpy_list.open):
-        stream = open_stream(Kernel(step), words, state, params, mixture(k, d))
+        stream = open_stream(Kernel(step), words, state, params, mixture(k, d), shares=shares)
         stream.advance(count)
         found.append(stream.state())
     jax.tree.map(assert_array_equal, *found)
     return found[0]
-
-
-@pytest.fixture
-def shares(monkeypatch):
-    """Sets how many there are of what treats coordinates alike."""
-
-    def set_shares(count):
-        monkeypatch.setattr(program, "_shares", lambda *_: count)
-        program._program.cache_clear()
-
-    yield set_shares
-    program._program.cache_clear()
 
 
 # --- dealing ---
@@ -98,36 +86,32 @@ def by_hand(c, count):
 
 
 @pytest.mark.parametrize("count", [1, 2, 4])
-def test_a_sum_over_coordinates_is_that_of_shares_and_of_pairs_of_them(count, shares):
-    shares(count)
+def test_a_sum_over_coordinates_is_that_of_shares_and_of_pairs_of_them(count):
     others = {n: by_hand(TERMS, n) for n in (1, 2, 4)}
     assert len(set(others.values())) == 3
     terms = np.repeat(TERMS[None, :, None], RUNS, axis=-1)
     terms[..., 3] = terms[:, ::-1, 0]  # a run apart
-    found = streamed(add_up, np.zeros(RUNS, np.float32), 7, terms)
+    found = streamed(add_up, np.zeros(RUNS, np.float32), 7, terms, shares=count)
     assert_array_equal(found[[0, 1, 2, 4]], np.full(4, others[count]))
     assert found[3] == by_hand(TERMS[::-1], count)
 
 
 @pytest.mark.parametrize("count", [2, 4])
-def test_a_coordinate_that_a_share_lacks_adds_nothing_not_even_a_zero(count, shares):
+def test_a_coordinate_that_a_share_lacks_adds_nothing_not_even_a_zero(count):
     def ones(state, sample, params):
         """d, and -0 where each term is -0 (0 would make it 0)."""
         x = sample.x
         whole = over_coordinates(len(x), lambda j: (x[j] - x[j]) + 1, jnp.zeros_like(x[0]))
         return state[0] + whole, over_coordinates(len(x), lambda j: params[0, j], jnp.full_like(x[0], -0.0))
 
-    shares(count)
     zeros = np.zeros(RUNS, np.float32)
     params = np.full((1, 5, RUNS), -0.0, np.float32)
-    whole, nothing = streamed(ones, (zeros, zeros), 5, params)
+    whole, nothing = streamed(ones, (zeros, zeros), 5, params, shares=count)
     assert_array_equal(whole, np.full(RUNS, 5, np.float32))
     assert np.signbit(nothing).all()
 
 
-def test_sums_that_need_sums_wait_for_them(shares):
-    shares(2)
-
+def test_sums_that_need_sums_wait_for_them():
     def variance(state, sample, params):
         del sample
         row = params[0]
@@ -145,7 +129,7 @@ def test_the_shares_are_a_function_of_the_shape_alone():
     counts = []
     for d in (2, 10, 20, 50, 100):
         given = [golden.given(golden.Case(lloyd.LLOYD, d, 10), runs) for runs in (3, 40)]
-        few, many = (program.program(x.kernel, x.state, x.params, x.mixture).shares for x in given)
+        few, many = (build.program(x.kernel, x.state, x.params, x.mixture).shares for x in given)
         assert few == many
         counts.append(few)
     assert counts == [1, 2, 4, 16, 32]
@@ -188,10 +172,9 @@ APART = [first_apart, reversed_order, weighted, neighbours, summed_elsewhere, fr
 
 
 @pytest.mark.parametrize("step", APART, ids=lambda step: step.__name__)
-def test_coordinates_that_are_not_treated_alike_are_one_share(step, shares):
-    shares(4)
+def test_coordinates_that_are_not_treated_alike_are_one_share(step):
     state, params = np.zeros((1, 9, RUNS), np.float32), np.full(RUNS, 0.5, np.float32)
-    assert made(step, state, 9, params).shares == 1
+    assert made(step, state, 9, params, shares=4).shares == 1
     streamed(step, state, 9, params, count=3)
 
 
@@ -205,10 +188,9 @@ def alike(state, sample, params):
     )
 
 
-def test_those_that_are_are_several(shares):
-    shares(4)
+def test_those_that_are_are_several():
     state, params = np.zeros((1, 9, RUNS), np.float32), np.full(RUNS, 0.5, np.float32)
-    assert made(alike, state, 9, params).shares == 4
+    assert made(alike, state, 9, params, shares=4).shares == 4
     streamed(alike, state, 9, params, count=3)
 
 
@@ -217,7 +199,7 @@ def test_those_that_are_are_several(shares):
 )
 def test_the_algorithms_treat_coordinates_alike(case):
     given = golden.given(case, 2)
-    assert program.program(given.kernel, given.state, given.params, given.mixture).shares > 1
+    assert build.program(given.kernel, given.state, given.params, given.mixture).shares > 1
 
 
 # --- what is told, and what moves ---
@@ -225,7 +207,7 @@ def test_the_algorithms_treat_coordinates_alike(case):
 
 def test_what_a_step_returns_as_it_came_is_an_input_only():
     given = golden.given(golden.Case(lloyd.LLOYD, 3, 2))
-    found = program.program(given.kernel, given.state, given.params, given.mixture)
+    found = build.program(given.kernel, given.state, given.params, given.mixture)
     origin, offset = found.state
     assert (origin.moves, origin.alias, origin.axis) == (False, "means", 1)
     assert (offset.moves, offset.alias, offset.axis) == (True, None, 1)
@@ -279,14 +261,13 @@ def test_states_of_other_kinds(kind):
 def test_the_same_kernel_is_the_same_program_and_text():
     given = golden.given(golden.Case(lloyd.LLOYD, 3, 2), 3)
     other = golden.given(golden.Case(lloyd.LLOYD, 3, 2, seed=1), 8)
-    one, two = (program.program(x.kernel, x.state, x.params, x.mixture) for x in (given, other))
+    one, two = (build.program(x.kernel, x.state, x.params, x.mixture) for x in (given, other))
     assert one is two
-    program._program.cache_clear()
-    again = program.program(given.kernel, given.state, given.params, given.mixture)
+    again = build.program(given.kernel, given.state, given.params, given.mixture, shares=one.shares)
     assert again is not one
     assert program.text(again) == program.text(one)
     wider = golden.given(golden.Case(lloyd.LLOYD, 4, 2), 3)
-    assert program.text(program.program(wider.kernel, wider.state, wider.params, wider.mixture)) != program.text(one)
+    assert program.text(build.program(wider.kernel, wider.state, wider.params, wider.mixture)) != program.text(one)
 
 
 # --- what a step may not ---

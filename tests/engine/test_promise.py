@@ -5,6 +5,7 @@ Every machine that is here reproduces `golden.json`: code of any vector width, o
 """
 
 import contextlib
+import ctypes
 from fractions import Fraction
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
@@ -22,14 +23,14 @@ from numpy.testing import assert_array_equal
 from jgmm import steps
 from jgmm.algorithms import em, lloyd
 from jgmm.contract import Kernel
-from jgmm.engine import cpu, environment
+from jgmm.engine import blocks, cpu, environment, native
 
 # --- the table ---
 
 
 def lesser_targets():
     """Kinds of this processor that lack something, by name, with the width of their vectors."""
-    host, features = cpu.host(), llvm.get_host_cpu_features()
+    host, features = native.host(), llvm.get_host_cpu_features()
     if not host.triple.startswith("x86_64"):
         return {"no extensions": (host._replace(cpu="generic", features=""), 4)}
     found = {"without FMA": (host._replace(cpu="x86-64-v2", features="", widest=4), 4)}
@@ -60,10 +61,8 @@ def test_so_do_lesser_machines(name):
 @pytest.mark.skipif(arm.missing() != [], reason=f"not installed: {', '.join(arm.missing())}")
 @pytest.mark.parametrize("width", [4, 8])
 @pytest.mark.parametrize("name", golden.CASES)
-def test_so_does_arm(name, width, tmp_path, monkeypatch):
-    monkeypatch.setattr(cpu, "code", lambda where, target: arm.Code(where, tmp_path))
-    monkeypatch.setattr(cpu.machine, "cores", lambda: 1)
-    assert golden.digests(name, partial(arm.Stream, width=width)) == golden.table()[name]
+def test_so_does_arm(name, width, tmp_path):
+    assert golden.digests(name, partial(arm.Stream, width=width, folder=tmp_path)) == golden.table()[name]
 
 
 def test_the_table_has_every_case_and_no_other():
@@ -72,13 +71,13 @@ def test_the_table_has_every_case_and_no_other():
 
 
 def test_the_lesser_machines_lack_what_they_are_said_to():
-    if not cpu.host().triple.startswith("x86_64"):
+    if not native.host().triple.startswith("x86_64"):
         pytest.skip("names of x86")
     stream = cpu.open(*golden.given(golden.CASES["lloyd and its twin"]), width=16)
 
     def text(target):
         made = llvm.Target.from_triple(target.triple).create_target_machine(target.cpu, target.features, opt=2)
-        return made.emit_assembly(llvm.parse_assembly(str(cpu.module(stream.where, target))))
+        return made.emit_assembly(llvm.parse_assembly(str(native.module(stream.where, target))))
 
     few = {name: text(target) for name, (target, _) in lesser_targets().items()}
     assert "fmaf" in few["without FMA"]
@@ -153,7 +152,7 @@ class Cut(NamedTuple):
     runs: slice = slice(None)
     calls: tuple[int, ...] = (40,)
     width: int | None = None
-    block: int = cpu.BLOCK
+    block: int = blocks.BLOCK
     cores: int = 2
     resumed: bool = False  # each call by a stream of its own, from what the one before has left
     live: int | None = None
@@ -196,34 +195,19 @@ def assert_same_bits(found, expected):
         assert one.tobytes() == other.tobytes()
 
 
-@pytest.fixture
-def threads(monkeypatch):
-    """Sets the cores, with a pool of so many threads."""
-
-    def set_cores(count):
-        monkeypatch.setattr(cpu, "_pool", pool)
-        monkeypatch.setattr(cpu.machine, "cores", lambda: count)
-
-    pool = []
-    yield set_cores
-    for each in pool:
-        each.shutdown()
-
-
 @pytest.mark.parametrize("cut", CUTS)
 @pytest.mark.parametrize("kernel", KERNELS)
-def test_a_run_has_the_same_bits_however_all_is_cut(kernel, cut, monkeypatch, threads):
+def test_a_run_has_the_same_bits_however_all_is_cut(kernel, cut):
     given, expected = whole(kernel)
     how = CUTS[cut]
-    threads(how.cores)
-    monkeypatch.setattr(cpu, "BLOCK", how.block)
     given = golden.Given(given.kernel, *some(given[1:], how.runs))
-    stream = cpu.open(*given, width=how.width)
+    open_stream = partial(cpu.open, width=how.width, block=how.block, cores=how.cores)
+    stream = open_stream(*given)
     for count in how.calls:
         stream.advance(count, live=how.live)
         if how.resumed:
             given = given._replace(words=stream.words(), state=stream.state())
-            stream = cpu.open(*given, width=how.width)
+            stream = open_stream(*given)
     live = slice(0, how.live)
     assert_same_bits(some((stream.words(), stream.state()), live), some(some(expected, how.runs), live))
 
@@ -256,7 +240,7 @@ def test_runs_with_numbers_of_their_own_have_the_bits_of_those_that_share_them(k
 def test_code_that_was_let_go_is_linked_again(monkeypatch):
     given, _ = whole("one share")
     given = golden.Given(given.kernel, *some(given[1:], slice(0, 5)))
-    monkeypatch.setattr(cpu, "KEPT", 1)
+    monkeypatch.setattr(native, "KEPT", 1)
     found = []
     for width in (4, 8, 4):
         stream = cpu.open(*given, width=width)
@@ -272,7 +256,7 @@ def test_code_that_was_let_go_is_linked_again(monkeypatch):
 def environment_of_this_thread():
     """(read, write) of the word that says how this thread rounds, and what it flushes."""
     made = ir.Module("environment")
-    made.triple = cpu.host().triple
+    made.triple = native.host().triple
     kind = ir.IntType(32) if made.triple.startswith("x86") else ir.IntType(64)
     read = ir.Function(made, ir.FunctionType(kind, []), "read")
     b = ir.IRBuilder(read.append_basic_block())
@@ -281,10 +265,9 @@ def environment_of_this_thread():
     b = ir.IRBuilder(write.append_basic_block())
     environment.write(b, write.args[0])
     b.ret_void()
-    library = llvm.JITLibraryBuilder().add_object_img(cpu.assemble(made, cpu.host()))
-    found = library.export_symbol("read").export_symbol("write").link(cpu._jit(), "environment")
-    word = cpu.ctypes.c_uint32 if kind.width == 32 else cpu.ctypes.c_uint64
-    return cpu.ctypes.CFUNCTYPE(word)(found["read"]), cpu.ctypes.CFUNCTYPE(None, word)(found["write"]), found
+    found = native.link(native.assemble(made, native.host()), "read", "write")
+    word = ctypes.c_uint32 if kind.width == 32 else ctypes.c_uint64
+    return ctypes.CFUNCTYPE(word)(found["read"]), ctypes.CFUNCTYPE(None, word)(found["write"]), found
 
 
 @contextlib.contextmanager
@@ -303,22 +286,21 @@ def caller(word):
 
 
 # Flushing what is subnormal, both given and made, and rounding towards -infinity.
-UNLIKE_IEEE = 0xBFC0 if cpu.host().triple.startswith("x86") else 1 << 24 | 2 << 22
+UNLIKE_IEEE = 0xBFC0 if native.host().triple.startswith("x86") else 1 << 24 | 2 << 22
 
 
 @pytest.mark.parametrize("cores", [1, 2])
 @pytest.mark.parametrize("word", [None, UNLIKE_IEEE], ids=["as usual", "unlike IEEE"])
-def test_numbers_below_the_smallest_normal_one_are_kept_and_all_are_rounded_to_nearest(word, cores, threads):
+def test_numbers_below_the_smallest_normal_one_are_kept_and_all_are_rounded_to_nearest(word, cores):
     def halve(state, sample, params):
         del sample
         return state * params
 
-    threads(cores)
     whole_given, expected = whole("one share")
     given = golden.Given(whole_given.kernel, *some(whole_given[1:], slice(0, 40)))
     begin = (np.arange(1, 41) * 2.0**-131).astype(np.float32)
-    one = cpu.open(Kernel(halve), given.words, begin, np.full(40, 0.5, np.float32), given.mixture)
-    two = cpu.open(*given)
+    one = cpu.open(Kernel(halve), given.words, begin, np.full(40, 0.5, np.float32), given.mixture, cores=cores)
+    two = cpu.open(*given, cores=cores)
     with caller(word):
         one.advance(18)
         two.advance(40)

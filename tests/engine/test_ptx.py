@@ -1,4 +1,4 @@
-"""The executor of PTX that stands in for a GPU (benchmarks/ptx.py): instructions by hand."""
+"""The executor of PTX that stands in for a GPU (`ptx`): instructions by hand."""
 
 import numpy as np
 import ptx

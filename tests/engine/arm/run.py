@@ -12,11 +12,11 @@ from typing import Any
 import llvmlite.binding as llvm
 import numpy as np
 
-from jgmm.engine import cpu
+from jgmm.engine import cpu, native
 from jgmm.engine.blocks import Layout
 
 TOOLS = ("qemu-aarch64", "aarch64-linux-gnu-gcc")
-TARGET = cpu.Target("aarch64-unknown-linux-gnu", "cortex-a72", "", 4)
+TARGET = native.Target("aarch64-unknown-linux-gnu", "cortex-a72", "", 4)
 
 
 def missing() -> list[str]:
@@ -25,12 +25,15 @@ def missing() -> list[str]:
 
 
 class Stream(cpu.Stream):
-    """A stream of the CPU's back end whose functions are those of `Code`."""
+    """A stream of the CPU's back end, on one core, whose functions are those of `Code`, kept in this folder."""
 
-    def _scratch(self, *args: Any) -> list[np.ndarray]:
-        found = super()._scratch(*args)
-        self._code.arrays = [*self._laid.values(), *found]
-        return found
+    def __init__(self, *given: Any, folder: Path, **how: Any):
+        super().__init__(*given, cores=1, code=lambda where, target: Code(where, folder), **how)
+
+    def scratch(self, *sizes: Any) -> list[np.ndarray]:
+        arrays = super().scratch(*sizes)
+        self.code.arrays = [*self.arrays.values(), *arrays]
+        return arrays
 
 
 class Code:
@@ -41,8 +44,8 @@ class Code:
         llvm.initialize_all_asmprinters()
         self.arrays: list[np.ndarray] = []
         self._folder = folder
-        (folder / "program.o").write_bytes(cpu.assemble(cpu.module(where, TARGET), TARGET))
-        arrays = len(cpu.array_names(where)) + len(cpu.SCRATCH)
+        (folder / "program.o").write_bytes(native.assemble(native.module(where, TARGET), TARGET))
+        arrays = len(where.rows) + len(native.SCRATCH)
         self._link("stream", arrays, 3)
         self._link("draw", arrays, 2)
 
