@@ -55,12 +55,13 @@ def known_to(freedom, full):
 
 
 def test_hotellings_test_is_an_f_test():
-    covariance, residuals = np.array([[2.0, 0.5], [0.5, 1.0]]), np.array([1.0, -2.0])
-    square = residuals @ np.linalg.inv(covariance) @ residuals
+    rng = np.random.default_rng(3)
+    covariance, residuals = np.cov(rng.normal(size=(3, 9))), rng.normal(size=3)
+    square = residuals @ np.linalg.inv(covariance) @ residuals / 3
     f, p_value = moments.hotelling(residuals, covariance, known_to(20, full=True))
-    assert_allclose([f, p_value], [square / 2 * 19 / 20, scipy.stats.f.sf(square / 2 * 19 / 20, 2, 19)], rtol=1e-12)
+    assert_allclose([f, p_value], [square * 18 / 20, scipy.stats.f.sf(square * 18 / 20, 3, 18)], rtol=1e-10)
     f, p_value = moments.hotelling(residuals, covariance, known_to(20, full=False))
-    assert_allclose([f, p_value], [square / 2, scipy.stats.f.sf(square / 2, 2, 20)], rtol=1e-12)
+    assert_allclose([f, p_value], [square, scipy.stats.f.sf(square, 3, 20)], rtol=1e-10)
 
 
 def test_directions_without_variance_are_left_out():

@@ -23,12 +23,26 @@ def test_the_power_is_the_weighted_regression_by_loop():
     values = squared_errors(rng, 1 / x, 60)
     relative = values.var(axis=1, ddof=1) / 60 / values.mean(axis=1) ** 2
     y = np.log(values.mean(axis=1)) + relative / 2
-    power = tried(families.POWER, x, values, resamples=1000).fit
+    trial = tried(families.POWER, x, values, resamples=1000)
+    power = trial.fit
     assert_allclose(power.exponent, np.polyfit(np.log(x), y, 1, w=1 / np.sqrt(relative))[0], rtol=1e-12)
     # 1000 resamples know the SD to 2.2 %; a regression with known weights has this one.
     design = np.stack([np.ones(5), np.log(x)])
     spread = np.sqrt(np.linalg.inv(design / relative @ design.T)[1, 1])
     assert_allclose(power.high - power.low, 2 * scipy.stats.t.ppf(0.975, 59) * spread, rtol=0.15)
+    assert_allclose(trial.half_width, (power.high - power.low) / 2, rtol=1e-9)
+
+
+def test_the_misfit_is_that_of_generalised_least_squares():
+    known = moments.log_moments(
+        np.log(X), squared_errors(np.random.default_rng(2), 1 / X, 60, shared=True), np.ones(60)
+    )
+    inverse = np.linalg.inv(known.covariance)
+    design = np.stack([np.ones(11), known.logs], axis=1)
+    residuals = known.y - design @ np.linalg.solve(design.T @ inverse @ design, design.T @ inverse @ known.y)
+    f = residuals @ inverse @ residuals / 9 * (59 - 9 + 1) / 59  # Hotelling's, 9 directions are free of 11
+    power = trials.try_family(families.POWER, known, known.y + np.zeros((2, 1))).fit
+    assert_allclose([power.chi2_df, power.p_value], [f, scipy.stats.f.sf(f, 9, 51)], rtol=1e-7)
 
 
 def test_the_largest_third_is_predicted_by_the_others():
