@@ -6,8 +6,7 @@ mixture. A twin that is away from that mean is no finding about an algorithm: la
 
 from typing import Any, NamedTuple
 
-import numpy as np
-from scipy import stats
+from scipy import special
 
 from jgmm.study.summary import FEW
 
@@ -30,7 +29,7 @@ def twins(rows: list[dict[str, Any]]) -> Twins | None:
     tested = [row for row in rows if row["twin_gap"] is not None]
     if not tested:
         return None
-    limits = stats.t.isf(stats.norm.sf(FAR), np.array([row["runs_ok"] - 1 for row in tested]))
+    limits = -special.stdtrit([row["runs_ok"] - 1 for row in tested], special.ndtr(-FAR))
     wrong = [row for row, limit in zip(tested, limits, strict=True) if not abs(row["twin_gap"]) <= limit]  # or nan
     if not wrong:
         largest = max(abs(row["twin_gap"]) for row in tested)

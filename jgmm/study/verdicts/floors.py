@@ -60,8 +60,6 @@ class FloorFit(NamedTuple):
 
 def floor_curves(study: Study, items: list[CellData]) -> list[FloorCurve]:
     """The curves along the separation all of whose cells recorded displacements."""
-    if all(item.displacement is None for item in items):
-        return []
     found = []
     for curve in curves.curves(study, items):
         if curve.axis != "separation" or any(item.displacement is None for item in curve.items):
@@ -108,9 +106,9 @@ def floor_logs(items: list[CellData]) -> tuple[np.ndarray, np.ndarray]:
     group = np.arange(good.sum()) * GROUPS // max(good.sum(), 1)
     vectors = []
     for item in items:
-        displacement = np.zeros((len(item.ok), 0)) if item.displacement is None else item.displacement
+        assert item.displacement is not None
         twin = 0.0 if item.twin_displacement is None else item.twin_displacement
-        vectors.append((displacement - twin)[: len(good)][good])
+        vectors.append((item.displacement - twin)[: len(good)][good])
 
     def logs(keep: np.ndarray) -> np.ndarray:
         lengths = np.array([stats.squared_length(v[keep]).value for v in vectors])

@@ -4,8 +4,10 @@ import math
 
 import numpy as np
 import pytest
-from synthetic import floor_study, stored, stream_study, verdict_of
+from scipy import stats as distributions
+from synthetic import displaced, floor_study, stored, stream_study, verdict_of
 
+from jgmm import stats
 from jgmm.study import regime
 from jgmm.study.verdicts import constants
 
@@ -35,6 +37,19 @@ def test_the_least_constant_of_the_floor_term_is_its_own():
     assert constant.term == "floor"
     assert constant.low < 3 < constant.high < 3.2
     assert "The least constant of the floor term is 3" in verdict.sentence
+
+
+def test_the_interval_of_a_floor_is_students():
+    rows = [
+        constants.Ratio(displaced(4.0, noise=2.0)(np.random.default_rng(0), item.cell, 8), 0.0, item)
+        for item in stored(floor_study(), lambda c: 1.0)[:2]
+    ]
+    constant = constants.constant("floor", rows, 0.05)
+    floors = [stats.squared_length(row.values) for row in rows]
+    reach = distributions.t.ppf(1 - 0.05 / 2 / 2, 7)  # two cells, two sides
+    assert constant.value == max(floor.value for floor in floors)
+    assert constant.low == pytest.approx(max(floor.value - reach * floor.standard_error for floor in floors))
+    assert constant.high == pytest.approx(max(floor.value + reach * floor.standard_error for floor in floors))
 
 
 def test_errors_of_a_theorem_without_a_floor_term_have_no_constant_on_the_floor():

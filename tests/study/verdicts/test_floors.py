@@ -101,3 +101,14 @@ def test_fits_of_floors_are_of_any_theorem_and_beside_the_first_floor_term():
     assert fits[1].low < 1 / 5 < fits[1].high
     assert fits[1].bound == pytest.approx(1 / 8 - math.log(27 / 11) / 16, rel=1e-12)
     assert (fits[1].sizes, fits[1].runs) == (3, 256)
+
+
+def test_only_parts_that_recorded_displacements_have_floors():
+    mixture = {"k": 2, "d": 2, "layout": "simplex", "separation": [3.0, 4.0, 5.0]}
+    parts = [{"name": "with", "stream": {"displacement": True}}, {"name": "without"}]
+    study = spec.Study(part=parts, mixture=mixture, stream={"n": 10_000, "start": "truth", "checkpoints": 1}, theorem=1)
+    data = [
+        item if item.cell.displacement else item._replace(displacement=None)
+        for item in stored(study, lambda c: 1.0, displacement=displaced(4.0))
+    ]
+    assert [floor.curve.part for floor in floors.floor_curves(study, data)] == ["with"]

@@ -79,6 +79,10 @@ def test_where_estimate_and_twin_agree_the_law_tested_is_the_labelled_one_and_th
         if item.cell.n == 1000:
             twin["twin_error_sq"][3, -1] *= 1.01
         data.append(item._replace(twin=twin))
-    assert "In 1 of 2 estimate and twin agree in every run" in verdicts.law_verdict(data, look=1).sentence
+    said = (
+        "In 1 of 2 estimate and twin agree in every run, as if every label were known: of these it is the labelled law"
+        " that is tested, not what overlap does."
+    )
+    assert said in verdicts.law_verdict(data, look=1).sentence
     without = [item._replace(twin=None) for item in data]
     assert "estimate and twin" not in str(verdicts.law_verdict(without, look=1))
