@@ -43,7 +43,7 @@ import numpy as np
 import rivals
 import timing
 
-from jgmm import algorithms, mixture
+from jgmm import mixture, named
 from jgmm.engine import machine, together
 from jgmm.engine.runs import batch
 
@@ -77,7 +77,7 @@ def problem(system, *, d, k, runs):
         means, weights = rivals.the_means(d, k), np.full(k, 1 / k)
         truth = mixture.given(means)
     made = batch(jax.random.key(0), range(runs), truth)
-    algorithm = algorithms.load("lloyd" if system == "twin" else system)
+    algorithm = named.load("algorithm", "lloyd" if system == "twin" else system)
     start = np.asarray(made.mixture.means)[: len(means)]
     ready = together.ready(made, algorithm, start, steps=RATE, twin=system == "twin")
     return Problem((ready.kernel, made.words, ready.state, ready.params, made.mixture), means, weights)

@@ -34,7 +34,7 @@ import numpy as np
 import optax
 import timing
 
-from jgmm import algorithms, steps
+from jgmm import named, steps
 from jgmm.algorithms import pca
 from jgmm.engine import build, gpu, threads, together
 from jgmm.engine.program import Program
@@ -120,7 +120,7 @@ def problem(case: Case, *, runs: int) -> tuple:
         "1/n": {"steps": steps.inverse_count()},
         "Adam": {"steps": optax.adam(0.05)},
     }.get(case.system, {})
-    algorithm = algorithms.load({"EM": "em", "soft": "soft", "oracle": "oracle"}.get(case.system, "lloyd"))
+    algorithm = named.load("algorithm", {"EM": "em", "soft": "soft", "oracle": "oracle"}.get(case.system, "lloyd"))
     ready = together.ready(made, algorithm, start, **{"steps": each, "twin": case.twin, **options})
     return ready.kernel, made.words, ready.state, ready.params, made.mixture
 

@@ -263,3 +263,78 @@ def _rejection(keys, propose, k, d, side, separation, weights, scales, max_tries
             )
     fixed = (np.broadcast_to(np.array(x, of)[:, None], (k, len(keys))) for x in (weights, scales))
     return Mixture(means, *fixed)
+
+
+# --- layouts, as specs name them ---
+
+
+class Layout(NamedTuple):
+    """Where a study's means lie.
+
+    build(k, d, *, keys, separation, side, weights, scales) -> Mixture; keys: one for each run, where the means are
+    drawn for each; side: of a box.
+    check(k, d): raises ValueError for sizes that it does not have.
+    words: where the means are, with {side} for a box's.
+    drawn: whether they are drawn for each run. equidistant: whether every two are `separation` apart.
+    """
+
+    build: Callable[..., Mixture]
+    check: Callable[[int, int], None]
+    words: str
+    drawn: bool = False
+    equidistant: bool = False
+
+
+def _build_symmetric(k, d, *, keys, separation, side, weights, scales) -> Mixture:
+    del k, keys, side
+    return symmetric(d, separation=separation, weights=weights, scales=scales)
+
+
+def _build_symmetric_box(k, d, *, keys, separation, side, weights, scales) -> Mixture:
+    del k
+    return symmetric_box(keys, d, side=side, separation=separation, weights=weights, scales=scales)
+
+
+def _build_simplex(k, d, *, keys, separation, side, weights, scales) -> Mixture:
+    del keys, side
+    return simplex(k, d, separation=separation, weights=weights, scales=scales)
+
+
+def _build_box(k, d, *, keys, separation, side, weights, scales) -> Mixture:
+    return box(keys, k, d, side=side, separation=separation, weights=weights, scales=scales)
+
+
+def _pairs_only(k: int, d: int) -> None:
+    del d
+    if k != 2:
+        raise ValueError(f"k is {k}, expected 2")
+
+
+def _a_simplex(k: int, d: int) -> None:
+    if d < k - 1:
+        raise ValueError(f"d is {d}, expected at least k - 1 = {k - 1}")
+
+
+def _any_size(k: int, d: int) -> None:
+    del k, d
+
+
+# To add one: a function that builds it, and a record here.
+LAYOUTS: dict[str, Layout] = {
+    "symmetric": Layout(_build_symmetric, _pairs_only, "means at +m and -m", equidistant=True),
+    "symmetric-box": Layout(
+        _build_symmetric_box,
+        _pairs_only,
+        "a mean uniform in a box of side {side:g} and its mirror image, redrawn in every run",
+        drawn=True,
+    ),
+    "simplex": Layout(
+        _build_simplex, _a_simplex, "means at the corners of a regular simplex about the origin", equidistant=True
+    ),
+    "box": Layout(
+        _build_box,
+        _any_size,
+        "means uniform in a box of side {side:g}, redrawn in every run until they are far enough apart",
+        drawn=True,
+    ),
+}

@@ -9,6 +9,7 @@ r"""Step sizes that papers give, and the best of the constant ones: numbers and 
 What a rule does with them stands in `steps`. Logarithms are those of `ordered`. Needs no JAX.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from jgmm import ordered
@@ -67,3 +68,34 @@ def best_constant(n: float, *, start_sq: float, sigma: float, d: int, weight: fl
     if not inside > 1:
         raise ValueError(f"start_sq is {start_sq:g} at n = {n}, expected above {sigma**2 * d / (4 * n * weight):g}")
     return ordered.ln(inside) / (2 * weight * n)
+
+
+class Horizon(NamedTuple):
+    """What a rate's name may depend on."""
+
+    n: int
+    k: int
+    d: int
+    start: float | None  # the start's distance from the truth, in standard deviations; None: not known
+    weight: float  # of the lightest component
+
+
+def _paper(horizon: Horizon, paper_step: Callable[..., float]) -> float:
+    return paper_step(horizon.n, horizon.k)
+
+
+def _seed(horizon: Horizon, paper_step: Callable[..., float]) -> float:
+    del paper_step
+    return course_project(horizon.n, horizon.k)
+
+
+def _best(horizon: Horizon, paper_step: Callable[..., float]) -> float:
+    del paper_step
+    if not horizon.start:
+        raise ValueError(f"rate is 'best' with start {horizon.start}, expected an offset above 0 to be best for")
+    start_sq = horizon.start * horizon.start
+    return best_constant(horizon.n, start_sq=start_sq, sigma=1, d=horizon.d, weight=horizon.weight)
+
+
+# Rates that specs name: of a horizon, and of the step size that an algorithm's paper has.
+NAMED: dict[str, Callable[[Horizon, Callable[..., float]], float]] = {"paper": _paper, "seed": _seed, "best": _best}

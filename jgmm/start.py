@@ -12,9 +12,9 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
-from jgmm import doors, errors, lanes, ordered, reach
+from jgmm import doors, errors, lanes, named, ordered, reach
 from jgmm.algorithms import graph, pca
-from jgmm.contract import Choice, Numbers
+from jgmm.contract import Choice, Noise, Numbers
 from jgmm.engine import choose, machine
 from jgmm.engine.run import Progress, advance
 from jgmm.engine.runs import Batch, normals
@@ -72,6 +72,7 @@ def seed(
     graph_points: int,
     neighbors: int,
     method: str = "block",
+    noise: Noise | str = "gaussian",
     back_end: str = "auto",
     progress: Progress | None = None,
 ) -> tuple[Batch, Seeding, GraphExample]:
@@ -87,21 +88,24 @@ def seed(
     doors.keys("key", key)
     doors.kind("batch", batch, Batch, "of jgmm.batch")
     k, d, runs = batch.mixture.means.shape
-    named = {"n": n, "block": block, "graph_points": graph_points, "neighbors": neighbors}
-    n, block, graph_points, neighbors = (doors.whole(name, value) for name, value in named.items())
+    sizes = {"n": n, "block": block, "graph_points": graph_points, "neighbors": neighbors}
+    n, block, graph_points, neighbors = (doors.whole(name, value) for name, value in sizes.items())
     check_seeding(k=k, d=d, n=n, block=block, graph_points=graph_points, neighbors=neighbors)
     doors.choice("method", method, ("block", "oja"))
     doors.called("progress", progress)
     check_power(batch.mixture, block=block)
     basis = _frames(key, batch)
     blocks, rest = divmod(n - graph_points, block)
+    noise = named.load("noise", noise) if isinstance(noise, str) else noise
+    doors.kind("noise", noise, Noise, "of jgmm.noise")
     kernel, state, params = _power(basis) if method == "block" else _oja(basis, batch.mixture)
+    kernel = kernel._replace(pair=noise.pair)
     stream, chosen = choose.opened(back_end, kernel, batch.words, state, params, batch.mixture)
     advance(stream, blocks, live=runs, block=block, progress=progress)
     words, basis = stream.words(), stream.state().basis
     for _ in range(rest):
         words = lanes.next_bits(words)[0]
-    words, starts, example = _by_graph(batch, words, basis, graph_points, neighbors, chosen)
+    words, starts, example = _by_graph(batch, words, basis, graph_points, neighbors, chosen, noise)
     means = np.stack([start.means for start in starts], axis=-1)
     counts = np.stack([start.num_components for start in starts])
     return batch._replace(words=words), Seeding(means, counts, basis, chosen), example
@@ -125,7 +129,7 @@ def _oja(basis: Any, mixture: Mixture) -> tuple:
 
 
 def _by_graph(
-    batch: Batch, words: LaneState, basis: np.ndarray, graph_points: int, neighbors: int, chosen: Choice
+    batch: Batch, words: LaneState, basis: np.ndarray, graph_points: int, neighbors: int, chosen: Choice, noise: Noise
 ) -> tuple[LaneState, list[graph.GraphStart], GraphExample]:
     """The starts of all runs from their next `graph_points` samples.
 
@@ -171,8 +175,8 @@ def oja_rate(mixture: Mixture) -> tuple[np.ndarray, np.ndarray]:
 
 def check_seeding(*, k: int, d: int, n: int, block: int, graph_points: int, neighbors: int) -> None:
     """Raises ValueError if Algorithm 2 cannot run with these sizes."""
-    named = {"k": k, "d": d, "n": n, "block": block, "graph_points": graph_points, "neighbors": neighbors}
-    k, d, n, block, graph_points, neighbors = (doors.whole(name, value) for name, value in named.items())
+    sizes = {"k": k, "d": d, "n": n, "block": block, "graph_points": graph_points, "neighbors": neighbors}
+    k, d, n, block, graph_points, neighbors = (doors.whole(name, value) for name, value in sizes.items())
     if k > d:
         raise ValueError(f"k is {k}, expected at most d = {d}: seeding needs k directions")
     if block < k:

@@ -12,7 +12,7 @@ An estimate that a sample does not hit is left as it is, not moved by zero, so t
 paper takes for a rate stands in `rates`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
@@ -22,23 +22,42 @@ import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float
 
-from jgmm import apart, doors, elementary, reach
-from jgmm.contract import Numbers
+from jgmm import apart, doors, elementary, rates, reach
 from jgmm.rates import Polynomial
 
+Numbers: TypeAlias = float | int | np.number | np.ndarray | Array | Sequence[float] | Sequence[int]  # for all, or each
 Gate: TypeAlias = Bool[Array, "e *runs"] | Float[Array, "e *runs"] | None  # None: all move
+
+
+def _of_numbers(numbers: dict[str, float]) -> str:
+    return " ".join(f"{name} {value:g}" for name, value in numbers.items())
+
+
+def _unchecked(numbers: dict[str, float]) -> None:
+    """Any positive numbers will do."""
 
 
 class Rule(NamedTuple):
     """init(numbers, offset) -> memory; apply(numbers, memory, offset, pull, gate) -> (offset, memory).
 
     Functions of modules, or what is equal to another of its kind: two rules of one kind are equal. numbers: a dict of
-    arrays of shape (runs,). words: what it does, in a line.
+    arrays of shape (runs,).
+    words: what it does, in a line.
+
+    For specs, which name a rule by its numbers (`rate = { scale = 1.0, power = 0.7 }`):
+
+    numbers: their names, with their defaults (None: must be given).
+    label(numbers): a few characters for tables. check(numbers): raises ValueError for what gives no step in (0, 1].
+    law: the name of its law in `theory.situation.StepLaw`, whose numbers are these in their order; None: has none.
     """
 
     init: Callable
     apply: Callable
     words: str
+    numbers: tuple[tuple[str, float | None], ...] = ()
+    label: Callable[[dict[str, float]], str] = _of_numbers
+    check: Callable[[dict[str, float]], None] = _unchecked
+    law: str | None = None
 
 
 class StepSize(NamedTuple):
@@ -244,8 +263,52 @@ class Transformed:
         return self.transformation
 
 
-CONSTANT = Rule(_nothing, _constant, "a constant rate")
-POLYNOMIAL = Rule(_no_count, _polynomial, "a power of the samples seen")
-INVERSE_COUNT = Rule(_counts, _inverse_count, "1/n of each estimate")
+def _schedule(numbers: dict[str, float]) -> str:
+    return f"{numbers['scale']:g}/(t + {numbers['shift']:g})^{numbers['power']:g}"
+
+
+def _check_schedule_numbers(numbers: dict[str, float]) -> None:
+    rates.polynomial(**numbers)
+
+
+def _check_below_1(numbers: dict[str, float]) -> None:
+    for name, value in numbers.items():
+        if not 0 < value < 1:
+            raise ValueError(f"{name} is {value:g}, expected a number in (0, 1)")
+
+
+def _check_count(numbers: dict[str, float]) -> None:
+    if not (numbers["initial"] >= 0 and float(numbers["initial"]).is_integer()):
+        raise ValueError(f"initial is {numbers['initial']:g}, expected a whole number of at least 0")
+
+
+CONSTANT = Rule(
+    _nothing,
+    _constant,
+    words="a constant rate",
+    numbers=(("rate", None),),
+    check=_check_below_1,
+    law="constant",
+)
+POLYNOMIAL = Rule(
+    _no_count,
+    _polynomial,
+    words="a power of the samples seen",
+    numbers=(("scale", None), ("power", None), ("shift", 1.0)),
+    label=_schedule,
+    check=_check_schedule_numbers,
+    law="polynomial",
+)
+INVERSE_COUNT = Rule(
+    _counts,
+    _inverse_count,
+    words="1/n_i, n_i the samples that estimate i has won, its start among them",
+    numbers=(("initial", 1.0),),
+    check=_check_count,
+    law="1/n",
+)
 _ADAM = optax.scale_by_adam()
-ADAM = Rule(Started(_ADAM), Transformed(_ADAM), "Adam")
+ADAM = Rule(Started(_ADAM), Transformed(_ADAM), words="Adam", numbers=(("adam", None),), check=_check_below_1)
+
+# Those that a spec may name. To add one: its functions above, and a record here.
+STEP_SIZES: dict[str, Rule] = {"constant": CONSTANT, "polynomial": POLYNOMIAL, "1/n": INVERSE_COUNT, "adam": ADAM}

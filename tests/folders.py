@@ -1,6 +1,7 @@
 """Studies whose numbers are made up, for tests of what happens to a folder: run and report as they are, but quick."""
 
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ name = "a"
 mixture = { k = 2, d = 2 }
 stream = { n = 400, start = 0.2, checkpoints = 2 }
 """
-PARSED = spec.parse(TEXT, source="tiny", folder=None, default_name="tiny")
+PARSED = spec.parse(TEXT, source="tiny", folder=Path(), default_name="tiny")
 DRIVEN = work.Driven("cpu", Choice("scan", "made up"), None)
 
 

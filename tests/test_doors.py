@@ -16,7 +16,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import jgmm
-from jgmm import algorithms, mixture, rates, start, steps
+from jgmm import mixture, named, rates, start, steps
 from jgmm.algorithms.em import EM
 from jgmm.algorithms.lloyd import LLOYD
 from jgmm.engine import choose, run, runs, scan, together
@@ -48,7 +48,7 @@ GOOD = {
     },
     run.log_checkpoints: {"n": 100, "count": 3},
     together.ready: {"batch": RUNS, "algorithm": LLOYD, "start": START, "steps": 0.1, "twin": False, "average": None},
-    algorithms.load: {"name": "lloyd"},
+    named.load: {"kind": "algorithm", "name": "lloyd"},
     choose.choose: {"back_end": "scan"},
     scan.ladder: {"num_runs": 3, "devices": 2},
     mixture.given: {"means": np.eye(2), **SHAPED},

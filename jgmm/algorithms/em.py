@@ -12,11 +12,12 @@ from collections.abc import Callable
 import jax.numpy as jnp
 import numpy as np
 
-from jgmm import elementary
-from jgmm.algorithms.lloyd import State, init, pulled
-from jgmm.contract import Algorithm, Sample
+from jgmm import elementary, rates
+from jgmm.algorithms.lloyd import pulled
+from jgmm.contract import Algorithm, Sample, State
 from jgmm.loops import over_coordinates
 from jgmm.mixture import Mixture
+from jgmm.theory import expected, twins
 
 
 def step(state: State, sample: Sample, params: dict, move: Callable) -> State:
@@ -52,9 +53,34 @@ def check(mixture: Mixture) -> None:
     balanced = len(means) == 2 and (means[0] == -means[1]).all() and (weights[0] == weights[1]).all()
     if not (balanced and (scales[0] == scales[1]).all()):
         raise ValueError(
-            f"the mixture has k = {len(means)}, expected two balanced components of one scale at +m and -m"
+            f"the mixture has k = {len(means)}, weights {np.ravel(weights[:, ..., 0] if weights.ndim > 1 else weights)}"
+            ", expected two balanced components of one scale at +m and -m (algorithm = 'soft' takes any)"
         )
 
 
-_WORDS = "streaming EM for a symmetric pair: each sample moves the mean by the posterior of its side"
-EM = Algorithm(init, step, labelled_step, params, one, check, (("beta", 1.0),), _WORDS)
+def paper_step(n: float | int, k: int) -> float:
+    """3 ln(n) / n."""
+    del k
+    return rates.paper_em(n)
+
+
+def sharpness(numbers: dict) -> float:
+    """beta."""
+    return numbers["beta"]
+
+
+_CONSTANT = "expected 'paper' or a number, the steps that it is stated and known for"
+EM = Algorithm(
+    step,
+    words="streaming EM for a symmetric pair: each sample moves the mean by the posterior of its side",
+    twin=labelled_step,
+    params=params,
+    estimates=one,
+    check=check,
+    numbers=(("beta", 1.0),),
+    paper_step=paper_step,
+    refuses=tuple((name, _CONSTANT) for name in ("seed", "best", "polynomial", "1/n", "adam")),
+    twin_law=twins.one_of_all,
+    law=expected.stream,
+    sharpness=sharpness,
+)

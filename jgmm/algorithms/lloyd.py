@@ -7,31 +7,17 @@ Told the labels, j is the component that x came from: Lloyd's twin, and the orac
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from jgmm import loops
-from jgmm.contract import Algorithm, Sample
+from jgmm import loops, steps
+from jgmm.contract import Algorithm, Sample, State
+from jgmm.theory import expected, floors, twins
 
 WRITTEN_OUT = 100  # distances of at most so many terms, k d, are one expression; measured with 128 runs on CPU
-
-
-class State(NamedTuple):
-    """The centres are origin + offset; memory is the step size's."""
-
-    origin: Float[Array | np.ndarray, "e d *runs"]
-    offset: Float[Array | np.ndarray, "e d *runs"]
-    memory: Any = ()
-
-
-def init(
-    start: Float[Array | np.ndarray, "e d *runs"], origin: Float[Array | np.ndarray, "e d *runs"], memory: Any = ()
-) -> State:
-    """Centres at `start`, held relative to `origin` (the start itself will do where nothing better is known)."""
-    return State(origin, start - origin, memory)
 
 
 def step(state: State, sample: Sample, params: dict, move: Callable) -> State:
@@ -95,22 +81,28 @@ def flags(count: int, index: Int[Array, "*runs"]) -> Bool[Array, "count *runs"]:
     return loops.rows(count, lambda i: index == i, jnp.zeros(index.shape, bool))
 
 
-def no_params(mixture: Any, component: Any, numbers: dict) -> dict:
-    """Nothing is to be known but the step size."""
-    del mixture, component, numbers
-    return {}
+def own_means() -> steps.StepSize:
+    """Each estimate is the mean of its samples, and forgets its start."""
+    return steps.inverse_count(0)
 
 
-def all_of_them(k: int) -> int:
-    """An estimate for each component."""
-    return k
+def labels_known(numbers: dict) -> None:
+    """No sample is ever given to another component's estimate."""
+    del numbers
 
 
-def any_mixture(mixture: Any) -> None:
-    """Nothing is asked of it."""
-
-
-_WORDS = "streaming Lloyd: each sample moves the nearest centre"
-LLOYD = Algorithm(init, step, labelled_step, no_params, all_of_them, any_mixture, (), _WORDS)
-_WORDS = "the oracle: each sample moves the centre of the component that it came from"
-ORACLE = Algorithm(init, labelled_step, None, no_params, all_of_them, any_mixture, (), _WORDS)
+LLOYD = Algorithm(
+    step,
+    words="streaming Lloyd: each sample moves the nearest centre",
+    twin=labelled_step,
+    twin_law=twins.each_its_own,
+    law=expected.stream,
+    floor=floors.floor,
+)
+ORACLE = Algorithm(
+    labelled_step,
+    words="the labelled oracle: the mean of each component's own samples",
+    own_step=own_means,
+    law=expected.stream,
+    sharpness=labels_known,
+)

@@ -14,9 +14,11 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jgmm import elementary, loops, ordered
-from jgmm.algorithms.lloyd import State, all_of_them, any_mixture, init, labelled_step, pulled, squared_distances
-from jgmm.contract import Algorithm, Sample
+from jgmm.algorithms.em import sharpness
+from jgmm.algorithms.lloyd import labelled_step, pulled, squared_distances
+from jgmm.contract import Algorithm, Sample, State
 from jgmm.mixture import Mixture
+from jgmm.theory import expected, twins
 
 
 def step(state: State, sample: Sample, params: dict, move: Callable) -> State:
@@ -49,5 +51,21 @@ def params(mixture: Mixture, component: np.ndarray, numbers: dict[str, np.ndarra
     return {"prior": prior.astype(means.dtype), "sharpness": sharpness.astype(means.dtype)}
 
 
-_WORDS = "soft updates: each sample moves every centre by the posterior of its component"
-SOFT = Algorithm(init, step, labelled_step, params, all_of_them, any_mixture, (("beta", 1.0),), _WORDS)
+def check(mixture: Mixture) -> None:
+    """Raises ValueError for a component of weight 0, which has no posterior."""
+    if not (np.asarray(mixture.weights) > 0).all():
+        raise ValueError("the mixture has a component of weight 0, expected positive weights for soft updates")
+
+
+SOFT = Algorithm(
+    step,
+    words="soft updates: each sample moves every centre by the posterior of its component",
+    twin=labelled_step,
+    params=params,
+    check=check,
+    numbers=(("beta", 1.0),),
+    refuses=(("1/n", "its centres win no whole samples; { scale = k, power = 1, shift = k } is its like"),),
+    twin_law=twins.each_its_own,
+    law=expected.stream,
+    sharpness=sharpness,
+)

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jgmm import algorithms, doors, errors, ordered
+from jgmm import doors, errors, named, ordered
 from jgmm import steps as sizes
-from jgmm.contract import Algorithm, Choice, Numbers, Stream
+from jgmm.contract import Algorithm, Choice, Noise, Numbers, Stream
 from jgmm.engine import choose, together
 from jgmm.engine.runs import Batch
 from jgmm.engine.together import Ready, State
@@ -58,6 +58,7 @@ def run(
     start: np.ndarray,
     *,
     steps: sizes.Steps,
+    noise: Noise | str = "gaussian",
     checkpoints: Sequence[int],
     twin: bool = False,
     average: Numbers | None = None,
@@ -71,18 +72,20 @@ def run(
     that the algorithm keeps. steps: a step size of `jgmm.steps`, or what stands for one: a constant in (0, 1), one for
     each run, `rates.polynomial`, any other schedule (a function of the count of samples seen that JAX can trace, its
     first step in [0, 1]), or any optax transformation of gradients of shape (e, d, runs) that treats runs apart
-    (`apart`). twin: whether the labelled twin streams beside it. average: how many first iterates the average leaves
-    out, a number or one for each run; None: the last iterate is the estimate. back_end: auto, cpu, gpu or scan
-    (`engine.choose`). numbers: those that the algorithm names (beta).
+    (`apart`). noise: a value of `jgmm.noise`, or its name: what samples differ from their means by. twin: whether the
+    labelled twin streams beside it. average: how many first iterates the average leaves out, a number or one for each
+    run; None: the last iterate is the estimate. back_end: auto, cpu, gpu or scan (`engine.choose`). numbers: those that
+    the algorithm names (beta).
     Raises ValueError if the transformation mixes runs, if a rate is outside (0, 1) or lost beside the start
     (`reach.check_rate`), if an argument is of another kind or shape, or if the back end cannot be.
     """
     doors.kind("batch", batch, Batch, "of jgmm.batch")
-    algorithm = algorithms.load(algorithm) if isinstance(algorithm, str) else algorithm
+    algorithm = named.load("algorithm", algorithm) if isinstance(algorithm, str) else algorithm
     doors.kind("algorithm", algorithm, Algorithm, "of jgmm.algorithms")
     doors.floats("start", start, ("e", "d", "runs"))
     doors.numbers("start", np.asarray(start), ("e", "d", "runs"))
-    ready = together.ready(batch, algorithm, start, steps=steps, twin=twin, average=average, **numbers)
+    noise = named.load("noise", noise) if isinstance(noise, str) else noise
+    ready = together.ready(batch, algorithm, start, steps=steps, noise=noise, twin=twin, average=average, **numbers)
     segments = [Segment(len(batch.run_ids), doors.wholes("checkpoints", checkpoints))]
     return simulate(ready, batch, segments, back_end=back_end, progress=progress)[0]
 

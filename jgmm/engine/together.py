@@ -17,8 +17,9 @@ from jaxtyping import Array, Float, Int
 
 from jgmm import doors, errors, reach
 from jgmm import steps as sizes
-from jgmm.contract import Algorithm, Kernel, Numbers, Sample
+from jgmm.contract import Algorithm, Kernel, Noise, Numbers, Sample
 from jgmm.engine.runs import Batch
+from jgmm.noise import NOISES
 
 
 class AverageState(NamedTuple):
@@ -85,14 +86,16 @@ def ready(
     start: Float[np.ndarray, "e d runs"],
     *,
     steps: sizes.Steps,
+    noise: Noise = NOISES["gaussian"],
     twin: bool = False,
     average: Numbers | None = None,
     **numbers: Numbers,
 ) -> Ready:
     """The algorithm for the runs of a batch, from `start`.
 
-    steps: a step size of `jgmm.steps`, or what stands for one. average: how many first iterates the average leaves out
-    (a number or one for each run); None: the last iterate is the estimate. numbers: those that the algorithm names.
+    steps: a step size of `jgmm.steps`, or what stands for one. noise: of `jgmm.noise`. average: how many first iterates
+    the average leaves out (a number or one for each run); None: the last iterate is the estimate. numbers: those that
+    the algorithm names.
     Raises ValueError for a start of another shape, a step size as `steps.check` does, a mixture that the algorithm is
     not for, a number that is not positive, or a twin where there is none.
     """
@@ -125,9 +128,10 @@ def ready(
         burn = doors.numbers("average", average, (), (runs,), low=0, high=2**31 - 1, closed=True)
         burn = np.broadcast_to(burn.astype(np.int32), (runs,))
         mean = _average(centres.offset, np.int32(0))
+    doors.kind("noise", noise, Noise, "of jgmm.noise")
     step = Step(algorithm.step, algorithm.twin if twin else None, size.rule.apply)
     params = Params(algorithm.params(batch.mixture, component, own), held, burn)
-    return Ready(Kernel(step), State(centres, centres if twin else None, mean), params, component)
+    return Ready(Kernel(step, pair=noise.pair), State(centres, centres if twin else None, mean), params, component)
 
 
 def in_order(values: np.ndarray, component: Int[np.ndarray, "k runs"]) -> np.ndarray:

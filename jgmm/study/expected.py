@@ -5,11 +5,10 @@ import math
 import numpy as np
 
 from jgmm.study.read import CellData, points
-from jgmm.study.spec import Cell
 from jgmm.theory import expected, floors, references
 from jgmm.theory.bounds import THEOREMS
 from jgmm.theory.expected import FLOAT32, UNKNOWN, WORST, Law
-from jgmm.theory.situation import Situation, StepLaw
+from jgmm.theory.situation import Situation
 
 __all__ = ["FLOAT32", "UNKNOWN", "WORST", "Law", "bound", "cramer_rao", "floor", "floor_accuracy", "law", "oracle"]
 
@@ -17,10 +16,9 @@ __all__ = ["FLOAT32", "UNKNOWN", "WORST", "Law", "bound", "cramer_rao", "floor",
 def situation(item: CellData, samples: int) -> Situation:
     """What a law is told of a cell after so many samples."""
     cell = item.cell
-    estimates = 1 if cell.algorithm == "em" else cell.k
     scale = max(cell.scales)
     start_sq = float(item.values["error_sq"][item.ok, 0].astype(float).mean()) if item.ok.any() else math.nan
-    reach = math.sqrt(start_sq / estimates) / scale
+    reach = math.sqrt(start_sq / cell.estimates) / scale
     if not isinstance(cell.start, str):
         reach = max(reach, cell.start)
     lost = bool((item.values["lost"][item.ok, 0] > 0).any())
@@ -31,11 +29,11 @@ def situation(item: CellData, samples: int) -> Situation:
         scales=cell.scales,
         separation=float(item.realised_separation.min()),
         widest=float(item.realised_separation.max()),
-        common_separation=cell.separation if cell.layout in ("symmetric", "simplex") else None,
+        common_separation=cell.separation if cell.placed is not None and cell.placed.equidistant else None,
         largest_mean=float(item.largest_mean.max()),
-        estimates=estimates,
-        sharpness=_sharpness(cell),
-        step=step_law(cell),
+        estimates=cell.estimates,
+        sharpness=None if cell.start_only else cell.record.sharpness(cell.chosen),
+        step=None if cell.start_only else cell.step_law,
         samples=samples,
         n=cell.n,
         burn=round(cell.n * (1 - cell.average)) if cell.average else None,
@@ -45,25 +43,6 @@ def situation(item: CellData, samples: int) -> Situation:
     )
 
 
-def step_law(cell: Cell) -> StepLaw | None:
-    """What laws ask of a cell's step size; None of one without a law."""
-    if cell.schedule:
-        return StepLaw("polynomial", cell.schedule)
-    if cell.rate is not None:
-        return StepLaw("constant", (cell.rate,))
-    if cell.algorithm in ("lloyd", "oracle") and not cell.adam:
-        return StepLaw("1/n", (0 if cell.algorithm == "oracle" else 1,))
-    return None
-
-
-def _sharpness(cell: Cell) -> float | None:
-    if cell.start_only:
-        return None
-    if cell.algorithm in ("em", "soft"):
-        return cell.beta or 1.0
-    return math.inf if cell.algorithm == "lloyd" else None
-
-
 def law(item: CellData, index: int) -> Law:
     """The law of a cell's checkpoint, given its runs' starts."""
     cell = item.cell
@@ -71,14 +50,16 @@ def law(item: CellData, index: int) -> Law:
         return UNKNOWN
     told = situation(item, int(item.samples[index]))
     if cell.start_only:
-        return _start(item, told)
-    if cell.average or cell.algorithm == "oracle":
+        return _start(item, told) if cell.disturbed.gaussian else UNKNOWN
+    if cell.record.law is None or not cell.disturbed.gaussian:
+        return UNKNOWN
+    if cell.average or cell.record.twin is None:
         alone = expected.with_labels(told)
     elif item.twin is None:
         return UNKNOWN
     else:
         alone = float(item.twin["twin_mean_sq"][item.ok, index].astype(float).mean())
-    return UNKNOWN if alone is None else expected.stream(told, alone)
+    return UNKNOWN if alone is None else cell.record.law(told, alone)
 
 
 def _start(item: CellData, told: Situation) -> Law:
@@ -87,12 +68,15 @@ def _start(item: CellData, told: Situation) -> Law:
         return UNKNOWN
     means = points(item.example, "mean", "x", cell.d)
     asked = expected.StartSizes(samples=sizes.n, block=sizes.block, graph_points=sizes.graph_points)
-    return expected.started_by_algorithm2(told, asked, means, fixed=not cell.layout.endswith("box"))
+    return expected.started_by_algorithm2(told, asked, means, fixed=cell.placed is None or not cell.placed.drawn)
 
 
 def floor(item: CellData) -> float | None:
-    """The squared displacement of Lloyd's fixed point, which no number of samples removes; None where unknown."""
-    return floors.floor(situation(item, item.cell.n))
+    """The squared displacement of the fixed point, which no number of samples removes; None where it is not known."""
+    cell = item.cell
+    if cell.start_only or cell.record.floor is None or not cell.disturbed.gaussian:
+        return None
+    return cell.record.floor(situation(item, cell.n))
 
 
 def floor_accuracy(item: CellData) -> float:
@@ -107,7 +91,7 @@ def oracle(item: CellData, samples: int) -> float | None:
 
 def cramer_rao(item: CellData, samples: int) -> float | None:
     """The least error of unbiased estimates from unlabelled samples; known for the symmetric pair."""
-    return references.cramer_rao(situation(item, samples))
+    return None if not item.cell.disturbed.gaussian else references.cramer_rao(situation(item, samples))
 
 
 def bound(item: CellData, samples: int) -> float | None:

@@ -155,7 +155,7 @@ def check_mixtures(study: Study, cells: Iterable[Cell], spec_folder: Path = Path
     """Raises ValueError if the first runs' mixtures cannot be drawn, or a cell is beyond floating point (`reach`)."""
     alike: dict[tuple, dict[tuple, Cell]] = {}
     for cell in cells:
-        alike.setdefault(cell.mixture_fields(), {})[cell.start, cell.seeding, cell.rate] = cell
+        alike.setdefault(cell.mixture_fields(), {})[cell.algorithm, cell.start, cell.seeding, cell.rate] = cell
     with jax.enable_x64(study.x64), machine.on_host():
         keys = study_keys(study.seed)
         for same in alike.values():
@@ -165,6 +165,7 @@ def check_mixtures(study: Study, cells: Iterable[Cell], spec_folder: Path = Path
                 for low in range(0, runs, together):
                     mixed = build_mixture(cell, keys.mixture, range(low, min(low + together, runs)), spec_folder)
                     for cell in same.values():
+                        cell.record.check(mixed)
                         _check_reach(cell, mixed)
             except ValueError as error:
                 raise ValueError(f"part {cell.part!r}: {error}") from None

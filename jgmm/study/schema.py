@@ -17,12 +17,13 @@ from pydantic import (
     model_validator,
 )
 
+from jgmm import named, outside
+from jgmm.algorithms import ALGORITHMS
 from jgmm.study import limits, shown
 from jgmm.theory.bounds import THEOREMS
 
 ROUNDS_GROW = 64  # at most so many times its `runs` has a study with a precision and no max_runs
-LAYOUTS = ("symmetric", "symmetric-box", "simplex", "box")
-SHARED = {"mixture", "stream", "seeding", "em", "algorithm", "theorem", "together"}
+SHARED = {"mixture", "stream", "seeding", "em", "numbers", "algorithm", "theorem", "together"}
 TABLES = ("mixture", "stream", "seeding", "em")
 
 
@@ -56,12 +57,8 @@ def _theorem(value: Any) -> Any:
 def _algorithm(value: Any) -> Any:
     if value == "seeding":
         raise ValueError("is 'seeding': expected n = 0 after start = 'seeding' (Algorithm 2 alone), and no algorithm")
-    return value
-
-
-def _layout(value: Any) -> Any:
-    if isinstance(value, str) and value not in LAYOUTS and not of_file(value):
-        raise ValueError(f"is {shown.value(value)}, expected one of {', '.join(LAYOUTS)} or a .npy file")
+    if isinstance(value, str) and value not in ALGORITHMS and not outside.named(value):
+        raise ValueError(f"is {shown.value(value)}: expected one of {', '.join(ALGORITHMS)}, or module:NAME")
     return value
 
 
@@ -72,6 +69,8 @@ def plain(value: Any, where: str = "", depth: int = 0) -> Any:
     """
     if depth > limits.DEPTH:
         raise ValueError(f"{where.split('.')[0]}: tables and lists nested deeper than {limits.DEPTH}")
+    if callable(value) or hasattr(value, "_fields"):  # an algorithm, a noise, a step size: what a record is made of
+        return named.name_of(value)
     if isinstance(value, _Table):
         value = {key: getattr(value, key) for key in value.model_fields_set}
     if isinstance(value, np.floating):
@@ -103,6 +102,8 @@ NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Rate = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 Axis = BeforeValidator(_listed)
 NonEmpty = Field(min_length=1)
+Label = Annotated[str, Field(min_length=1, max_length=limits.LABEL)]  # of a record: jgmm's own, or module:NAME
+StepNumbers = Annotated[dict[Label, Positive], Field(min_length=1, max_length=limits.STEP_NUMBERS)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=limits.NAME)]
 
 
@@ -129,39 +130,18 @@ class MixtureSpec(_Table):
     sigma: Annotated[list[Positive], Axis, NonEmpty] = [1.0]
     weights: Annotated[list[Literal["equal"] | list[NonNegative]], BeforeValidator(listed_lists), NonEmpty] = ["equal"]
     scales: Annotated[list[Literal["equal"] | list[Positive]], BeforeValidator(listed_lists), NonEmpty] = ["equal"]
-    layout: Annotated[str, BeforeValidator(_layout)] = "symmetric"
+    layout: Label = "symmetric"
     layout_hash: Annotated[str, Field(pattern="^[0-9a-f]{12}$")] | None = None  # of a file's means
     separation: Annotated[list[Positive], Axis, NonEmpty] = [4.0]
     side: Positive = 1e4
-
-
-class Schedule(_Table):
-    """`{ scale = c, power = a, shift = s }`: c / (t + s)^a. `{ adam = r }`: optax.adam(r) (Kingma and Ba 2015)."""
-
-    scale: Positive | None = None
-    power: Annotated[float, Field(gt=0, le=1)] | None = None
-    shift: Positive = 1.0
-    adam: Rate | None = None
-
-    @model_validator(mode="after")
-    def _one_of_the_two(self) -> "Schedule":
-        polynomial = self.scale is not None and self.power is not None
-        given = {name for name in self.model_fields_set if getattr(self, name) is not None}
-        if not (given == {"adam"} or (polynomial and "adam" not in given)):
-            raise ValueError("expected either scale and power (and shift), or adam alone")
-        return self
-
-    @model_serializer(mode="wrap")
-    def _one_of_the_two_alone(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """As it can be read again: a default shift would stand beside adam."""
-        return {key: value for key, value in handler(self).items() if (key == "adam") == (self.adam is not None)}
+    noise: Annotated[list[Label], Axis, NonEmpty] = ["gaussian"]
 
 
 class StreamSpec(_Table):
     """`[stream]`."""
 
     n: Annotated[list[CountOrNone], Axis, NonEmpty] = [100_000]  # 0: the start alone
-    rate: Annotated[list[Literal["paper", "seed", "best", "1/n"] | Rate | Schedule], Axis, NonEmpty] = ["paper"]
+    rate: Annotated[list[Label | Rate | StepNumbers], Axis, NonEmpty] = ["paper"]
     start: Annotated[list[Literal["seeding", "truth"] | NonNegative], Axis, NonEmpty] = ["seeding"]
     average: Annotated[list[Annotated[float, Field(ge=0, lt=1)]], Axis, NonEmpty] = [0.0]  # share of last iterates
     checkpoints: Annotated[Count, Field(le=limits.CHECKPOINTS)] | Annotated[list[Count], NonEmpty] = 10
@@ -189,13 +169,14 @@ class Part(_Table):
     """One grid of one algorithm."""
 
     name: Name = "main"
-    algorithm: Annotated[Literal["lloyd", "em", "soft", "oracle"], BeforeValidator(_algorithm)] = "lloyd"
+    algorithm: Annotated[Label, BeforeValidator(_algorithm)] = "lloyd"
     theorem: Annotated[Literal["auto", "none"] | int, BeforeValidator(_theorem)] = "auto"
     together: list[str] = []
     mixture: MixtureSpec = MixtureSpec()
     stream: StreamSpec = StreamSpec()
     seeding: SeedingSpec = SeedingSpec()
     em: EMSpec = EMSpec()
+    numbers: dict[Label, Annotated[list[Positive], Axis, NonEmpty]] = {}  # other numbers of the algorithm
 
     def idle(self) -> dict[tuple[str, str], str]:
         """The keys that mean nothing to this part, by table and key, and why."""
@@ -206,16 +187,20 @@ class Part(_Table):
             if not used:
                 found.update({(table, key): why for key in keys})
 
-        tempered = self.algorithm in ("em", "soft")
-        moved = self.algorithm in ("lloyd", "soft") or not s.displacement  # that there is none is true of all
-        need(of_file(m.layout), f"layout {m.layout!r} is no file", "mixture", "layout_hash")
-        need(m.layout.endswith("box"), f"layout {shown.value(m.layout)} has no box", "mixture", "side")
+        algorithm = named.load("algorithm", self.algorithm)
+        layout = None if of_file(m.layout) else named.load("layout", m.layout)
+        each = algorithm.twin is not None and all(algorithm.estimates(k) == k for k in m.k)
+        need(layout is None, f"layout {m.layout!r} is no file", "mixture", "layout_hash")
+        need(layout is not None and layout.drawn, f"layout {shown.value(m.layout)} has no box", "mixture", "side")
         need(max(m.k) > 1, "one component is not separate from another", "mixture", "separation")
-        need(not of_file(m.layout), "the means are given, and so is their separation", "mixture", "separation")
+        need(layout is not None, "the means are given, and so is their separation", "mixture", "separation")
+        tempered = "beta" in dict(algorithm.numbers)
         need(tempered, f"algorithm {self.algorithm!r} has no beta", "em", *EMSpec.model_fields)
         need(isinstance(s.checkpoints, int), "the checkpoints are listed", "stream", "spacing")
-        need(moved, f"algorithm {self.algorithm!r} stores none", "stream", "displacement")
-        need(self.algorithm != "oracle", "algorithm 'oracle' takes means, without a step size", "stream", "rate")
+        # That there is none is true of all.
+        need(each or not s.displacement, f"algorithm {self.algorithm!r} stores none", "stream", "displacement")
+        own = algorithm.own_step is not None
+        need(not own, f"algorithm {self.algorithm!r} has a step size of its own", "stream", "rate")
         streamed = [key for key in StreamSpec.model_fields if key not in ("n", "start")]
         need(any(s.n), "n is 0: nothing is streamed behind the start", "stream", *streamed)
         need("seeding" in s.start, "no start is 'seeding'", "seeding", *SeedingSpec.model_fields)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from jgmm.study.spec import LAYOUTS, Cell
+from jgmm.study.cell import GAUSSIAN, Cell
 
 HEADINGS = {
     "layout": "layout",
@@ -14,6 +14,7 @@ HEADINGS = {
     "sigma": "sigma",
     "weights": "weights",
     "scales": "scales",
+    "noise": "noise",
     "start": "start",
     "n": "N",
     "rate": "rate",
@@ -26,6 +27,7 @@ HEADINGS = {
     "seeding.method": "method",
 }  # every axis of a spec, and the two keys of a mixture that are none but may differ between parts
 USUAL = {
+    "noise": GAUSSIAN,
     "sigma": 1.0,
     "weights": "equal",
     "scales": "equal",
@@ -39,6 +41,7 @@ USUAL = {
 
 def place(cell: Cell) -> dict[str, Any]:
     """The cell's value on every axis that it has, in the order of HEADINGS. Scales are in units of sigma."""
+    layout = cell.placed
     values: dict[str, Any] = {
         "layout": cell.layout,
         "k": cell.k,
@@ -46,10 +49,11 @@ def place(cell: Cell) -> dict[str, Any]:
         "sigma": cell.sigma,
         "weights": weights(cell),
         "scales": scales(cell),
+        "noise": cell.noise,
     }
-    if cell.layout.endswith("box"):
+    if layout is not None and layout.drawn:
         values["side"] = cell.side
-    if cell.layout in LAYOUTS:
+    if layout is not None:
         values["separation"] = cell.separation
     if not cell.start_only or cell.start != "seeding":
         values["start"] = cell.start
@@ -61,7 +65,7 @@ def place(cell: Cell) -> dict[str, Any]:
         values["beta"] = cell.beta
     if cell.seeding is not None:
         values |= {f"seeding.{name}": value for name, value in cell.seeding.model_dump().items()}
-    return {name: values[name] for name in HEADINGS if name in values}
+    return {**{name: values[name] for name in HEADINGS if name in values}, **dict(cell.numbers)}
 
 
 def weights(cell: Cell) -> str:
@@ -79,7 +83,7 @@ def varying(cells: Iterable[Cell]) -> list[str]:
     seen: dict[str, set] = {name: set() for name in HEADINGS}
     for cell in cells:
         for name, value in place(cell).items():
-            seen[name].add(value)
+            seen.setdefault(name, set()).add(value)
     return [name for name, values in seen.items() if len(values) > 1]
 
 
@@ -99,5 +103,5 @@ def where(cell: Cell) -> str:
 def words(cell: Cell, names: Sequence[str]) -> str:
     """The cell's values on these axes: "k=2 C=4 weights=(0.6 0.4)"."""
     values = place(cell)
-    texts = [(HEADINGS[name], text(values[name])) for name in names if name in values]
+    texts = [(HEADINGS.get(name, name), text(values[name])) for name in names if name in values]
     return " ".join(f"{heading}=({value})" if " " in value else f"{heading}={value}" for heading, value in texts)

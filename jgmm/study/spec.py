@@ -1,9 +1,8 @@
-"""A study's spec: TOML in, checked and resolved cells out. Needs no JAX.
+"""A study's spec: TOML in, checked and resolved cells out. What is malformed is told without JAX.
 
 A spec is one grid, or several `[[part]]`s that share its name, runs and seed. Every list is a grid axis; the axes that
-`together` names are walked in step instead of crossed. Sizes that a spec leaves out are the seed document's: N0 =
-int(k^3 d^3 ln(k d)) samples (1,000 at least), blocks of int(d ln d) (k at least), int(10 k ln k) graph points (10 at
-least), 3 neighbours. From Python, `Study(name="mine", mixture={"k": 2}, ...)` takes what a TOML file holds.
+`together` names are walked in step instead of crossed. From Python, `Study(name="mine", mixture={"k": 2}, ...)` takes
+what a TOML file holds, and algorithms, noises and step sizes as values.
 """
 
 import difflib
@@ -16,16 +15,16 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from jgmm import outside
 from jgmm.study import limits, shown
-from jgmm.study.grid import ENGINE, Cell, MixtureFields, SeedingSizes, cells, named_cells
+from jgmm.study.cell import ENGINE, Cell, MixtureFields, SeedingSizes, StepSetting
+from jgmm.study.grid import cells, named_cells
 from jgmm.study.schema import (
-    LAYOUTS,
     ROUNDS_GROW,
     TABLES,
     EMSpec,
     MixtureSpec,
     Part,
-    Schedule,
     SeedingSpec,
     StreamSpec,
     Study,
@@ -35,11 +34,11 @@ from jgmm.study.schema import (
 
 __all__ = [
     "ENGINE",
-    "LAYOUTS",
     "ROUNDS_GROW",
     "Cell",
     "MixtureFields",
     "SeedingSizes",
+    "StepSetting",
     "Study",
     "cells",
     "changed",
@@ -125,7 +124,8 @@ def parse(text: str, *, source: str, folder: Path, default_name: str) -> Study:
             raise ValueError(
                 f"{source}: its file's name is no name for a study: expected a key name, of letters, digits and _ . -"
             )
-    study = _made(table, f"{source}: ")
+    with outside.beside(folder, folder / outside.FOLDER):
+        study = _made(table, f"{source}: ")
     parts = []
     for part in study.part:
         if of_file(part.mixture.layout):
@@ -227,13 +227,7 @@ def _near(where: str) -> str:
     table = next((name for name in reversed(above) if name in TABLES), "")
     models: dict[str, type[BaseModel]] = {"mixture": MixtureSpec, "stream": StreamSpec}
     models |= {"seeding": SeedingSpec, "em": EMSpec}
-    mine: dict[str, Any] = {}
-    if "rate" in above:
-        mine = Schedule.model_fields
-    elif table:
-        mine = models[table].model_fields
-    else:
-        mine = {**Part.model_fields, **Study.model_fields}
+    mine: dict[str, Any] = models[table].model_fields if table else {**Part.model_fields, **Study.model_fields}
     near = difflib.get_close_matches(key, mine, n=1)
     if near:
         return f", expected {near[0]!r}?"

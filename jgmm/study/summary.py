@@ -36,7 +36,7 @@ def _row(item: CellData, index: int) -> dict[str, Any]:
         "theorem": str(cell.theorem),
         "start": str(cell.start),
         "weights": " ".join(f"{weight:.6g}" for weight in cell.weights),
-        "side": cell.side if cell.layout.endswith("box") else None,
+        "side": cell.side if cell.placed is not None and cell.placed.drawn else None,
         "scales": " ".join(f"{scale:.6g}" for scale in cell.scales),  # in the units of the data
         "block": cell.seeding.block if cell.seeding else None,
         "graph_points": cell.seeding.graph_points if cell.seeding else None,
@@ -208,13 +208,13 @@ def per_centre(item: CellData) -> np.ndarray:
 
 def centres(item: CellData) -> int:
     """How many estimates an error sums over."""
-    return 1 if item.cell.algorithm == "em" else item.cell.k
+    return item.cell.estimates
 
 
 def name_of(cell: Cell) -> str:
     """An algorithm and its step, in a few words."""
     words = [cell.algorithm]
-    if cell.algorithm != "oracle" and not cell.start_only:
+    if cell.record.own_step is None and not cell.start_only:
         words.append(cell.rate_name if cell.rate_name != "given" else f"{cell.rate:g}")
     if cell.beta is not None and cell.beta != 1:
         words.append(f"beta {cell.beta:g}")

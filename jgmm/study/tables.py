@@ -1,13 +1,12 @@
 """The rows that a cell stores, one for each run and checkpoint: errors, its twin's error and the exact mean of that."""
 
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
-from jgmm import ordered, rates
+from jgmm import ordered
 from jgmm.algorithms import graph
 from jgmm.engine.run import Record
 from jgmm.errors import CentreError
@@ -16,7 +15,6 @@ from jgmm.start import GraphExample
 from jgmm.study.folder import columns
 from jgmm.study.plan import Piece
 from jgmm.study.spec import Cell
-from jgmm.theory import labelled
 
 SOME_ROWS = 2**15  # of a table that is made at once: 10 MB
 
@@ -89,7 +87,10 @@ def _table(found: Rows, low: int, high: int) -> pa.Table:
     cols |= {name: values[:, low:high].T.reshape(-1) for name, values in found.errors.items()}
     if found.twin_sq is not None:
         start_sq, component = found.start_sq[..., low:high], found.component[..., low:high]
-        expected = twin_means(cell, start_sq, component)
+        assert cell.record.twin_law is not None
+        expected = cell.record.twin_law(
+            cell.step_law, found.samples, cell.weights, cell.scales, cell.d, start_sq, component
+        )
         cols["twin_error_sq"] = found.twin_sq[:, low:high].T.reshape(-1).astype(float)
         cols["twin_mean_sq"] = expected.T.reshape(-1).astype(float)
     cols |= {name: np.repeat(values[low:high], checkpoints) for name, values in found.per_run.items()}
@@ -112,40 +113,6 @@ def example_table(truth: np.ndarray, start: np.ndarray, example: GraphExample, b
     return pa.table(columns)
 
 
-def has_twin(cell: Cell) -> bool:
-    """Whether the cell's twin has a known mean: not under Adam, averages, or for the oracle (which is a twin)."""
-    return cell.algorithm in ("lloyd", "soft", "em") and not cell.adam and not cell.average
-
-
-@lru_cache(maxsize=512)
-def twin_law(cell: Cell, weight: float) -> labelled.Law:
-    """The law of the cell's twin (the oracle's own) at its checkpoints, 0 included, for a component of this weight."""
-    samples = np.array([0, *cell.checkpoints])
-    if not weight:
-        return labelled.untouched(samples)
-    if cell.algorithm == "em":
-        assert cell.rate is not None
-        return labelled.constant(samples, rate=cell.rate, weight=1.0)
-    if cell.schedule:
-        return labelled.polynomial(samples, schedule=rates.Polynomial(*cell.schedule), weight=weight)
-    if cell.rate is None:
-        return labelled.inverse_count(samples, weight=weight, initial=0 if cell.algorithm == "oracle" else 1)
-    return labelled.constant(samples, rate=cell.rate, weight=weight)
-
-
-def twin_means(cell: Cell, start_sq: np.ndarray, component: np.ndarray) -> np.ndarray:
-    """The exact mean of each twin's squared error, given each run's start; shape (checkpoints, runs)."""
-    if cell.algorithm == "em":
-        law = twin_law(cell, 1.0)
-        return law.kept[:, None] * start_sq + law.noise[:, None] * cell.scales[0] ** 2 * cell.d
-    expected = np.zeros((cell.rows, start_sq.shape[-1]))
-    for index, (weight, scale) in enumerate(zip(cell.weights, cell.scales, strict=True)):
-        law = twin_law(cell, weight)
-        mine = ordered.add_up(np.where(component == index, start_sq, 0))
-        expected += law.kept[:, None] * mine[None] + law.noise[:, None] * scale**2 * cell.d
-    return expected
-
-
 def span(means: np.ndarray) -> np.ndarray:
     """An orthonormal basis (d, r) of the differences of the means (k, d): mean displacements lie in it."""
     means = np.asarray(means, float)
@@ -165,7 +132,8 @@ def _displacements(cell: Cell, mixed: Mixture, record: Record) -> dict[str, np.n
 
     found = {"displacement": coordinates(record.displacement)}
     if record.twin_displacement is not None:
-        drift = np.array([twin_law(cell, weight).drift[-1] for weight in cell.weights])
+        assert cell.step_law is not None
+        drift = np.array([cell.step_law.labelled(record.samples, weight).drift[-1] for weight in cell.weights])
         expected = drift[:, None, None] * coordinates(record.start_displacement)
         found["twin_displacement"] = coordinates(record.twin_displacement) - expected
     return {name: np.moveaxis(value, -1, 0).reshape(value.shape[-1], -1) for name, value in found.items()}

@@ -9,7 +9,6 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +17,7 @@ import jax
 import numpy as np
 import pyarrow as pa
 
-from jgmm import algorithms, lanes, mixture, steps, threefry
+from jgmm import lanes, mixture, named, steps, threefry
 from jgmm import start as starts
 from jgmm.contract import Choice
 from jgmm.engine import machine, together
@@ -33,6 +32,7 @@ from jgmm.study.folder import parquet, store
 from jgmm.study.folder.spool import Spool
 from jgmm.study.meter import Meter
 from jgmm.study.plan import Piece, Task
+from jgmm.study.schema import of_file
 from jgmm.study.spec import Cell, MixtureFields, Study
 
 
@@ -86,14 +86,17 @@ def canary(seed: int) -> list[int]:
 def build_mixture(cell: Cell | MixtureFields, key: jax.Array, run_ids: Sequence[int], folder: Path = Path()) -> Mixture:
     """The mixture of a cell, a run axis where it is drawn for each run. Raises ValueError if it cannot be built."""
     weights, scales = cell.weights, np.array(cell.scales)
-    if cell.layout in ("box", "symmetric-box"):
-        make = mixture.symmetric_box if cell.layout == "symmetric-box" else partial(mixture.box, k=cell.k)
-        drawn = run_keys(key, run_ids)
-        return make(drawn, d=cell.d, side=cell.side, separation=cell.separation, weights=weights, scales=scales)
-    if cell.layout == "simplex":
-        return mixture.simplex(cell.k, cell.d, separation=cell.separation, weights=weights, scales=scales)
-    if cell.layout == "symmetric":
-        return mixture.symmetric(cell.d, separation=cell.separation, weights=weights, scales=scales)
+    if not of_file(cell.layout):
+        layout = named.load("layout", cell.layout)
+        return layout.build(
+            cell.k,
+            cell.d,
+            keys=run_keys(key, run_ids) if layout.drawn else None,
+            separation=cell.separation,
+            side=cell.side,
+            weights=weights,
+            scales=scales,
+        )
     found = layouts.read(folder / cell.layout)
     if found.digest != cell.layout_hash:
         raise ValueError(
@@ -289,8 +292,8 @@ def _seed_range(
     meter.begin(cell.part)
     mixed = _drawn_mixture(cell.mixture_fields(), study.seed, low, high, folder, x64=study.x64)
     runs = batch(keys.lanes, range(low, high), mixed)
-    sizes = cell.seeding.model_dump()
-    runs, found, example = starts.seed(keys.start, runs, **sizes, back_end=back_end, progress=meter)
+    asked = {**cell.seeding.model_dump(), "noise": cell.disturbed}
+    runs, found, example = starts.seed(keys.start, runs, **asked, back_end=back_end, progress=meter)
     per_run = {
         "components": found.num_components,
         "subspace_distance": starts.measure_subspace(found.basis, runs),
@@ -343,8 +346,7 @@ def _stream_pack(
 
 def _start_errors(pack: list[Piece], runs: Batch, start: np.ndarray) -> list[CentreError]:
     """The errors of the starts of each piece, whose runs stand side by side."""
-    estimates = algorithms.load(pack[0].cell.algorithm).estimates(pack[0].cell.k)
-    error = starts.measure(start[:estimates], runs)
+    error = starts.measure(start[: pack[0].cell.estimates], runs)
     edges = np.cumsum([0, *(piece.high - piece.low for piece in pack)])
     return [CentreError(*(x[low:high] for x in error)) for low, high in pairwise(edges)]
 
@@ -359,26 +361,22 @@ def _simulate(
     def each(values) -> np.ndarray:
         return np.repeat(np.array(values, float), sizes)
 
-    algorithm = algorithms.load(cell.algorithm)
+    algorithm = cell.record
     ready = together.ready(
         runs,
         algorithm,
-        start[: algorithm.estimates(cell.k)],
+        start[: cell.estimates],
         steps=_step_size(cells, each),
-        twin=tables.has_twin(cell),
+        noise=cell.disturbed,
+        twin=cell.has_twin,
         average=np.repeat([round(c.n * (1 - c.average)) for c in cells], sizes) if cell.average else None,
-        **{name: each([getattr(c, name) for c in cells]) for name, _ in algorithm.numbers},
+        **{name: each([c.chosen[name] for c in cells]) for name in cell.chosen},
     )
     segments = [Segment(size, c.checkpoints) for size, c in zip(sizes, cells, strict=True)]
     return engine.simulate(ready, runs, segments, back_end=back_end, progress=meter, keep=kept.array)
 
 
 def _step_size(cells: list[Cell], each: Callable) -> steps.StepSize:
-    first = cells[0]
-    if first.adam:
-        return steps.adam(each([c.adam for c in cells]))
-    if first.schedule:
-        return steps.polynomial(*(each(values) for values in zip(*(c.schedule for c in cells), strict=True)))
-    if first.rate is None:
-        return steps.inverse_count(0 if first.algorithm == "oracle" else 1)
-    return steps.constant(each([c.rate for c in cells]))
+    """The step size of cells of one kind, each run with its own cell's numbers."""
+    rule, numbers = cells[0].step_size
+    return steps.StepSize(rule, {name: each([cell.step_size.numbers[name] for cell in cells]) for name in numbers})

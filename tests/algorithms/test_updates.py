@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from jgmm import algorithms, mixture, steps
+from jgmm import algorithms, mixture, named, steps
 from jgmm.algorithms import em, lloyd, pca, soft
-from jgmm.contract import Sample
+from jgmm.contract import Sample, begin
 
 
 def move_by(rule, numbers):
@@ -27,7 +27,7 @@ def sample(*x, label=0):
 
 def start(centres, memory=()):
     centres = jnp.asarray(centres, jnp.float32)
-    return lloyd.init(centres, centres, memory)
+    return begin(centres, centres, memory)
 
 
 def centres(state):
@@ -73,14 +73,14 @@ def test_lloyd_is_the_plain_loop():
 def test_the_origin_changes_nothing_but_rounding():
     rng = np.random.default_rng(1)
     mean = jnp.asarray(rng.normal(size=(3, 2)), jnp.float32)
-    here = lloyd.step(lloyd.init(mean, jnp.zeros((3, 2))), sample(0.3, -0.2), {}, constant(0.3))
-    there = lloyd.step(lloyd.init(mean, mean + 1), sample(0.3, -0.2), {}, constant(0.3))
+    here = lloyd.step(begin(mean, jnp.zeros((3, 2))), sample(0.3, -0.2), {}, constant(0.3))
+    there = lloyd.step(begin(mean, mean + 1), sample(0.3, -0.2), {}, constant(0.3))
     assert_allclose(centres(here), centres(there), atol=1e-6)
 
 
 def test_a_float32_centre_far_out_does_not_lose_small_moves():
     far = jnp.full((1, 1), 1e4, jnp.float32)
-    state = lloyd.init(far, far)
+    state = begin(far, far)
     step = jax.jit(lambda s: lloyd.step(s, sample(1e4 + 1), {}, constant(1e-6)))
     for _ in range(100):
         state = step(state)
@@ -101,7 +101,7 @@ def test_float32_agrees_with_float64(x64):
         move = partial(steps.CONSTANT.apply, {"rate": jnp.full(8, 0.05, dtype)})
         origin = jnp.asarray(mean, dtype)
         each = lambda s, x, move=move: (lloyd.step(s, Sample(x, None), {}, move), None)  # noqa: E731
-        found.append(jax.lax.scan(each, lloyd.init(origin, origin), jnp.asarray(data, dtype))[0].offset)
+        found.append(jax.lax.scan(each, begin(origin, origin), jnp.asarray(data, dtype))[0].offset)
     assert found[0].dtype == jnp.float32
     assert found[1].dtype == jnp.float64
     assert_allclose(found[0], found[1], atol=1e-5)  # 200 steps of float32 rounding at size 5
@@ -287,7 +287,7 @@ def test_vmap_over_trailing_runs_agrees_but_for_fused_multiply_adds(name):
         state, known = pca.PowerState(a, a), {}
         call = lambda s, x, label, known, rate: pca.power_step(s, Sample(x, label), known)  # noqa: E731
     else:
-        algorithm = algorithms.load(name)
+        algorithm = named.load("algorithm", name)
         mixed = mixture.Mixture(np.asarray(a), np.full((k, runs), 1 / 3, np.float32), np.ones((k, runs), np.float32))
         e = algorithm.estimates(k)
         numbers = {name: np.full(runs, value) for name, value in algorithm.numbers}
@@ -305,13 +305,13 @@ def test_vmap_over_trailing_runs_agrees_but_for_fused_multiply_adds(name):
 
 def test_an_algorithm_is_a_value():
     for name in algorithms.ALGORITHMS:
-        assert algorithms.load(name) == algorithms.load(name)
-        assert hash(algorithms.load(name)) == hash(algorithms.load(name))
-        assert algorithms.load(name).words
-    assert algorithms.load("jgmm.algorithms.em:EM") is em.EM
+        assert named.load("algorithm", name) == named.load("algorithm", name)
+        assert hash(named.load("algorithm", name)) == hash(named.load("algorithm", name))
+        assert named.load("algorithm", name).words
+    assert named.load("algorithm", "jgmm.algorithms.em:EM") is em.EM
 
 
 @pytest.mark.parametrize("name", ["loyd", "no_such_module:X", "jgmm.rates:paper", "a:b:c", ""])
 def test_a_name_that_is_no_algorithm_is_refused(name):
     with pytest.raises(ValueError, match=r"algorithm.* expected"):
-        algorithms.load(name)
+        named.load("algorithm", name)

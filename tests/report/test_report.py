@@ -195,7 +195,7 @@ MIXTURE = set(spec.MixtureSpec.model_fields)
 
 
 def test_every_axis_of_a_spec_has_a_heading_and_an_example_here():
-    axes = {axis for name in ("lloyd", "soft") for axis in grid._axes(spec.Part(algorithm=name))}
+    axes = {axis for name in ("lloyd", "soft") for axis in grid.axes(spec.Part(algorithm=name))}
     assert axes == set(AXES) <= set(settings.HEADINGS)
 
 

@@ -458,8 +458,8 @@ def test_a_theorem_about_another_algorithm_and_other_nonsense_is_one_line(capsys
         ('together = ["m"]', "together names 'm'"),
         ("runs = 10\nprecision = 0.1\nmax_runs = 5", "max_runs is 5, expected at least runs = 10"),
         ("precision = 0", "precision is 0"),
-        ("[stream]\nrate = { adm = 0.1 }", "stream.rate.adm: unknown key, expected 'adam'"),
-        ("[stream]\nrate = 'best'\nstart = 'truth'", "rate is 'best' with start 'truth'"),
+        ("[stream]\nrate = { adm = 0.1 }", "rate.adm: unknown key, expected 'adam'"),
+        ("[stream]\nrate = 'best'\nstart = 'truth'", "rate is 'best' with start None"),
     ):
         status, said = command(capsys, "run", small(tmp_path, text), "--out", tmp_path / "out")
         assert status == 2, text

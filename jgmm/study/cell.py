@@ -1,0 +1,184 @@
+"""One setting of everything: what a study runs many times. It asks its records for what they know."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from jgmm import named, outside
+from jgmm.study.schema import Strict, of_file
+
+if TYPE_CHECKING:
+    from jgmm.contract import Algorithm, Noise
+    from jgmm.mixture import Layout
+    from jgmm.steps import StepSize
+    from jgmm.theory.situation import StepLaw
+
+ENGINE = 4  # of the numbers: results of another engine are not extended
+GAUSSIAN = "gaussian"  # the noise that is meant where none is named
+# IDs of results version 4 have the numbers of these step sizes under keys of their own.
+STEP_KEYS = {"polynomial": "schedule", "adam": "adam"}
+
+
+class SeedingSizes(Strict):
+    """The sizes of Algorithm 2."""
+
+    n: int
+    block: int
+    graph_points: int
+    neighbors: int
+    method: str = "block"
+
+
+class MixtureFields(NamedTuple):
+    """What a mixture depends on, named as in `Cell`."""
+
+    k: int
+    d: int
+    weights: tuple[float, ...]
+    scales: tuple[float, ...]
+    layout: str
+    layout_hash: str | None
+    separation: float
+    side: float
+
+
+class StepSetting(NamedTuple):
+    """A step size as a cell holds it: its name among `jgmm.steps.STEP_SIZES` or "module:NAME", and its numbers."""
+
+    name: str | None  # None: the algorithm's own, or no stream
+    numbers: tuple[float, ...] = ()  # none: as they are by default
+
+
+class Cell(Strict):
+    """One setting of everything."""
+
+    part: str
+    algorithm: str
+    theorem: str | int
+    k: int
+    d: int
+    sigma: float
+    weights: tuple[float, ...]
+    scales: tuple[float, ...]  # standard deviations, in the units of the data
+    layout: str
+    layout_hash: str | None  # of a file of means
+    separation: float
+    side: float
+    noise: str = GAUSSIAN
+    n: int
+    rate: float | None  # of a constant step; None of any other
+    rate_name: str
+    step: StepSetting
+    average: float
+    start: str | float
+    beta: float | None
+    numbers: tuple[tuple[str, float], ...] = ()  # other numbers of the algorithm's
+    checkpoints: tuple[int, ...]
+    displacement: bool
+    seeding: SeedingSizes | None
+    axes: tuple[tuple[str, str | int | float], ...] = ()  # what the spec says, axis by axis
+    sources: tuple[tuple[str, str], ...] = ()  # names of what stands outside jgmm, with digests of their source
+
+    @property
+    def start_only(self) -> bool:
+        """Whether the cell is about its start alone: no sample is streamed behind it."""
+        return self.n == 0
+
+    @property
+    def rows(self) -> int:
+        """Rows of a run in the cell's file: its start and its checkpoints, or its start alone."""
+        return 1 + len(self.checkpoints)
+
+    @property
+    def stored_displacements(self) -> int:
+        """Numbers that a run stores of its centres' displacements."""
+        return 2 * self.k * min(self.k - 1, self.d) if self.displacement else 0
+
+    @property
+    def record(self) -> "Algorithm":
+        """The algorithm."""
+        return named.load("algorithm", self.algorithm)
+
+    @property
+    def estimates(self) -> int:
+        """How many estimates the algorithm keeps."""
+        return self.record.estimates(self.k)
+
+    @property
+    def placed(self) -> "Layout | None":
+        """The layout; None for means that a file gives."""
+        return None if of_file(self.layout) else named.load("layout", self.layout)
+
+    @property
+    def disturbed(self) -> "Noise":
+        """The noise family."""
+        return named.load("noise", self.noise)
+
+    @property
+    def step_size(self) -> "StepSize":
+        """The step size, with this cell's numbers; of no use to a start alone."""
+        if self.record.own_step is not None:
+            return self.record.own_step()
+        assert self.step.name is not None
+        return named.step_size(self.step.name, self.step.numbers)
+
+    @property
+    def step_law(self) -> "StepLaw | None":
+        """What laws ask of the step size; None of one that has no law."""
+        rule, numbers = self.step_size
+        if rule.law is None:
+            return None
+        make = named.at("jgmm.theory.situation:StepLaw")
+        return make(rule.law, tuple(float(np.asarray(numbers[name])) for name, _ in rule.numbers))
+
+    @property
+    def has_twin(self) -> bool:
+        """Whether a labelled twin streams beside the estimate, whose exact mean is known."""
+        known = self.record.twin is not None and self.record.twin_law is not None
+        return known and not self.average and not self.start_only and self.step_law is not None
+
+    @property
+    def chosen(self) -> dict[str, float]:
+        """The algorithm's own numbers."""
+        given = {"beta": self.beta, **dict(self.numbers)}
+        pairs = ((name, given.get(name)) for name, _ in self.record.numbers)
+        return {name: value for name, value in pairs if value is not None}
+
+    def mixture_fields(self) -> MixtureFields:
+        """What the mixture depends on."""
+        return MixtureFields(*(getattr(self, name) for name in MixtureFields._fields))
+
+    def start_fields(self) -> tuple:
+        """What the start depends on."""
+        return (*self.mixture_fields(), self.noise, self.start, self.seeding)
+
+    def program_fields(self) -> tuple:
+        """What must agree for cells to stream side by side in one program."""
+        return (self.algorithm, self.k, self.d, self.noise, self.step.name, self.average > 0)
+
+    def identifier(self, seed: int, x64: bool) -> str:
+        """A hash of the resolved content (of what decides the numbers; not of the theorem they are held against)."""
+        content: Any = self.model_dump(mode="json", exclude={"theorem", "axes", "step", *self._usual()})
+        content |= dict.fromkeys(STEP_KEYS.values())
+        if self.step.name in STEP_KEYS:
+            numbers = list(self.step.numbers)
+            content[STEP_KEYS[self.step.name]] = numbers if len(numbers) > 1 else numbers[0]
+        elif outside.named(self.step.name) or self.step.numbers not in ((), (self.rate,)):
+            content["step"] = self.step
+        if self.layout_hash:  # of the means themselves: where the file lies says nothing
+            content["layout"] = Path(self.layout).name
+        text = json.dumps([content, seed, x64, ENGINE], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def _usual(self) -> set[str]:
+        """Fields that are left out of the content where they say nothing that was not so before they were there."""
+        fields = type(self).model_fields
+        return {name for name in ("noise", "numbers", "sources") if getattr(self, name) == fields[name].default}
+
+
+def sources_of(*names: str | None) -> tuple[tuple[str, str], ...]:
+    """Those of the names that stand outside jgmm, with digests of their source."""
+    return tuple((name, outside.digest(name)) for name in names if name is not None and outside.named(name))
