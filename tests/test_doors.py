@@ -47,7 +47,7 @@ GOOD = {
         **{"back_end": "scan", "progress": None},
     },
     run.log_checkpoints: {"n": 100, "count": 3},
-    together.ready: {"batch": RUNS, "algorithm": LLOYD, "start": START, "steps": 0.1, "twin": False, "average": None},
+    together.ready: {"batch": RUNS, "algorithm": LLOYD, "start": START, "steps": 0.1, "twin": False},
     named.load: {"kind": "algorithm", "name": "lloyd"},
     choose.choose: {"back_end": "scan"},
     scan.ladder: {"num_runs": 3, "devices": 2},
@@ -116,7 +116,7 @@ INNER = {  # called with what others have checked
 def test_every_public_function_is_tried():
     public = {
         function
-        for module in (runs, start, run, together, algorithms, steps, choose, mixture)
+        for module in (runs, start, run, together, named, steps, choose, mixture)
         for name, function in vars(module).items()
         if inspect.isfunction(inspect.unwrap(function)) and function.__module__ == module.__name__ and name[0] != "_"
     }
@@ -177,7 +177,7 @@ def lloyd(rate, checkpoints=(5,)):
         (lambda: bare.run(PAIRS, EM, START[:1], **ONE, beta=[1.0] * 4), r"beta is .* shape \(4,\)"),
         (lambda: bare.run(PAIRS, LLOYD, START, **ONE, beta=2.0), "beta is no number of the algorithm's, expected none"),
         (lambda: bare.run(PAIRS, "loyd", START, **ONE), "algorithm is 'loyd', expected one of lloyd, em, soft, oracle"),
-        (lambda: bare.run(PAIRS, "jgmm.start:seed", START, **ONE), "is a function, expected an Algorithm"),
+        (lambda: bare.run(PAIRS, "jgmm.start:seed", START, **ONE), "is a function, expected jgmm.contract.Algorithm"),
         (lambda: bare.run(RUNS, "oracle", START, **ONE, twin=True), "the algorithm has none"),
         (lambda: bare.run(RUNS, LLOYD, START, **ONE, average=np.array([1, 2])), "average is an array"),
         (lambda: bare.offset_start(KEY, RUNS, np.ones(5)), r"offset is an array .*\(5,\)"),

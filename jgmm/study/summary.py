@@ -43,6 +43,7 @@ def _row(item: CellData, index: int) -> dict[str, Any]:
         "seeding_n": cell.seeding.n if cell.seeding else None,
         "neighbors": cell.seeding.neighbors if cell.seeding else None,
         "method": cell.seeding.method if cell.seeding else None,
+        "noise": cell.noise,
         "samples": samples,
         "runs": len(item.ok),
         "runs_ok": int(item.ok.sum()),

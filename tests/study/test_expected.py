@@ -13,7 +13,7 @@ import pytest
 from jgmm import rates, theory
 from jgmm.study import expected as laws
 from jgmm.study import read as cells
-from jgmm.study import spec, tables
+from jgmm.study import spec
 from jgmm.theory import labelled
 from jgmm.theory.situation import StepLaw
 
@@ -28,17 +28,17 @@ def strict():
 
 def stored(cell, runs=4):
     """A cell as if simulated: each run on its twin's exact mean."""
-    estimates = 1 if cell.algorithm == "em" else cell.k
+    estimates = cell.estimates
     scale = max(cell.scales)
     start = estimates * (0.0 if isinstance(cell.start, str) else cell.start * scale) ** 2
     samples = np.array([0, *cell.checkpoints])
     errors = np.tile(np.float64(start), (runs, len(samples)))
     twin = None
-    if tables.has_twin(cell):
-        each = [tables.twin_law(cell, 1.0 if cell.algorithm == "em" else weight) for weight in cell.weights[:estimates]]
-        widths = zip(each, cell.scales, strict=False)
-        mean = sum(law.kept * start / estimates + law.noise * width**2 * cell.d for law, width in widths)
-        twin = dict.fromkeys(cells.TWINS, np.tile(mean, (runs, 1)))
+    if cell.has_twin:
+        each, component = np.full((estimates, 1), start / estimates), np.arange(estimates)[:, None]
+        step = cell.step_law
+        mean = cell.record.twin_law(step, samples, cell.weights, cell.scales, cell.d, each, component)
+        twin = dict.fromkeys(cells.TWINS, np.tile(mean[:, 0], (runs, 1)))
     separation = np.full(runs, cell.separation)
     return cells.CellData(
         cell=cell,

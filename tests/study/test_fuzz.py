@@ -105,7 +105,7 @@ KEYS = [
     for model in (schema.MixtureSpec, schema.StreamSpec, schema.SeedingSpec, schema.EMSpec)
     for key in model.model_fields
 ]
-KEYS += [*schema.Part.model_fields, *schema.Study.model_fields, *schema.Schedule.model_fields]
+KEYS += [*schema.Part.model_fields, *schema.Study.model_fields, "scale", "power", "shift", "adam"]
 KEYS += ["", "a.b", "\x1b[2J", "a\nb", "int", "list[", "literal", "k" * 300, "part", "environment"]
 
 

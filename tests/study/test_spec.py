@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tomli_w
 
-from jgmm.study import plan, schema, spec
+from jgmm.study import plan, run, schema, spec
 
 
 def parse(text):

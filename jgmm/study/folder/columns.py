@@ -66,6 +66,7 @@ SUMMARY: dict[str, pa.DataType] = {
     **{name: kind for name, kind in SETTING.items() if kind != REAL},
     "cell": TEXT,
     "theorem": TEXT,
+    "noise": TEXT,
     "weights": TEXT,
     "scales": TEXT,
     "samples": COUNT,
