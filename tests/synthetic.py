@@ -11,39 +11,43 @@ from jgmm.study.read import CellData
 SIZES = np.array([4096.0, 16384.0, 65536.0, 262144.0, 1048576.0])
 
 
+def cell_data(cell, last, displacement=None):
+    """A cell as if stored: squared errors of 1 at the start, and these (runs,) at the end."""
+    runs = len(last)
+    errors = np.stack([np.ones(runs), last], axis=1)
+    return CellData(
+        cell=cell,
+        id=cell.identifier(0, False),
+        samples=np.array([0, cell.n]),
+        values={
+            "error_sq": errors,
+            "error_sum": errors,
+            "error_max": np.sqrt(errors),
+            "lost": np.zeros_like(errors),
+        },
+        twin=None,
+        ok=np.ones(runs, bool),
+        realised_separation=np.full(runs, cell.separation),
+        largest_mean=np.full(runs, cell.separation),
+        components=None,
+        displacement=displacement,
+        twin_displacement=None,
+        example=None,
+    )
+
+
 def stored(study, means, *, runs=256, seed=0, cv=0.2, displacement=None):
-    """The cells of a study: squared errors of 1 at the start, and at the end gamma with the mean `means(cell)`.
+    """The cells of a study, whose last squared errors are gamma with the mean `means(cell)`.
 
     displacement: (rng, cell, runs) -> the displacements of the centres, (runs, p).
     """
     rng = np.random.default_rng(seed)
-    described = spec.cells(study)
-    values = correlated_runs(rng, np.array([means(cell) for cell in described]), runs, cv)
-    data = []
-    for cell, last in zip(described, values, strict=True):
-        errors = np.stack([np.full(runs, 1.0), last], axis=1)
-        data.append(
-            CellData(
-                cell=cell,
-                id=cell.identifier(0, False),
-                samples=np.array([0, cell.n]),
-                values={
-                    "error_sq": errors,
-                    "error_sum": errors,
-                    "error_max": np.sqrt(errors),
-                    "lost": np.zeros_like(errors),
-                },
-                twin=None,
-                ok=np.ones(runs, bool),
-                realised_separation=np.full(runs, cell.separation),
-                largest_mean=np.full(runs, cell.separation),
-                components=None,
-                displacement=displacement(rng, cell, runs) if displacement else None,
-                twin_displacement=None,
-                example=None,
-            )
-        )
-    return data
+    cells = spec.cells(study)
+    values = correlated_runs(rng, np.array([means(cell) for cell in cells]), runs, cv)
+    return [
+        cell_data(cell, last, displacement(rng, cell, runs) if displacement else None)
+        for cell, last in zip(cells, values, strict=True)
+    ]
 
 
 def starts(study, share_within, *, runs=256):

@@ -14,7 +14,7 @@ contradiction, and the sentence counts such cells.
 """
 
 import math
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from jgmm.theory.bounds import THEOREMS, Theorem, theorem3_bound
 ROUNDING = 1e-6  # of a separation or a step size, relatively
 STEP = "the step size is not the paper's"
 UPDATES = "the updates are not EM's"
+Length = TypeVar("Length", float, np.ndarray)
 
 
 class Reason(NamedTuple):
@@ -109,7 +110,7 @@ def starts_near_instead(item: CellData) -> bool:
     return theorem is not None and theorem.start == "seeding or near" and item.cell.start != "seeding"
 
 
-def near(separation, sigma):
+def near(separation: Length, sigma: float) -> Length:
     """C sigma/20: the distance within which theorems ask that a start is, and promise that Algorithm 2's is."""
     return theorem3_bound(separation=separation, sigma=sigma)
 
@@ -152,7 +153,7 @@ def _start(theorem: Theorem, item: CellData) -> Reason | None:
     if cell.start == "seeding" and theorem.start == "seeding or near":
         return None
     if isinstance(cell.start, float):  # in units of sigma
-        limit = float(near(item.realised_separation.min(), 1.0))
+        limit = near(float(item.realised_separation.min()), 1.0)
         if cell.start <= limit * (1 + ROUNDING):
             return None
         return Reason(condition, f"{cell.start:g} sigma against {limit:.3g}")

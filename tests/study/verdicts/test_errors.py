@@ -160,6 +160,9 @@ def test_errors_of_exactly_0_have_no_exponent_and_that_is_said():
     assert verdict.verdict == "inconclusive"
     assert "In 15 cells every error is exactly 0" in verdict.sentence
     assert not any(map(curves.fit, curves.curves(study, data)))
+    for item in data:
+        item.values["error_sq"][::2, -1] = 1.0
+    assert "exactly 0" not in verdict_on(study, data).sentence
 
 
 def test_the_level_is_split_evenly_over_comparisons_and_constants():

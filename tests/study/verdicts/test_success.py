@@ -45,7 +45,7 @@ def test_starts_are_told_by_their_shares(shares, kind):
     else:
         assert "from C = 16 on" in verdict.sentence
         assert "B = 2000, k0 = 100, N0 = 10000); the least share is 1 [0.98" in verdict.sentence
-        assert "In 2 of 3 cells fewer are within" in verdict.sentence
+        assert "In 2 of 3 cells fewer are within: C, B or k0 are too small there." in verdict.sentence
     tried = "Tried: 3 cells of 256 runs, k 5, d 10, C 16, sigma 1, B 50 to 2000, k0 100, N0 10000."
     assert tried in verdict.sentence
     assert "N0 >= k^3 d^3 ln d with constant 1 (its own is hidden) holds in 0 of 3 cells." in verdict.sentence

@@ -3,15 +3,9 @@
 import coverage  # benchmarks/coverage.py: the simulations
 import numpy as np
 import pytest
+from synthetic import cell_data, verdict_on
 
-from jgmm.study import read as cells
 from jgmm.study import spec
-from jgmm.study import verdicts as verdict
-
-
-@pytest.fixture(autouse=True)
-def strict():
-    """NumPy only."""
 
 
 def rarely(share, studies):
@@ -38,22 +32,17 @@ def test_an_exponent_above_the_bounds_is_seen_at_64_runs():
     assert coverage.bound_shares("chi2_4", 64, 100, (0.0, 0.6), parts=1)[1] > 0.9
 
 
-def verdict_of(values, above):
+def kind_of(values, above):
     """What is said of Theorem 1 where errors (N, k, runs) are these times its variance term and N^above."""
-    table = {"k": [int(k) for k in coverage.KS], "d": 5, "layout": "simplex", "separation": 12.0}
+    mixture = {"k": [int(k) for k in coverage.KS], "d": 5, "layout": "simplex", "separation": 12.0}
     stream = {"n": [int(n) for n in coverage.NS], "start": 0.5, "checkpoints": 1}
-    study = spec.Study(mixture=table, stream=stream, theorem=1)
-    found, runs = [], values.shape[-1]
-    for cell in spec.cells(study):
-        error = cell.k**3 * np.log(cell.n) / cell.n * cell.n**above
-        error = error * values[list(coverage.NS).index(cell.n), list(coverage.KS).index(cell.k)]
-        errors = np.stack([np.ones(runs), error], axis=1)
-        quantities = {"error_sq": errors, "error_sum": errors, "error_max": errors, "lost": np.zeros_like(errors)}
-        reached = np.full(runs, cell.separation)
-        rest = (None, np.ones(runs, bool), reached, reached, None, None, None, None)
-        found.append(cells.CellData(cell, cell.identifier(0, False), np.array([0, cell.n]), quantities, *rest))
-    (said,) = verdict.verdicts(study, found, look=1)
-    return said.verdict
+    study = spec.Study(mixture=mixture, stream=stream, theorem=1)
+
+    def errors(cell):
+        mean = cell.k**3 * np.log(cell.n) / cell.n * cell.n**above
+        return mean * values[list(coverage.NS).index(cell.n), list(coverage.KS).index(cell.k)]
+
+    return verdict_on(study, [cell_data(cell, errors(cell)) for cell in spec.cells(study)]).verdict
 
 
 def verdicts_one_by_one(family, runs, studies):
@@ -62,7 +51,7 @@ def verdicts_one_by_one(family, runs, studies):
     seen = []
     for above in (0.0, 0.35 / np.sqrt(runs / 16)):
         many = coverage.bound_contradicted(values, (above, 0.0))[1]
-        assert [verdict_of(study, above) == "contradicted" for study in values] == list(many)
+        assert [kind_of(study, above) == "contradicted" for study in values] == list(many)
         seen.append(many.mean())
     return seen
 
