@@ -8,9 +8,7 @@ bring them together again before a shuffle.
 Every result is rounded once, as IEEE 754 has it, so that bits can be compared:
 
     + - * / sqrt   NumPy's are
-    fma, float32   the product is exact in float64; the sum is made odd in its last bit where float64 rounds it (Boldo,
-                   Melquiond 2008), so that rounding it once more is as if there had been one rounding
-    fma, float64   by fractions of integers
+    fma            `numpy_list.fma` is
 
 but for rsqrt.approx, of which a GPU says no more than how far off it may be: here it is off by up to 4 units in the
 last place, which is more than that, and by another number for each argument.
@@ -19,11 +17,11 @@ last place, which is more than that, and by another number for each argument.
 import operator
 import re
 from collections.abc import Callable, Sequence
-from fractions import Fraction
 from functools import partial
 from typing import NamedTuple
 
 import numpy as np
+from numpy_list import fma
 
 WARP = 32
 BUFFER_BITS = 40  # an address is (1 + number of the buffer) 2^40 + byte: null, and what is close to it, is nowhere
@@ -198,29 +196,6 @@ def keep(some: Threads, name: str, found: np.ndarray, where: np.ndarray | None) 
 
 
 # --- arithmetic: arrays of the instruction's type -> an array ---
-
-
-def fma(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
-    """a b + c, rounded once."""
-    if a.dtype == np.float64:
-        return np.array([_fma_of_doubles(*map(float, x)) for x in zip(a, b, c, strict=True)])
-    product, term = a.astype(np.float64) * b, c.astype(np.float64)
-    total = product + term
-    back = total - product
-    lost = (product - (total - back)) + (term - back)  # exact (Knuth's sum of two)
-    bits = total.view(np.int64)
-    nudge = np.isfinite(total) & (lost != 0) & (bits & 1 == 0)
-    return (bits + nudge * np.where((lost > 0) == (total > 0), 1, -1)).view(np.float64).astype(np.float32)
-
-
-def _fma_of_doubles(a: float, b: float, c: float) -> float:
-    if not np.isfinite([a, b, c]).all():
-        return a * b + c
-    exact = Fraction(a) * Fraction(b) + Fraction(c)
-    try:
-        return float(exact) if exact else a * b + c  # the sign of a zero is that of the plain sum
-    except OverflowError:
-        return np.inf if exact > 0 else -np.inf
 
 
 def _wide(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -48,6 +48,24 @@ def test_a_seeding_finds_separated_centres_and_counts_components():
         assert_array_equal(a, b)  # the stream goes on right behind its n samples
 
 
+@pytest.mark.parametrize("back_end", ["cpu", "scan"])
+def test_a_seeding_is_the_runs_own_however_many_there_are_and_are_drawn_together(back_end, monkeypatch):
+    def seeded(ids):
+        mix = mixture.box(run_keys(KEY, ids), 3, 5, side=100.0, separation=5.0)
+        sizes = {"n": 500, "block": 37, "graph_points": 40, "neighbors": 3}
+        stood, found, example = start.seed(KEY, batch(ids, mix), **sizes, back_end=back_end)
+        return [*stood.words, found.means, found.num_components, found.basis], example
+
+    whole, example = seeded(range(70))
+    alone, _ = seeded([17])
+    for one, among in zip(alone, whole, strict=True):
+        assert_array_equal(one[..., 0], among[..., 17])
+    monkeypatch.setattr(start, "POINTS_BYTES", 2**14)  # 20 runs at a time
+    few, same = seeded(range(70))
+    for one, other in zip([*few, *same], [*whole, *example], strict=True):
+        assert_array_equal(one, other)
+
+
 def test_frames_are_orthonormal_and_the_runs_own():
     frames = start._frames(KEY, batch(range(5)))
     assert frames.shape == (3, 4, 5)

@@ -1,29 +1,21 @@
-"""No program whose results are kept holds a sum that a compiler may reorder: whatever is beside a run, its bits stay.
+"""No program of the reference back end holds a sum that a compiler may reorder, so a run's bits are its own.
 
-The compiled programs are walked, operation by operation. All that a study runs is walked too, as the compiler gets it;
-and studies of few and many runs are compared, byte by byte, as several kinds of processor compute them.
+The programs are walked, operation by operation.
 """
 
-import os
-import re
-import subprocess
-import sys
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-import pyarrow.parquet as pq
 import pytest
-import small
 
 import jgmm
 from jgmm import lanes, mixture, rates, start, steps
 from jgmm.algorithms import em, lloyd, pca, soft
 from jgmm.engine import scan
 from jgmm.engine.together import ready
-from jgmm.study import run as runner
 
 KEY = jax.random.key(0)
 INSIDE = {"jit", "pjit", "while", "cond", "scan", "shard_map", "closed_call", "custom_jvp_call", "custom_vjp_call"}
@@ -167,138 +159,3 @@ def test_what_is_drawn_outside_a_stream_adds_in_a_written_order():
     batch = jgmm.batch(KEY, range(3), SIMPLEX)
     one = jax.sharding.Mesh(np.array(jax.devices()[:1]), ("runs",))
     assert not found_in(scan.drawn, batch.words, batch.mixture, n=24, pair=lanes.normal_pair, mesh=one)
-
-
-# --- what a study hands to the compiler, all of it ---
-
-STUDY = """
-import sys
-from pathlib import Path
-from jgmm.engine import machine
-machine.prepare(devices=1)
-import small
-from jgmm.study import run as runner
-runner.run_study(small.study(2), Path(sys.argv[1]), back_end="scan")
-"""
-FORBIDDEN = re.compile(
-    r"stablehlo\.(dot_general|dot|convolution|fft|cholesky|triangular_solve)\b"
-    r"|custom_call @(?!Sharding|SPMD|shape_assertion|xla\.sdy|mhlo\.)\w"
-    r"|stablehlo\.reduce\(.*applies stablehlo\.(add|multiply) .*xf(32|64)>"
-    r"|stablehlo\.reduce_window\b[^^]*\^bb0\(%\w+: tensor<f"
-    r"|stablehlo\.scatter\b[^^]*\^bb0\(%\w+: tensor<f[^}]*stablehlo\.(add|multiply)\b"
-)
-
-
-def test_sums_of_floats_are_found_in_what_the_compiler_gets():
-    def text(function):
-        return jax.jit(function).lower(jnp.ones((4, 4))).as_text()
-
-    sums = [lambda x: x.sum(axis=0), lambda x: x @ x, lambda x: jnp.cumsum(x, axis=0), lambda x: jnp.linalg.svd(x)[1]]
-    sums.append(lambda x: x.at[jnp.array([0, 0])].add(1.0))
-    assert all(FORBIDDEN.search(text(each)) for each in sums)
-    exact = [lambda x: x.max(axis=0), lambda x: (x > 0).sum(axis=0), lambda x: jnp.cumsum(x.astype(int), axis=0)]
-    exact += [lambda x: x + x[0], lambda x: x.at[jnp.array([0, 1])].set(1.0)]
-    assert not any(FORBIDDEN.search(text(each)) for each in exact)
-
-
-@pytest.mark.slow
-def test_nothing_that_a_study_compiles_adds_in_an_order_of_the_compilers(tmp_path):
-    env = {**os.environ, "JAX_DUMP_IR_TO": str(tmp_path / "ir"), "JAX_ENABLE_COMPILATION_CACHE": "0"}
-    env["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, [env.get("PYTHONPATH")])])
-    subprocess.run([sys.executable, "-c", STUDY, str(tmp_path / "out")], env=env, check=True)
-    programs = {path.name: path.read_text() for path in (tmp_path / "ir").rglob("*.mlir")}
-    assert sum("advanced" in name for name in programs) >= 8  # the power iteration's among them
-    assert any("drawn" in name for name in programs)
-    found = {name: match[0] for name, text in programs.items() if (match := FORBIDDEN.search(text))}
-    assert not found
-
-
-# --- few runs and many: the same bytes ---
-
-SIZES = {"n": 200, "block": 60, "graph_points": 24, "neighbors": 3}
-
-
-def parts(shapes, layouts=("simplex", "box"), separations=(12.0, 2.0)):
-    return [
-        {
-            "name": f"{layout}-{k}-{separation:g}",
-            "mixture": {"k": k, "d": d, "layout": layout, "separation": separation}
-            | ({"side": 8 * separation} if layout == "box" else {}),
-            "stream": {"n": 300, "checkpoints": 1},
-            "seeding": SIZES,
-        }
-        for layout in layouts
-        for k, d in shapes
-        for separation in separations
-    ]
-
-
-def stored(folder, study, *runs):
-    """The folder's cells after growing to each of these numbers of runs in turn: columns of (runs, rows), as bytes."""
-    for count in runs:
-        runner.run_study(study(count), folder)
-    tables = {path.name: pq.read_table(path) for path in sorted((folder / "cells").iterdir())}
-    return {
-        (name, column): values.to_numpy().astype(float).reshape(runs[-1], -1).view(np.uint64)
-        for name, table in tables.items()
-        for column, values in zip(table.column_names, table.columns, strict=True)
-        if column in ("error_sq", "error_sum", "error_max", "lost", "twin_error_sq", "twin_mean_sq", "components")
-        or column in ("subspace_distance", "realised_separation", "largest_mean")
-    }
-
-
-def differing(few, many):
-    """Which columns of the runs that both have are not the same bytes."""
-    assert few.keys() == many.keys()
-    return sorted({name for name, values in few.items() if (values != many[name][: len(values)]).any()})
-
-
-def test_a_start_has_the_same_bytes_in_any_company(tmp_path):
-    def study(runs):
-        return small.study(runs, parts([(3, 5)], ["simplex"], [2.0]))
-
-    many = stored(tmp_path / "many", study, 83)
-    assert any(name == "components" for _, name in many)
-    assert not differing(stored(tmp_path / "few", study, 16), many)
-
-
-WIDTHS = """
-import hashlib
-import sys
-from pathlib import Path
-from jgmm.engine import machine
-machine.prepare(devices=1, cache=None)
-import small
-import test_order_of_sums as here
-folder = Path(sys.argv[1])
-def study(runs):
-    return small.study(runs, here.parts([(3, 5), (5, 10)]))
-many = here.stored(folder / "many", study, 300)
-for runs in [(1,), (16,), (20,), (83,), (64, 160)]:
-    found = here.differing(here.stored(folder / str(runs), study, *runs), many)
-    print(runs, found)
-    assert not found, (runs, found)
-print(hashlib.sha256(b"".join(values.tobytes() for _, values in sorted(many.items()))).hexdigest())
-"""
-YNN = "--xla_cpu_experimental_ynn_fusion_type="
-FLAGS = {
-    "default": "",
-    "avx2": "--xla_cpu_max_isa=AVX2",
-    "sse": "--xla_cpu_max_isa=SSE4_2",
-    "no-ynn": YNN,
-    "ynn": f"{YNN}dot,eltwise,reduce",  # no default: its elementwise fusions round a run alone otherwise at 5 x 10
-}
-WAYS = [
-    pytest.param(flags, id=name, marks=[pytest.mark.xfail(reason="YNN's elementwise fusions")] if name == "ynn" else [])
-    for name, flags in FLAGS.items()
-]
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("flags", WAYS)
-def test_starts_have_the_same_bytes_in_any_company_on_any_processor(tmp_path, flags):
-    env = {**os.environ, "XLA_FLAGS": flags}
-    env["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, [env.get("PYTHONPATH")])])
-    done = subprocess.run([sys.executable, "-c", WIDTHS, str(tmp_path)], env=env, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr[-2000:]
-    print(flags, done.stdout)

@@ -84,24 +84,3 @@ def test_warps_may_part_and_go_on_one_after_the_other():
     given, found = np.arange(64, dtype=np.uint32), np.zeros(64, np.uint32)
     ptx.run(text, [given.view(np.uint8), found.view(np.uint8)], programs=1, threads=64)
     assert_array_equal(found, given + np.where(given < 32, 1, 2))
-
-
-def test_fma_of_doubles_is_rounded_once():
-    a = np.array([1 + 2.0**-30, 3.0, 1e300, 0.0])
-    c = np.array([-(1 + 2.0**-29), -9.0, 1.0, -0.0])
-    assert_array_equal(ptx.fma(a, a, c), [2.0**-60, 0.0, np.inf, 0.0])
-
-
-@pytest.mark.parametrize(
-    ("body", "error", "message"),
-    [
-        ("setp.gt.s32 %p, %x, 2; @%p bra $L1;\n$L1: mov.b32 %y, 0;", RuntimeError, "part"),
-        ("ld.global.b32 %y, [%a+4];", IndexError, "buffer"),  # one number beyond the buffer
-        ("ld.global.b32 %y, [%a+-4];", IndexError, "buffer"),
-        ("popc.b32 %y, %x;", NotImplementedError, "popc"),
-        ("fma.rz.f32 %y, %x, %x, %x;", NotImplementedError, "fma"),
-    ],
-)
-def test_what_it_cannot_do_is_refused(body, error, message):
-    with pytest.raises(error, match=message):
-        executed(body, np.arange(1, 5, dtype=np.uint32), np.uint32)

@@ -291,6 +291,24 @@ def test_what_streams_in_float32_stays_float32_whatever_is_given():
     assert record.error.error_sq.dtype == np.float32
 
 
+def lengths(checkpoints, back_end):
+    """Records of segments with these checkpoints, each with the same 60 runs."""
+    batch = jgmm.batch(KEY, [*range(60)] * len(checkpoints), mixture.simplex(3, 4, separation=3.0))
+    found = together.ready(batch, LLOYD, offset_start(KEY, batch, 0.5), steps=0.05, twin=True)
+    return run.simulate(found, batch, [run.Segment(60, c) for c in checkpoints], back_end=back_end)
+
+
+@pytest.mark.parametrize("back_end", ["cpu", "scan"])
+def test_runs_of_several_lengths_side_by_side_are_each_alone_and_checkpoints_change_nothing(back_end):
+    checkpoints = [(10, 300), (7, 10, 120), (50,)]
+    together = lengths(checkpoints, back_end)
+    for record, own in zip(together, checkpoints, strict=True):
+        (alone,) = lengths([own], back_end)
+        assert_array_equal(record.samples, [0, *own])
+        for a, b in zip(jax.tree.leaves(record), jax.tree.leaves(alone), strict=True):
+            assert_array_equal(a, b)
+
+
 # --- bad input ---
 
 
