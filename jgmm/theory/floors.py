@@ -42,7 +42,7 @@ def _floor_at(situation: Situation, separation: float) -> float | None:
         return None
     if situation.equal:
         return _simplex_floor(k, separation, scales[0])
-    if k > 2 or min(weights) == 0:
+    if k > 2:
         return None  # the first order in the overlaps is off by up to 3 times at C = 3, and still by 10 % at C = 6
     return _pair_floor(separation, weights, scales[0])
 

@@ -17,7 +17,7 @@ def oracle(situation: Situation) -> float | None:
 
     Exact. The one mean of a symmetric pair is the mean of all samples, their signs known.
     """
-    if situation.samples == 0 or situation.samples * min(situation.weights) < LEAST_SAMPLES:
+    if situation.samples * min(situation.weights) < LEAST_SAMPLES:
         return None
     if situation.tied:
         return situation.scales[0] ** 2 * situation.d / situation.samples

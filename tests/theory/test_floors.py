@@ -49,6 +49,7 @@ def test_a_measured_floor_is_off_by_the_way_that_is_left_and_by_the_rate():
         for n, rate in ((100, 0.02), (10**6, 0.02), (10**6, 0.01))
     )
     assert early - late == pytest.approx(2 * (1 - 0.5 * 0.02) ** 100 * exact)
+    assert 0.01 * exact < late < exact
     assert late == pytest.approx(2 * slow, rel=0.1)  # the rate's own shift is of its order
 
 

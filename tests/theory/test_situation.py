@@ -1,5 +1,7 @@
 """Step sizes as laws see them: by hand, and each rule against the exact sum that it stands for."""
 
+import math
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -54,6 +56,7 @@ def test_what_a_situation_is_by_its_numbers():
     pair = situation(samples=9)
     assert (pair.tied, pair.equal, pair.equidistant, pair.hard) == (False, True, True, True)
     assert situation(samples=9, tied=True, sharpness=1.0).tied
+    assert not situation(samples=9, k=1, separation=math.inf).tied
     assert not situation(samples=9, weights=(0.6, 0.4)).equal
     assert not situation(samples=9, scales=(1.0, 2.0)).equal
     assert not situation(samples=9, k=3, common=False).equidistant
