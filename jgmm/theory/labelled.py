@@ -5,10 +5,11 @@ e <- (1 - eta) e + eta xi, xi ~ N(0, sigma^2 I_d). Whatever the separation, afte
 
     E e_t = m_t e_0,        E|e_t|^2 = a_t |e_0|^2 + b_t sigma^2 d
 
-given e_0, with a_t (`kept`), b_t (`noise`) and m_t (`drift`) below. Derived for this project; t may be an array.
-A direction in which overlap has centres pulled back at J times that speed (`relaxation`, of `theory.pair_modes`) has
-a^J, m^J and the noise of as much less forgetting, to first order in the rate. Functions raise ValueError for a weight
-outside (0, 1], a rate outside (0, 1), a relaxation that is not positive, or a negative count. Needs no JAX.
+given e_0, with a_t (`kept`), b_t (`noise`) and m_t (`drift`) below; t may be an array. Where components overlap,
+centres are pulled back J times as fast in some directions (`relaxation`, of `modes.pair_modes`). Of these a^J and m^J
+are kept, and the noise is that of as much less forgetting, to first order in the rate. Functions raise ValueError for a
+weight outside (0, 1], a rate outside (0, 1), a relaxation that is not positive, or a negative count. See
+docs/theory.md, "Labelled centres".
 """
 
 from typing import NamedTuple
@@ -74,7 +75,7 @@ def inverse_count(samples, *, weight: float, initial: int) -> Law:
         chance = stats.binom.pmf(n, t, weight)
         total = np.maximum(n + initial, 1)
         share = np.where(n + initial > 0, initial / total, 1.0)
-        # Kept beside each twin: sums of NumPy, not products of a linear algebra library.
+        # Sums of NumPy, not products of a linear algebra library: these numbers are stored beside each twin's.
         return np.sum(chance * share**2), np.sum(chance * n / total**2), np.sum(chance * share)
 
     values = np.array([one(int(t)) for t in samples.ravel()]).reshape(-1, 3).T
@@ -84,7 +85,7 @@ def inverse_count(samples, *, weight: float, initial: int) -> Law:
 def averaged(samples, *, rate: float, weight: float, burn: int, relaxation: float = 1.0) -> Law:
     """The mean of the iterates after the first `burn` at a constant rate; the last iterate until there is one.
 
-    E|sum e_t|^2 = sum_t E|e_t|^2 (1 + 2 sum_(j <= T - t) r^j), r = 1 - w eta J: E(e_(t+j) | e_t) = r^j e_t.
+    E|sum e_t|^2 = sum_t E|e_t|^2 (1 + 2 sum_(j <= T - t) r^j), r = 1 - w eta J, since E(e_(t+j) | e_t) = r^j e_t.
     """
     samples = _check(samples, weight, relaxation)
     _check_rate(rate)
@@ -103,7 +104,7 @@ def averaged(samples, *, rate: float, weight: float, burn: int, relaxation: floa
 
 
 def _power(less, times) -> tuple[np.ndarray, np.ndarray]:
-    """(1 + less)^times and what that is short of 1."""
+    """(1 + less)^times, and by how much that is less than 1."""
     exponent = times * np.log1p(less)
     return np.exp(exponent), -np.expm1(exponent)
 
