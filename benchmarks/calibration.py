@@ -1,11 +1,11 @@
 r"""Are laws as accurate as they say? Law against simulation, over a grid of algorithms and settings.
 
-Every cell is simulated by the package's own study, and at each of its checkpoints that has a law
+The package's own study simulates every cell. Each checkpoint that has a law gets a row with
 
     gap = |mean - law|,      over = gap / accuracy,      beyond = (gap - accuracy) / standard error of the mean
 
-are told (the mean with the twin as control variate, where there is one). A law is honest where `beyond` is at most 4:
-`main` fails otherwise. `over` says how timid the accuracy is. A checkpoint without a law has nothing to be wrong about,
+(the mean with the twin as control variate, where there is one). A law is honest where `beyond` is at most 4, and `main`
+fails if one is not. `over` says how timid the accuracy is. A checkpoint without a law has nothing to be wrong about,
 but is counted: laws that are nowhere printed would pass all this.
 
     python benchmarks/calibration.py                # writes results/calibration-py<version>.json
@@ -30,63 +30,92 @@ import numpy as np
 
 from jgmm import stats
 from jgmm.engine import machine
-from jgmm.study import expected as laws
-from jgmm.study import read as cells
+from jgmm.study import expected, read, spec
 from jgmm.study import run as runner
-from jgmm.study import spec
 
 RESULTS = Path(__file__).parent / "results"
 RUNS = 1024
 SEED = 2017
+LEAST_GOOD = 50  # runs, for a row
 MOST = 4  # standard errors beyond its accuracy
 
 
-def part(name, algorithm, mixture, rate, *, n=None, weight=None, start=0.2, times=10, **tables):
-    """A part at one rate, read early, half way and settled: after `times` time constants of centres of this weight."""
+def part(name, algorithm, mixture, rate, *, n=None, weight=None, start=0.2, times=10, beta=(1.0,), **stream):
+    """A part of one rate, read early, half way and settled: after `times` time constants of centres of this weight."""
     n = n or math.ceil(times / (rate * (weight or 1 / mixture["k"])))
-    stream = {"rate": rate, "n": n, "start": start, "checkpoints": sorted({max(1, n // 20), n // 5, n})}
-    about = {"em": {"beta": tables.pop("beta", [1.0])}} if algorithm in ("em", "soft") else {}
-    stream |= tables
-    return {"name": name, "algorithm": algorithm, "theorem": "none", "mixture": mixture, "stream": stream, **about}
+    table = {"rate": rate, "n": n, "start": start, "checkpoints": sorted({max(1, n // 20), n // 5, n}), **stream}
+    em = {"em": {"beta": list(beta)}} if algorithm in ("em", "soft") else {}
+    return {"name": name, "algorithm": algorithm, "theorem": "none", "mixture": mixture, "stream": table, **em}
 
 
 def grid():
     """All parts."""
-    made = []
+    return [*crossed(), *other_steps(), *once_wrong(), *seedings()]
+
+
+def crossed():
+    """Algorithms crossed with dimensions, separations and rates."""
+    parts = []
     close, apart = [1.0, 1.5, 2.0, 3.0, 4.0, 6.0], [3.0, 4.0, 5.0, 6.0, 8.0]
     for d in (4, 40):
         pair = {"k": 2, "d": d, "layout": "symmetric", "separation": close}
         four = {"k": 4, "d": d, "layout": "simplex", "separation": apart}
-        lop = {**pair, "separation": [6.0, 8.0], "weights": [[0.9, 0.1], [0.98, 0.02]]}
+        unequal = {**pair, "separation": [6.0, 8.0], "weights": [[0.9, 0.1], [0.98, 0.02]]}
         for rate in (0.02, 0.2):
             at = f"{d}-{rate:g}"
-            made.append(part(f"em-{at}", "em", pair, rate, weight=1, start=[0.1, 0.5], beta=[0.5, 1.0, 2.0]))
-            made.append(part(f"lloyd-pair-{at}", "lloyd", pair, rate, start=[0.1, 0.5]))
-            made.append(part(f"soft-pair-{at}", "soft", pair, rate, beta=[1.0, 3.0]))
-            made.append(part(f"lloyd-four-{at}", "lloyd", four, rate))
-            made.append(part(f"soft-four-{at}", "soft", four, rate))
-            made.append(part(f"lloyd-unequal-{at}", "lloyd", lop, rate, weight=0.1))
-    pair = {"k": 2, "d": 4, "layout": "symmetric", "separation": [2.0, 3.0, 4.0, 6.0]}
-    made.append(part("averaged", "lloyd", pair, 0.05, n=1200, average=0.5))
-    for name, rate in (("falling", {"scale": 4.0, "power": 1.0, "shift": 20.0}), ("count", "1/n")):
-        made.append(part(name, "lloyd", pair, 1.0, n=1500) | {})
-        made[-1]["stream"] |= {"rate": rate}
-    # Settings where laws were off by up to 30 times.
+            parts += [
+                part(f"em-{at}", "em", pair, rate, weight=1, start=[0.1, 0.5], beta=[0.5, 1.0, 2.0]),
+                part(f"lloyd-pair-{at}", "lloyd", pair, rate, start=[0.1, 0.5]),
+                part(f"soft-pair-{at}", "soft", pair, rate, beta=[1.0, 3.0]),
+                part(f"lloyd-four-{at}", "lloyd", four, rate),
+                part(f"soft-four-{at}", "soft", four, rate),
+                part(f"lloyd-unequal-{at}", "lloyd", unequal, rate, weight=0.1),
+            ]
+    return parts
+
+
+PAIR = {"k": 2, "d": 4, "layout": "symmetric", "separation": [2.0, 3.0, 4.0, 6.0]}
+
+
+def other_steps():
+    """Step sizes that are not constant, and averaged iterates."""
+    falling = {"scale": 4.0, "power": 1.0, "shift": 20.0}
+    return [
+        part("averaged", "lloyd", PAIR, 0.05, n=1200, average=0.5),
+        part("falling", "lloyd", PAIR, falling, n=1500),
+        part("count", "lloyd", PAIR, "1/n", n=1500),
+    ]
+
+
+def once_wrong():
+    """Settings where laws were off by up to 30 times."""
     hundred = {"k": 2, "d": 100, "layout": "symmetric"}
-    made.append(part("far-lloyd", "lloyd", {**hundred, "separation": [1.0, 2.0]}, 0.08))
-    made.append(part("far-em", "em", {**hundred, "separation": 2.0}, 0.03, weight=1))
-    made.append(part("far-unequal", "lloyd", {**hundred, "d": 20, "separation": 6.0, "weights": [0.98, 0.02]}, 0.2))
     three = {"k": 3, "d": 4, "layout": "simplex", "separation": 6.0}
-    made.append(part("blunt", "soft", three, 0.05, beta=[0.2]))
-    made.append(part("blunt-em", "em", {**pair, "separation": [14.0]}, 0.02, weight=1, beta=[0.01, 0.1, 0.3]))
-    made.append(part("narrow", "soft", {**three, "scales": [0.01, 1.0, 1.0]}, 0.05))
-    made.append(part("slow", "soft", {"k": 4, "d": 4, "layout": "simplex", "separation": 1.0}, 0.04, n=400))
+    unequal = {**hundred, "d": 20, "separation": 6.0, "weights": [0.98, 0.02]}
+    return [
+        part("far-lloyd", "lloyd", {**hundred, "separation": [1.0, 2.0]}, 0.08),
+        part("far-em", "em", {**hundred, "separation": 2.0}, 0.03, weight=1),
+        part("far-unequal", "lloyd", unequal, 0.2),
+        part("blunt", "soft", three, 0.05, beta=[0.2]),
+        part("blunt-em", "em", {**PAIR, "separation": [14.0]}, 0.02, weight=1, beta=[0.01, 0.1, 0.3]),
+        part("narrow", "soft", {**three, "scales": [0.01, 1.0, 1.0]}, 0.05),
+        part("slow", "soft", {"k": 4, "d": 4, "layout": "simplex", "separation": 1.0}, 0.04, n=400),
+    ]
+
+
+def seedings():
+    """Algorithm 2 alone."""
     sizes = {"n": 1500, "block": [60, 250], "graph_points": [60, 240]}
-    for k in (2, 5):
-        mixed = {"k": k, "d": 10, "layout": "simplex", "separation": [6.0, 8.0, 12.0, 20.0]}
-        made.append({"name": f"seeding-{k}", "stream": {"n": 0}, "theorem": "none", "mixture": mixed,
-                     "seeding": sizes})  # fmt: skip
-    return made
+    return [
+        {
+            "name": f"seeding-{k}",
+            "stream": {"n": 0},
+            "theorem": "none",
+            "mixture": {"k": k, "d": 10, "layout": "simplex", "separation": [6.0, 8.0, 12.0, 20.0]},
+            "seeding": sizes,
+        }
+        for k in (2, 5)
+    ]
 
 
 def measure(item, index):
@@ -94,52 +123,54 @@ def measure(item, index):
     values = item.values["error_sq"][item.ok, index].astype(float)
     if item.twin is None:
         return stats.mean(values)
-    return stats.controlled(values, *(item.twin[name][item.ok, index].astype(float) for name in cells.TWINS))
+    return stats.controlled(values, *(item.twin[name][item.ok, index].astype(float) for name in read.TWINS))
 
 
 def compare(item):
     """A row for each checkpoint of a cell."""
     cell = item.cell
-    told = cell.model_dump(include={"part", "algorithm", "k", "d", "separation", "rate", "rate_name", "start", "beta"})
-    told |= {"weights": cell.weights, "average": cell.average}
+    head = cell.model_dump(include={"part", "algorithm", "k", "d", "separation", "rate", "rate_name", "start", "beta"})
+    head |= {"weights": cell.weights, "average": cell.average}
     if cell.seeding:
-        told |= {"block": cell.seeding.block, "graph_points": cell.seeding.graph_points}
+        head |= {"block": cell.seeding.block, "graph_points": cell.seeding.graph_points}
     for index, samples in enumerate(item.samples):
-        if samples == 0 or item.ok.sum() < 50:
+        if samples == 0 or item.ok.sum() < LEAST_GOOD:
             continue
-        found, law = measure(item, index), laws.law(item, index)
-        row = {**told, "samples": int(samples), "mean": found.value, "standard_error": found.standard_error}
+        measured, law = measure(item, index), expected.law(item, index)
+        row = {**head, "samples": int(samples), "mean": measured.value, "standard_error": measured.standard_error}
         if law.error_sq is not None:
-            gap = abs(found.value - law.error_sq)
+            gap = abs(measured.value - law.error_sq)
             row |= {"law": law.error_sq, "accuracy": law.accuracy, "exact": law.exact, "over": gap / law.accuracy}
-            row["beyond"] = (gap - law.accuracy) / found.standard_error
+            row["beyond"] = (gap - law.accuracy) / measured.standard_error
         yield row
 
 
 def simulate(out, runs, parts):
-    """These parts' cells, simulated or read."""
+    """The cells of these parts: from the folder where they are stored there, else simulated."""
     study = spec.Study(name="calibration", runs=runs, seed=SEED, part=parts)
     done = runner.run_study(study, out)
     if done.failures:
         raise RuntimeError("; ".join(done.failures))
-    named = spec.named_cells(study)
-    stored = runner.stored(out, named)
-    return [cells.read(out, cell, study, stored) for cell in named.values()]
+    by_name = spec.named_cells(study)
+    stored = runner.stored(out, by_name)
+    return [read.read(out, cell, study, stored) for cell in by_name.values()]
 
 
 def summarize(rows):
-    """Of each family of parts: checkpoints, those with a law, their accuracy, and the two worst figures."""
+    """Print for each family of parts its checkpoints, those with a law, their accuracy, and the two worst figures."""
     families = defaultdict(list)
     for row in rows:
         families[row["part"].split("-0.")[0]].append(row)
     print(f"{'part':20} checkpoints  laws  accuracy (median, most)  over  beyond")
-    for name, mine in families.items():
-        known = [row for row in mine if "law" in row]
-        print(f"{name:20} {len(mine):11d} {len(known):5d}", end="")
-        if known:
-            relative = [row["accuracy"] / row["law"] for row in known]
+    for name, checkpoints in families.items():
+        with_law = [row for row in checkpoints if "law" in row]
+        print(f"{name:20} {len(checkpoints):11d} {len(with_law):5d}", end="")
+        if with_law:
+            relative = [row["accuracy"] / row["law"] for row in with_law]
             print(f"  {np.median(relative):10.1e} {max(relative):12.1e}", end="")
-            print(f"  {max(row['over'] for row in known):4.1f}  {max(row['beyond'] for row in known):6.1f}", end="")
+            print(
+                f"  {max(row['over'] for row in with_law):4.1f}  {max(row['beyond'] for row in with_law):6.1f}", end=""
+            )
         print()
 
 
@@ -148,20 +179,22 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--out", type=Path, help="folder of the simulated cells")
     parser.add_argument("--runs", type=int, default=RUNS)
-    told = parser.parse_args()
+    options = parser.parse_args()
     machine.prepare()
     environment = {**about.environment(), "jax": jax.__version__}
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as scratch:
-        rows = [row for item in simulate(told.out or Path(scratch), told.runs, grid()) for row in compare(item)]
+        cells = simulate(options.out or Path(scratch), options.runs, grid())
+        rows = [row for item in cells for row in compare(item)]
     summarize(rows)
     wrong = [row for row in rows if row.get("beyond", 0) > MOST]
     for row in wrong:
         print("off by more than it says:", row)
-    found = {"environment": environment, "runs": told.runs, "seconds": time.perf_counter() - started, "rows": rows}
+    seconds = time.perf_counter() - started
+    results = {"environment": environment, "runs": options.runs, "seconds": seconds, "rows": rows}
     major, minor, *_ = sys.version_info
     path = RESULTS / f"calibration-py{major}{minor}.json"
-    path.write_text(json.dumps(found, indent=1) + "\n")
+    path.write_text(json.dumps(results, indent=1) + "\n")
     print(path)
     return 1 if wrong else 0
 

@@ -1,6 +1,6 @@
 """Slopes and ratios of means that share their runs."""
 
-import coverage  # benchmarks/coverage.py: laws that errors are drawn from
+import many_studies  # benchmarks/many_studies.py: verdicts on thousands of studies at once
 import numpy as np
 import pytest
 import scipy.stats
@@ -71,7 +71,7 @@ def test_runs_that_cannot_tell_have_no_interval_or_the_whole_line():
 @pytest.mark.parametrize("runs", [5, 16, 64])
 @pytest.mark.parametrize("family", ["chi2_1", "chi2_4", "lognormal"])
 def test_the_interval_of_a_contrast_covers_for_skewed_errors(family, runs):
-    values = coverage.FAMILIES[family](np.random.default_rng(runs), (3000, 5, runs))
+    values = many_studies.FAMILIES[family](np.random.default_rng(runs), (3000, 5, runs))
     for contrast in (SLOPE, STEP):
         differences, parts = stats.contrast_parts(values, contrast)
         # The delta method's t interval: 89 % of chi2_1's at 5 runs.

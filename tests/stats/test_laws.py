@@ -1,6 +1,6 @@
 """Means against exact laws: what is off, what cannot be told, and how rarely a true law is contradicted."""
 
-import coverage  # benchmarks/coverage.py: the same answers for many studies at once
+import many_studies  # benchmarks/many_studies.py: verdicts on thousands of studies at once
 import numpy as np
 import pytest
 from draws import correlated_runs
@@ -68,8 +68,8 @@ def test_vectors_are_held_against_the_squared_length_of_their_mean():
 @pytest.mark.parametrize("family", ["chi2_4", "lognormal", "lost 2%"])
 @pytest.mark.parametrize("law", [1.0, 1.15, 0.9])
 def test_many_studies_at_once_are_judged_as_one(family, law):
-    errors = coverage.FAMILIES[family](np.random.default_rng(5), (12, 5, 24))
-    many = coverage.after(errors, np.full(5, law), 0.2)
+    errors = many_studies.FAMILIES[family](np.random.default_rng(5), (12, 5, 24))
+    many = many_studies.laws_contradicted(errors, np.full(5, law), 0.2).todays
     one = [stats.against_law(list(study), np.full(5, law), np.zeros(5), 0.2).agrees is False for study in errors]
     assert list(many) == one
     if family == "chi2_4":
@@ -81,7 +81,7 @@ def test_many_studies_at_once_are_judged_as_one(family, law):
 
 def rarely(share, studies):
     """At most the level and two standard errors of it."""
-    return share <= coverage.LEVEL + 2 * np.sqrt(coverage.LEVEL * (1 - coverage.LEVEL) / studies)
+    return share <= many_studies.LEVEL + 2 * np.sqrt(many_studies.LEVEL * (1 - many_studies.LEVEL) / studies)
 
 
 @pytest.mark.parametrize("runs", [8, 16, 64, 256])
@@ -89,14 +89,14 @@ def rarely(share, studies):
 def test_true_laws_are_contradicted_as_rarely_as_said(family, runs):
     # Student's t: in 13 % of the studies of 8 chi2_4 runs, 66 % of lognormal ones, all with lost centres.
     studies = 100  # allowed: 5.6 %; the larger number is among the long tests
-    assert rarely(coverage.false_alarms(family, runs, studies, parts=2)[1], studies)
+    assert rarely(many_studies.false_alarms(family, runs, studies, parts=2).todays, studies)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("runs", [8, 16, 64, 256])
-@pytest.mark.parametrize("family", coverage.FAMILIES)
+@pytest.mark.parametrize("family", many_studies.FAMILIES)
 def test_true_laws_are_contradicted_as_rarely_as_said_at_length(family, runs):
-    assert rarely(coverage.false_alarms(family, runs, 2000, seed=3)[1], 2000)
+    assert rarely(many_studies.false_alarms(family, runs, 2000, seed=3).todays, 2000)
 
 
 def log_law(n):
@@ -107,7 +107,9 @@ def contradicted(factor, runs, looks, studies):
     """The share of studies whose law is contradicted at any look, all studies at once."""
     rng, law = np.random.default_rng(1), log_law(SIZES)
     errors = np.stack([correlated_runs(rng, law * factor, runs * max(looks)) for _ in range(studies)])
-    off = [coverage.after(errors[..., : runs * look], law, stats.look_level(look)) for look in looks]
+    off = [
+        many_studies.laws_contradicted(errors[..., : runs * look], law, stats.look_level(look)).todays for look in looks
+    ]
     return np.any(off, axis=0).mean()
 
 
@@ -125,8 +127,8 @@ def test_a_law_two_percent_off_or_off_by_a_logarithm_is_caught():
 
 def test_laws_that_are_off_are_seen_at_64_runs_as_often_as_before():
     for off in (0.8, 0.9, 1.1, 1.2):
-        before, after = coverage.power(off, coverage.CELLS, 60)
-        assert after >= max(before, 0.95)
+        shares = many_studies.power(off, many_studies.CELLS, 60)
+        assert shares.todays >= max(shares.students, 0.95)
     # One law of 22: the t test saw that it was too low in 1 of 4 and too high in all studies, at thrice its level.
     for off in (0.6, 1.8):
-        assert coverage.power(off, 1, 60)[1] > 0.7
+        assert many_studies.power(off, 1, 60).todays > 0.7

@@ -1,6 +1,6 @@
-"""The mean of a few skewed errors: gamma laws of known shape, estimated shapes, and coverage."""
+"""The mean of a few skewed errors: gamma laws of known shape, estimated shapes, and many_studies."""
 
-import coverage  # benchmarks/coverage.py: laws that errors are drawn from
+import many_studies  # benchmarks/many_studies.py: verdicts on thousands of studies at once
 import numpy as np
 import pytest
 import scipy.stats
@@ -75,7 +75,7 @@ def test_the_limits_are_where_the_tails_reach_the_level(runs):
 @pytest.mark.parametrize("runs", [5, 8, 64])
 @pytest.mark.parametrize("family", ["chi2_1", "chi2_4", "lognormal"])
 def test_the_interval_of_a_mean_covers_for_skewed_errors(family, runs):
-    shape = skewed.shape(coverage.FAMILIES[family](np.random.default_rng(runs), (4000, runs)))
+    shape = skewed.shape(many_studies.FAMILIES[family](np.random.default_rng(runs), (4000, runs)))
     below, above = skewed.tails(shape, np.ones(4000), np.ones(4000), 0.025)
     covered = np.mean((below > 0.025) & (above > 0.025))
     # 93 to 97 %, and 2.5 standard errors of 4000 studies. Student's t: 78, 83, 91 % of the lognormal's.
