@@ -302,7 +302,7 @@ POLYNOMIAL = Rule(
 INVERSE_COUNT = Rule(
     _counts,
     _inverse_count,
-    words="1/n_i, n_i the samples that estimate i has won, its start among them",
+    words="1/n_i, n_i the samples that centre i has won, its start among them",
     numbers=(("initial", 1.0),),
     check=_check_count,
     law="1/n",

@@ -72,13 +72,14 @@ def sharpness(numbers: dict) -> float:
 _CONSTANT = "expected 'paper' or a number, the steps that it is stated and known for"
 EM = Algorithm(
     step,
-    words="streaming EM for a symmetric pair: each sample moves the mean by the posterior of its side",
+    words="streaming EM, mu <- mu + eta (tanh(beta <x, mu>/sigma^2) x - mu)",
     twin=labelled_step,
     params=params,
     estimates=one,
     check=check,
     numbers=(("beta", 1.0),),
     paper_step=paper_step,
+    paper_words="3 ln(N)/N",
     refuses=tuple((name, _CONSTANT) for name in ("seed", "best", "polynomial", "1/n", "adam")),
     twin_law=twins.one_of_all,
     law=expected.stream,

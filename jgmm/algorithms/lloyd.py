@@ -93,7 +93,7 @@ def labels_known(numbers: dict) -> None:
 
 LLOYD = Algorithm(
     step,
-    words="streaming Lloyd: each sample moves the nearest centre",
+    words="streaming Lloyd, each sample moves the nearest centre",
     twin=labelled_step,
     twin_law=twins.each_its_own,
     law=expected.stream,
@@ -101,7 +101,7 @@ LLOYD = Algorithm(
 )
 ORACLE = Algorithm(
     labelled_step,
-    words="the labelled oracle: the mean of each component's own samples",
+    words="labelled oracle, the mean of each component's own samples",
     own_step=own_means,
     law=expected.stream,
     sharpness=labels_known,

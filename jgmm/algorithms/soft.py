@@ -59,7 +59,7 @@ def check(mixture: Mixture) -> None:
 
 SOFT = Algorithm(
     step,
-    words="soft updates: each sample moves every centre by the posterior of its component",
+    words="soft updates, mu_i <- mu_i + eta p_i (x - mu_i)",
     twin=labelled_step,
     params=params,
     check=check,

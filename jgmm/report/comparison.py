@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from matplotlib.axes import Axes
 
-from jgmm.report import drawing, words
+from jgmm.report import drawing
 from jgmm.report.axes import frame, label_ends, legend, scale_x
 from jgmm.report.drawing import COLOURS, MARKERS, SHOWN, Drawn, Picture, Point
 from jgmm.report.results import Row
@@ -113,7 +113,7 @@ def _draw_panel(axes: Axes, panel: Panel, last: dict[str, Row], *, named_at_ends
         told |= drawing.dots(axes, points, colour=colour, label=None if named_at_ends else name, fmt=fmt)
         above = [point for point in points if point.mean > 0]
         ends += [(above[-1].mean, name, colour)] if above else []
-    free = sorted((item for item in panel.items if words.free_centres(item.cell)), key=lambda item: item.cell.n)
+    free = sorted((item for item in panel.items if item.cell.estimates == item.cell.k), key=lambda item: item.cell.n)
     least = [_scale(item) * (last[item.id]["cramer_rao"] or math.nan) / item.cell.k for item in free]
     if drawing.line(axes, [item.cell.n for item in free], least, label=LIMIT, colour="#444444", style=":"):
         told.add(LIMIT)
