@@ -87,7 +87,7 @@ class Algorithm(NamedTuple):
 
     What its step size may be, for specs:
 
-    paper_step(n, k): the step size of the paper that states it (`rate = "paper"`). paper_words: its formula.
+    paper_step(n, k): the step size of the paper that states it (`rate = "paper"`). paper_formula: in words.
     refuses: names of step sizes and rates that it cannot have, each with the reason.
     own_step(): its step size, where it has no other.
 
@@ -111,7 +111,7 @@ class Algorithm(NamedTuple):
     check: Callable[[Any], None] = any_mixture
     numbers: tuple[tuple[str, float], ...] = ()
     paper_step: Callable[..., float] = rates.paper
-    paper_words: str = "3 k ln(3N)/N"
+    paper_formula: str = "3 k ln(3N)/N"
     refuses: tuple[tuple[str, str], ...] = ()
     own_step: Callable[[], StepSize] | None = None
     twin_law: Callable | None = None

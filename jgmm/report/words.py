@@ -38,7 +38,7 @@ def algorithm(cell: Cell) -> str:
 def step_size(cell: Cell) -> str:
     """The step size's formula, or its number."""
     formulas = {
-        "paper": cell.record.paper_words,
+        "paper": cell.record.paper_formula,
         "seed": "3 k log2(3N)/N",
         "best": "the best constant for the horizon",
         "given": f"{cell.rate:g}" if cell.rate else "",
