@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 from synthetic import displaced, floor_study, stored, verdict_of
 
 from jgmm.study import spec
@@ -27,6 +28,20 @@ def test_floors_without_noise_fall_as_they_were_made_to():
     local = 1 / 8 - np.diff(np.log(squares + 2)) / np.diff(squares)
     np.testing.assert_allclose(fall.bound, [1 / 8 - np.log(38 / 11) / 27, *local], rtol=1e-10)
     assert fall.detail.startswith("D of exp(-C^2/D) between neighbours: measured 5 5 5, exact law ")
+
+
+def test_the_interval_of_a_fall_is_students_over_the_groups_of_the_jackknife():
+    study = floor_study()
+    (floor,) = floors.floor_curves(study, stored(study, lambda c: 1.0, displacement=displaced(5.0, noise=0.5)))
+    logs, covariance = floors.floor_logs(floor.curve.items)
+    fall = floors.falls(floor, 0.05)
+    assert fall.measured[0] == pytest.approx((logs[0] - logs[-1]) / 27)  # C^2 from 9 to 36
+    error = math.sqrt(covariance[0, 0] + covariance[-1, -1] - 2 * covariance[0, -1]) / 27
+    reach = stats.t.ppf(1 - 0.05 / 4 / 2, 23) * error  # four contrasts, two sides
+    assert (fall.gap[0] - fall.low[0], fall.high[0] - fall.gap[0]) == pytest.approx((reach, reach))
+    finding = floors.finding(1, floor, 0.05)  # is about the fall end to end
+    assert (finding.measured, finding.bound) == (fall.measured[0], fall.bound[0])
+    assert (finding.gap, finding.low, finding.high) == (fall.gap[0], fall.low[0], fall.high[0])
 
 
 @pytest.mark.parametrize(("power", "kind"), [(4.0, "consistent, loose"), (40.0, "contradicted")])
