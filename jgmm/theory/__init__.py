@@ -6,6 +6,7 @@ r"""What theorems state and what is exactly true: bounds and laws, in float64, w
     modes       how both, and updates in between, relax and fluctuate about their fixed points
     start       the error of a start by Algorithm 2
     labelled    exact laws of centres that only ever get their own samples
+    twins       the exact mean of a twin's squared error
     situation   what a law is told of a stream
     overlap     what overlap changes of the labelled law, and how far to trust it
     expected    the law of a stream or a start, and its accuracy
