@@ -16,9 +16,10 @@ from typing import Any
 import jax
 import optax
 
+from jgmm.jaxprs import CALLS, called, scan_operands
+
 Place = int | None  # of the run axis in an array; None: what it holds does not depend on any run
 
-CALLS = ("jit", "pjit", "closed_call", "core_call", "remat", "checkpoint", "custom_jvp_call", "custom_vjp_call")
 ELEMENTWISE = (
     *("abs", "acos", "acosh", "add", "add_any", "and", "asin", "asinh", "atan", "atan2", "atanh"),
     *("bitcast_convert_type", "cbrt", "ceil", "clamp", "convert_element_type", "copy", "copy_p", "cos", "cosh"),
@@ -48,13 +49,13 @@ def check(optimizer: optax.GradientTransformation, shape: tuple[int, int, int], 
                 raise ValueError(f"its state becomes {jax.tree.structure(after)}, from {kind}")
             return updates, *jax.tree.leaves(after)
 
-        step, given = jax.make_jaxpr(update, return_shape=True)(params, params, *leaves)
+        step, results = jax.make_jaxpr(update, return_shape=True)(params, params, *leaves)
     except Exception as error:  # whatever somebody's transformation raises
         raise ValueError(
             f"the optax transformation cannot take gradients of shape (k, d, runs) = {shape}:"
             f" {type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no reason given'}"
         ) from None
-    before, after = [(x.shape, x.dtype) for x in (params, *leaves)], [(x.shape, x.dtype) for x in given]
+    before, after = [(x.shape, x.dtype) for x in (params, *leaves)], [(x.shape, x.dtype) for x in results]
     if before != after:
         raise ValueError(f"the optax transformation turns arrays {before} into {after}: expected no change of either")
     for leaf in leaves:
@@ -65,10 +66,10 @@ def check(optimizer: optax.GradientTransformation, shape: tuple[int, int, int], 
             )
     places = _walk(begin.jaxpr, [2])
     while True:
-        found = _walk(step.jaxpr, [2, 2, *places])[1:]
-        if found == places:
+        after_step = _walk(step.jaxpr, [2, 2, *places])[1:]
+        if after_step == places:
             break
-        places = [_same([a, b], "state") for a, b in zip(places, found, strict=True)]
+        places = [_same([a, b], "state") for a, b in zip(places, after_step, strict=True)]
     for leaf, place in zip(leaves, places, strict=True):
         if place not in (None, leaf.ndim - 1):
             raise _mixed("state")
@@ -83,20 +84,23 @@ def _mixed(name: str) -> ValueError:
 
 def _same(places: Sequence[Place], name: str) -> Place:
     """The one place that the run axis has in all of these that have it."""
-    found = {place for place in places if place is not None}
-    if len(found) > 1:
+    different = {place for place in places if place is not None}
+    if len(different) > 1:
         raise _mixed(name)
-    return found.pop() if found else None
+    return different.pop() if different else None
 
 
 def _walk(jaxpr: Any, arguments: Sequence[Place]) -> list[Place]:
     """The places of the run axis in a jaxpr's results, from those in its arguments."""
-    known: dict[Any, Place] = dict.fromkeys(jaxpr.constvars)
-    known.update(zip(jaxpr.invars, arguments, strict=True))
-    # A literal has a value. (Its class is of jax.extend, whose import takes Pallas.)
-    read = lambda name: None if hasattr(name, "val") else known[name]  # noqa: E731
+    places: dict[Any, Place] = dict.fromkeys(jaxpr.constvars)
+    places.update(zip(jaxpr.invars, arguments, strict=True))
+
+    def read(name: Any) -> Place:
+        # A literal has a value. (Its class is of jax.extend, whose import takes Pallas.)
+        return None if hasattr(name, "val") else places[name]
+
     for equation in jaxpr.eqns:
-        known.update(zip(equation.outvars, _through(equation, [read(x) for x in equation.invars]), strict=True))
+        places.update(zip(equation.outvars, _through(equation, [read(x) for x in equation.invars]), strict=True))
     return [read(name) for name in jaxpr.outvars]
 
 
@@ -109,12 +113,12 @@ def _through(equation: Any, places: list[Place]) -> list[Place]:
             " draws would depend on how many there are"
         )
     if name in CALLS:
-        return _walk(_inner(params.get("jaxpr", params.get("call_jaxpr"))), places)
+        return _walk(called(equation)[0], places)
     if name == "cond":
         if places[0] is not None:
             raise _mixed(name)
-        found = [_walk(_inner(branch), places[1:]) for branch in params["branches"]]
-        return [_same(each, name) for each in zip(*found, strict=True)]
+        of_branches = [_walk(branch.jaxpr, places[1:]) for branch in params["branches"]]
+        return [_same(each, name) for each in zip(*of_branches, strict=True)]
     if name == "while":
         return _while(params, places)
     if name == "scan":
@@ -132,17 +136,14 @@ def _through(equation: Any, places: list[Place]) -> list[Place]:
     return [moved(equation, places)] * len(equation.outvars)
 
 
-def _inner(jaxpr: Any) -> Any:
-    return jaxpr.jaxpr if hasattr(jaxpr, "consts") else jaxpr
-
-
-def _settled(step: Callable[[list[Place]], list[Place]], carry: list[Place], name: str) -> list[Place]:
+def _settled(step: Callable[[list[Place]], list[Place]], carry: Sequence[Place], name: str) -> list[Place]:
     """What a loop carries once another trip changes no place."""
+    before = list(carry)
     while True:
-        found = [_same([a, b], name) for a, b in zip(carry, step(carry), strict=True)]
-        if found == carry:
-            return carry
-        carry = found
+        after = [_same([a, b], name) for a, b in zip(before, step(before), strict=True)]
+        if after == before:
+            return before
+        before = after
 
 
 def _while(params: dict, places: list[Place]) -> list[Place]:
@@ -156,15 +157,16 @@ def _while(params: dict, places: list[Place]) -> list[Place]:
 
 def _scan(equation: Any, places: list[Place]) -> list[Place]:
     inner = equation.params["jaxpr"].jaxpr
-    # What is carried keeps its rank; sequences lose an axis. (How the parameters say it differs between versions.)
-    carried = sum(a.aval.ndim == b.aval.ndim for a, b in zip(equation.outvars, inner.outvars, strict=True))
-    sliced = sum(a.aval.ndim != b.aval.ndim for a, b in zip(equation.invars, inner.invars, strict=True))
-    fixed = len(places) - carried - sliced
-    if any(place == 0 for place in places[fixed + carried :]):
+    constants, carry, sequences = scan_operands(equation, places)
+    if any(place == 0 for place in sequences):
         raise _mixed("scan")
-    each = [None if place is None else place - 1 for place in places[fixed + carried :]]
-    walk = lambda carry: _walk(inner, [*places[:fixed], *carry, *each])  # noqa: E731
-    carry = _settled(lambda c: walk(c)[:carried], places[fixed : fixed + carried], "scan")
+    rows = [None if place is None else place - 1 for place in sequences]
+    carried = len(carry)
+
+    def walk(carry: list[Place]) -> list[Place]:
+        return _walk(inner, [*constants, *carry, *rows])
+
+    carry = _settled(lambda c: walk(c)[:carried], carry, "scan")
     return [*carry, *(None if place is None else place + 1 for place in walk(carry)[carried:])]
 
 

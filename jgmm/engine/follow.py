@@ -15,11 +15,11 @@ import numpy as np
 from jgmm import elementary
 from jgmm.contract import Refused
 from jgmm.engine import moves
-from jgmm.engine.jaxprs import CALLS, called, scan_operands, scan_trips
 from jgmm.engine.known import PLAIN, SAME, bind, computed_now, is_known, now
 from jgmm.engine.moves import MOVES
 from jgmm.engine.nodes import NodeArray, each
 from jgmm.engine.operations import FLOATS, Node, Operations
+from jgmm.jaxprs import CALLS, called, scan_operands, scan_trips
 
 MARK = "sum_over_shares"  # the name of the call that `loops.over_coordinates` leaves in a jaxpr
 SCATTERS = {"scatter-add": "add", "scatter-mul": "mul"}

@@ -17,8 +17,8 @@ from jaxtyping import Float
 
 from jgmm import doors, lanes
 from jgmm.contract import Kernel
-from jgmm.engine import build, cache, program, threads
-from jgmm.engine.program import Leaf, Program, deal
+from jgmm.engine import build, cache, columns, program, threads
+from jgmm.engine.program import Leaf, Program
 from jgmm.engine.threads import Rows
 from jgmm.lanes import LaneState
 from jgmm.mixture import Mixture
@@ -31,9 +31,6 @@ CALL = "__gpu$xla.gpu.ptx"  # a name inside XLA: `available` looks whether it is
 CAPABILITY, TARGET, FEATURES = (7, 0), "sm_70", "+ptx60"
 THREADS = threads.THREADS
 KEPT = 64  # kernels that a process keeps
-
-
-# --- code ---
 
 
 @lru_cache
@@ -53,16 +50,16 @@ def assembled(module: Any) -> str:
 _texts: dict[str, str] = {}  # of this process, by key, the oldest first
 
 
-def ptx(made: Program, kernel: str = "stream") -> str:
+def ptx(of: Program, kernel: str = "stream") -> str:
     """The text of a program's kernel, "stream" or "drawing": written, or from the folder of machine code."""
     versions = (llvmlite.__version__, str(llvm.llvm_version_info))
-    key = cache.key_of(cache.version(), program.text(made), kernel, threads.TRIPLE, TARGET, FEATURES, *versions)
+    key = cache.key_of(cache.version(), program.text(of), kernel, threads.TRIPLE, TARGET, FEATURES, *versions)
     if key not in _texts:
-        found = cache.load(key)
-        if found is None:
-            found = assembled({"stream": threads.stream, "drawing": threads.drawing}[kernel](made)).encode()
-            cache.store(key, found)
-        _texts[key] = found.decode()
+        text = cache.load(key)
+        if text is None:
+            text = assembled({"stream": threads.stream, "drawing": threads.drawing}[kernel](of)).encode()
+            cache.store(key, text)
+        _texts[key] = text.decode()
         for old in list(_texts)[:-KEPT]:
             del _texts[old]
     return _texts[key]
@@ -70,7 +67,7 @@ def ptx(made: Program, kernel: str = "stream") -> str:
 
 @lru_cache(maxsize=KEPT)
 def launcher(text: str, columns: int, results: tuple[Rows, ...]) -> Callable:
-    """(arrays ..., counts) -> results, arrays of (rows, columns): a kernel on so many threads."""
+    """A kernel on so many threads: (arrays ..., counts) -> results, arrays of (rows, columns)."""
     shapes = [jax.ShapeDtypeStruct((rows.rows, columns), rows.dtype) for rows in results]
     call = jax.ffi.ffi_call(CALL, shapes)
     sizes = {"grid_x": columns // THREADS, "grid_y": 1, "grid_z": 1, "block_x": THREADS, "block_y": 1, "block_z": 1}
@@ -78,111 +75,30 @@ def launcher(text: str, columns: int, results: tuple[Rows, ...]) -> Callable:
     return jax.jit(lambda *given: call(*given, name=threads.KERNEL, kernel_type="ptx", kernel_data=text, **how))
 
 
-# --- arrays ---
-
-
-def spread(x: np.ndarray, leaf: Leaf, made: Program) -> np.ndarray:
-    """A leaf (..., runs) as rows of a number for each thread, (rows, runs * shares)."""
-    shares, runs = made.shares, x.shape[-1]
-    if leaf.axis is None:
-        return np.repeat(x.reshape(-1, runs), shares, axis=-1)
-    dealt = deal(made.d, shares)
-    found = np.where((dealt >= 0)[..., None], x[:, dealt], np.zeros((), x.dtype))  # (e, slots, shares, runs)
-    return np.moveaxis(found, 2, 3).reshape(-1, runs * shares)
-
-
-def gathered(rows: np.ndarray, leaf: Leaf, made: Program) -> np.ndarray:
-    """The leaf that `spread` has spread."""
-    shares = made.shares
-    if leaf.axis is None:
-        return rows[:, ::shares].reshape(*leaf.shape, -1)
-    dealt = deal(made.d, shares)
-    found = np.moveaxis(rows.reshape(leaf.shape[0], len(dealt), -1, shares), 3, 2)
-    out = np.empty((*leaf.shape, found.shape[-1]), rows.dtype)
-    out[:, dealt[dealt >= 0]] = found[:, dealt >= 0]
-    return out
-
-
-def _lanes(made: Program) -> np.ndarray:
-    """Which lane of a run each of a share's is, -1 for none: (1 + 2 pairs, shares). All have the label's."""
-    pairs = np.arange(threads.pairs_of(made) * made.shares).reshape(-1, made.shares)
-    first, second = (np.where(pairs < made.half, pairs + low, -1) for low in (1, 1 + made.half))
-    return np.concatenate([np.zeros((1, made.shares), int), first, second])
-
-
-def spread_words(words: LaneState, made: Program) -> np.ndarray:
-    """The lanes of each thread, (4 * lanes, runs * shares)."""
-    there = _lanes(made)
-    found = np.stack([np.asarray(word)[there] for word in words])  # (4, lanes, shares, runs)
-    found = np.where((there >= 0)[None, ..., None], found, np.uint32(0))
-    return np.moveaxis(found, 2, 3).reshape(4 * len(there), -1)
-
-
-def gathered_words(rows: np.ndarray, made: Program) -> LaneState:
-    """What `spread_words` has spread."""
-    there = _lanes(made)
-    found = np.moveaxis(rows.reshape(4, len(there), -1, made.shares), 3, 2)
-    out = np.empty((4, 1 + 2 * made.half, found.shape[-1]), rows.dtype)
-    out[:, there[there >= 0]] = found[:, there >= 0]
-    return LaneState(*out)
-
-
-def columns_for(count: int) -> int:
-    """So many threads and up to an eighth more, whole warps: few programs of XLA's then serve all numbers of runs.
-
-    What is too much has no samples to take in.
-    """
-    step = max(THREADS, 2 ** max(0, (count - 1).bit_length() - 4))
-    return -(-count // step) * step
-
-
-def laid(words: LaneState, leaves: Sequence, mixture: Mixture, made: Program) -> dict[str, np.ndarray]:
-    """The arrays that a kernel reads, by `threads.given`: `columns_for` the threads, the last run again at the end."""
-    runs = mixture.means.shape[-1]
-    alike = Leaf((made.k,), made.dtype, None, False, None, False)
-    thresholds = lanes.thresholds(np.asarray(mixture.weights)) if made.k > 1 else np.zeros((1, runs), np.int32)
-    found = {"words": spread_words(words, made), "means": spread(np.asarray(mixture.means), made.means, made)}
-    found |= {"thresholds": spread(thresholds, alike, made), "scales": spread(np.asarray(mixture.scales), alike, made)}
-    for i, (x, leaf) in enumerate(zip(leaves, made.leaves, strict=True)):
-        if leaf.alias is None:
-            whole = np.broadcast_to(np.asarray(x), (*leaf.shape, runs))
-            found[f"leaf{i}"] = spread(whole, leaf, made)
-    columns = columns_for(runs * made.shares)
-    filled = np.minimum(np.arange(columns // made.shares), runs - 1)
-    of_column = (filled[:, None] * made.shares + np.arange(made.shares)).ravel()
-    kinds = threads.given(made)
-    return {name: x[:, of_column].astype(kinds[name].dtype) for name, x in found.items()}
-
-
 # --- streams ---
 
 
 class _Card:
-    """Some runs on one card."""
+    """Runs `low`, low + 1, ... on one card."""
 
     def __init__(
-        self, made: Program, low: int, high: int, arrays: dict[str, np.ndarray], device: Any, launcher: Callable
+        self, program: Program, low: int, runs: int, arrays: dict[str, np.ndarray], device: Any, launcher: Callable
     ):
-        self.made, self.low, self.runs, self.device, self.launcher = made, low, high - low, device, launcher
+        self.program, self.low, self.runs, self.device, self.launcher = program, low, runs, device, launcher
         self.columns = arrays["words"].shape[1]
-        self.held = {name: jax.device_put(x, device) for name, x in arrays.items()}
+        self.arrays = {name: jax.device_put(x, device) for name, x in arrays.items()}
 
     def launch(self, text: str, results: dict[str, Rows], counts: Sequence[int], live: int) -> dict[str, Any]:
-        """The results by name, which need not be there yet; what is held with these names is them from now on."""
+        """The results by name, which need not be there yet; arrays with these names are replaced by them."""
         numbers = jax.device_put(np.array([*counts, np.clip(live - self.low, 0, self.runs)], np.int32), self.device)
-        found = self.launcher(text, self.columns, tuple(results.values()))(*self.held.values(), numbers)
-        named = dict(zip(results, found, strict=True))
-        self.held |= {name: x for name, x in named.items() if name in self.held}
-        return named
+        kernel = self.launcher(text, self.columns, tuple(results.values()))
+        by_name = dict(zip(results, kernel(*self.arrays.values(), numbers), strict=True))
+        self.arrays |= {name: x for name, x in by_name.items() if name in self.arrays}
+        return by_name
 
     def rows(self, x: Any) -> np.ndarray:
         """On the host, without the runs that fill up a warp."""
-        return np.asarray(x)[:, : self.runs * self.made.shares]
-
-
-def _cut(tree: Any, low: int, high: int) -> Any:
-    """Runs low, ..., high - 1 of arrays whose last axis they are."""
-    return jax.tree.map(lambda x: x[..., low:high] if np.ndim(x) else x, tree)
+        return np.asarray(x)[:, : self.runs * self.program.shares]
 
 
 class Stream:
@@ -207,18 +123,18 @@ class Stream:
         mixture = as_mixture(*map(np.asarray, mixture))
         runs = mixture.means.shape[-1]
         self.program = build.program(kernel, state, params, mixture, shares=shares)
-        started, self._tree = jax.tree.flatten(state)
-        told = zip(self.program.state, started, strict=True)
-        self._unmoved = [None if leaf.moves else x for leaf, x in told]
-        leaves = started + jax.tree.leaves(params)
+        of_state, self._tree = jax.tree.flatten(state)
+        before = zip(self.program.state, of_state, strict=True)
+        self._unmoved = [None if leaf.moves else x for leaf, x in before]
+        whole = words, of_state + jax.tree.leaves(params), mixture
         devices = list(jax.devices() if devices is None else devices)
         edges = np.linspace(0, runs, min(len(devices), runs) + 1).astype(int)
         self._text = lru_cache(partial(ptx, self.program))
         self._cards = []
         for device, low, high in zip(devices, edges, edges[1:], strict=False):
-            mine, some, mixed = _cut((words, leaves, mixture), low, high)
-            arrays = laid(mine, some, mixed, self.program)
-            self._cards.append(_Card(self.program, low, high, arrays, device, launcher))
+            of_card = jax.tree.map(lambda x, low=low, high=high: x[..., low:high] if np.ndim(x) else x, whole)
+            arrays = columns.arrays(of_card[0], of_card[1], of_card[2], self.program)
+            self._cards.append(_Card(self.program, low, high - low, arrays, device, launcher))
 
     def advance(self, count: int, *, live: int | None = None, block: int | None = None) -> None:
         """`contract.Stream.advance`; the runs of a warp that has a live one all go on."""
@@ -227,38 +143,40 @@ class Stream:
 
     def draw(self, count: int) -> np.ndarray:
         """The next `count` samples of every run, (d, count, runs)."""
-        words, x = threads.drawn(self.program).items()
-        found = self._launch("drawing", dict([words, (x[0], x[1]._replace(rows=count * x[1].rows))]), (1, count, 0))
-        leaf = Leaf((count, self.program.d), self.program.dtype, 1, False, None, False)
-        whole = [
-            gathered(card.rows(some["x"]), leaf, self.program) for card, some in zip(self._cards, found, strict=True)
-        ]
-        return np.moveaxis(np.concatenate(whole, axis=-1), 0, 1)
+        results = threads.drawn(self.program)
+        results["x"] = results["x"]._replace(rows=count * results["x"].rows)
+        by_card = self._launch("drawing", results, (1, count, 0))
+        samples = Leaf((count, self.program.d), self.program.dtype, 1, False, None, False)
+        rows = [card.rows(found["x"]) for card, found in zip(self._cards, by_card, strict=True)]
+        return np.moveaxis(self._gathered(rows, samples), 0, 1)
 
     def _launch(
         self, kernel: str, results: dict[str, Rows], counts: Sequence[int], live: int | None = None
     ) -> list[dict[str, Any]]:
         """On all cards at once, and wait for them."""
-        text, most = self._text(kernel), np.iinfo(np.int32).max
-        found = [card.launch(text, results, counts, most if live is None else live) for card in self._cards]
-        return jax.block_until_ready(found)
+        text, all_runs = self._text(kernel), np.iinfo(np.int32).max
+        by_card = [card.launch(text, results, counts, all_runs if live is None else live) for card in self._cards]
+        return jax.block_until_ready(by_card)
+
+    def _gathered(self, rows: Sequence[np.ndarray], leaf: Leaf) -> np.ndarray:
+        """A leaf from its rows on each card."""
+        return np.concatenate([columns.gather(some, leaf, self.program) for some in rows], axis=-1)
 
     def words(self) -> LaneState:
         """`contract.Stream.words`."""
-        some = [gathered_words(card.rows(card.held["words"]), self.program) for card in self._cards]
-        return LaneState(*(np.concatenate(words, axis=-1) for words in zip(*some, strict=True)))
+        by_card = [columns.gather_words(card.rows(card.arrays["words"]), self.program) for card in self._cards]
+        return LaneState(*(np.concatenate(words, axis=-1) for words in zip(*by_card, strict=True)))
 
     def state(self) -> Any:
         """`contract.Stream.state`."""
-        found = []
+        leaves = []
         for i, (leaf, before) in enumerate(zip(self.program.state, self._unmoved, strict=True)):
             if not leaf.moves:
-                found.append(np.asarray(before))
+                leaves.append(np.asarray(before))
                 continue
-            rows = [card.rows(card.held[f"leaf{i}"]) for card in self._cards]
-            x = np.concatenate([gathered(some, leaf, self.program) for some in rows], axis=-1).astype(leaf.dtype)
-            found.append(x[..., 0].copy() if leaf.scalar else x)
-        return jax.tree.unflatten(self._tree, found)
+            x = self._gathered([card.rows(card.arrays[f"leaf{i}"]) for card in self._cards], leaf).astype(leaf.dtype)
+            leaves.append(x[..., 0].copy() if leaf.scalar else x)
+        return jax.tree.unflatten(self._tree, leaves)
 
 
 open = Stream
@@ -278,16 +196,17 @@ def draw(
     return stream.words(), x
 
 
-# --- may it be? ---
+# --- whether there is a card that will do ---
 
 
 def available(device: Any, launcher: Callable = launcher) -> str | None:
     """Why no kernel can be launched on this device, in words, if none can. launcher: what launches kernels."""
     if device.platform not in ("gpu", "cuda") or "rocm" in str(getattr(device.client, "platform_version", "")).lower():
         return f"the device is {'a CPU' if device.platform == 'cpu' else device.device_kind}, not an NVIDIA GPU"
-    told = str(getattr(device, "compute_capability", "")).split(".")
-    if all(map(str.isdigit, told)) and tuple(map(int, told)) < CAPABILITY:
-        return f"{device.device_kind} has compute capability {'.'.join(told)}, expected 7.0 or more"
+    capability = str(getattr(device, "compute_capability", ""))
+    numbers = capability.split(".")
+    if all(map(str.isdigit, numbers)) and tuple(map(int, numbers)) < CAPABILITY:
+        return f"{device.device_kind} has compute capability {capability}, expected 7.0 or more"
     return _tried(device, launcher)
 
 
@@ -308,10 +227,10 @@ _TRIAL = f"""
 @lru_cache
 def _tried(device: Any, launcher: Callable) -> str | None:
     """What a kernel of one warp, whose threads swap their numbers, shows: once for a device."""
-    given = np.arange(THREADS, dtype=np.uint32)[None]
+    numbers = np.arange(THREADS, dtype=np.uint32)[None]
     try:
-        (found,) = launcher(_TRIAL, THREADS, (Rows(1, "uint32"),))(jax.device_put(given, device))
-        right = bool((np.asarray(found) == (given ^ 1)).all())
+        (swapped,) = launcher(_TRIAL, THREADS, (Rows(1, "uint32"),))(jax.device_put(numbers, device))
+        right = bool((np.asarray(swapped) == (numbers ^ 1)).all())
     except (RuntimeError, ValueError, NotImplementedError) as error:
         return f"JAX {jax.__version__} has no custom call for PTX here ({str(error).splitlines()[0]})"
     return None if right else f"a kernel on {device.device_kind} gives a wrong result"

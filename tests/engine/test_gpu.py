@@ -17,7 +17,7 @@ from numpy.testing import assert_array_equal
 from jgmm import loops, mixture, steps
 from jgmm.algorithms import em, lloyd, pca, soft
 from jgmm.contract import Kernel
-from jgmm.engine import build, cache, cpu, gpu, runs, threads, together
+from jgmm.engine import build, cache, columns, cpu, gpu, runs, threads, together
 
 
 @pytest.fixture(autouse=True)
@@ -210,12 +210,12 @@ def test_cards_share_the_runs():
 
 def test_few_widths_serve_all_numbers_of_runs():
     counts = range(1, 4097)
-    widths = [gpu.columns_for(count) for count in counts]
+    widths = [columns.columns_for(count) for count in counts]
     assert all(
         count <= width < count * 9 / 8 + 32 and width % 32 == 0 for count, width in zip(counts, widths, strict=True)
     )
     assert len(set(widths)) <= 50
-    assert gpu.columns_for(65_536) == 65_536
+    assert columns.columns_for(65_536) == 65_536
 
 
 @pytest.mark.parametrize(("d", "k"), [(2, 2), (5, 3)])

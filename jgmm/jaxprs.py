@@ -1,9 +1,13 @@
-"""What every walk over a jaxpr has to know of it: which equations hold another, and how a scan's operands are told."""
+"""What every walk over a jaxpr has to know: which equations call another jaxpr, and what a scan's operands are."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
-CALLS = ("jit", "pjit", "closed_call", "core_call", "custom_jvp_call", "custom_vjp_call", "checkpoint", "remat2")
+CALLS = (
+    *("jit", "pjit", "closed_call", "core_call", "custom_jvp_call", "custom_vjp_call"),
+    *("checkpoint", "remat", "remat2"),
+)
+Operand = TypeVar("Operand")
 
 
 def called(equation: Any) -> tuple[Any, Sequence[Any]]:
@@ -12,7 +16,9 @@ def called(equation: Any) -> tuple[Any, Sequence[Any]]:
     return (inner.jaxpr, inner.consts) if hasattr(inner, "consts") else (inner, ())
 
 
-def scan_operands(equation: Any, operands: list[Any]) -> tuple[list[Any], list[Any], list[Any]]:
+def scan_operands(
+    equation: Any, operands: Sequence[Operand]
+) -> tuple[Sequence[Operand], Sequence[Operand], Sequence[Operand]]:
     """A scan's constants, what it carries, and the sequences that it goes along."""
     inner = equation.params["jaxpr"]
     # What is carried keeps its rank; sequences lose an axis. (How the parameters say it differs between versions.)
