@@ -44,7 +44,7 @@ def _status(arguments: argparse.Namespace, stopper: process.Stopper) -> int:
 def run(arguments: argparse.Namespace, stopper: process.Stopper) -> int:
     """`jgmm run`: simulate what is missing, then report."""
     spec = importlib.import_module("jgmm.study.spec")
-    study = spec.load(arguments.spec)
+    study = spec.load(arguments.spec, trust=arguments.trust)
     out = arguments.out or Path("results") / study.name
     changes = {"seed": arguments.seed, "x64": arguments.x64 or None, "precision": arguments.precision}
     changes |= {"runs": arguments.runs, "max_runs": arguments.max_runs}
@@ -65,14 +65,14 @@ def run(arguments: argparse.Namespace, stopper: process.Stopper) -> int:
 def _check_not_fewer(out: Path, runs: int) -> None:
     """Raises ValueError if a study with more runs lies there."""
     if (out / "study.toml").is_file():
-        stored = _stored(out).runs
+        stored = importlib.import_module("jgmm.study.ownership").runs(out)
         if stored > runs:
             raise ValueError(f"--runs is {runs}, but {out} holds {stored}: expected at least these, or --fresh")
 
 
 def report(arguments: argparse.Namespace, stopper: process.Stopper) -> int:
     """`jgmm report`: summary, figures and report again, from the stored cells."""
-    written = importlib.import_module("jgmm.report.write").write_report(arguments.dir, _stored(arguments.dir))
+    written = importlib.import_module("jgmm.report.write").write_report(arguments.dir, _stored(arguments))
     for note in written.ignored:
         print(f"jgmm: {note}", file=sys.stderr)
     if written.twins and not written.twins.right:
@@ -83,7 +83,7 @@ def report(arguments: argparse.Namespace, stopper: process.Stopper) -> int:
 
 def show(arguments: argparse.Namespace, stopper: process.Stopper) -> int:
     """`jgmm show`: one run of one cell again, with its trajectory."""
-    study = _stored(arguments.dir)
+    study = _stored(arguments)
     cells = importlib.import_module("jgmm.study.spec").named_cells(study, arguments.dir)
     if arguments.cell not in cells:
         raise ValueError(f"cell is {arguments.cell!r}, expected one of {', '.join(cells)}")
@@ -106,9 +106,9 @@ def presets(arguments: argparse.Namespace, stopper: process.Stopper) -> int:
     return 0
 
 
-def _stored(folder: Path) -> "Study":
-    """The study whose folder this is. Raises ValueError if it is none."""
-    return importlib.import_module("jgmm.study.ownership").load(folder)
+def _stored(arguments: argparse.Namespace) -> "Study":
+    """The study whose folder this is. Raises ValueError if it is none, or names code that is not trusted."""
+    return importlib.import_module("jgmm.study.ownership").load(arguments.dir, trust=arguments.trust)
 
 
 def _start_jax(arguments: argparse.Namespace, x64: bool) -> None:

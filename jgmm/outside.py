@@ -15,7 +15,9 @@ import importlib
 import re
 import sys
 import sysconfig
-from collections.abc import Callable, Iterator
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
@@ -56,34 +58,60 @@ def load(name: str, what: str = "value") -> Any:
         raise doors.bad(what, name, "module:NAME")
     module, _, value = name.partition(":")
     try:
-        return getattr(importlib.import_module(module), value)
+        return getattr(_imported(module), value)
+    except _Another:
+        raise
     except Exception as error:  # whatever a module of somebody's raises when it is imported
         told = " ".join(f"{type(error).__name__}: {error}".split())
         expected = "expected a module that can be imported, and a name in it"
         raise ValueError(f"{what} is {name!r}, {expected} ({told})") from None
 
 
+class _Another(ValueError):
+    """A module that is there already has the name of one that is meant."""
+
+
+_folders: ContextVar[tuple[Path, ...]] = ContextVar("_folders", default=())
+
+
 @contextlib.contextmanager
 def beside(*folders: Path) -> Iterator[None]:
-    """Modules are also sought in these folders, before all others. Raises ValueError for one that is another's already.
-
-    A module that was imported from elsewhere stands, if a folder has none of its name or one of the same source.
-    """
-    added = [str(folder.resolve()) for folder in folders if folder.is_dir()]
-    for folder in added:
-        for path in Path(folder).glob("*.py"):
-            loaded = sys.modules.get(path.stem)
-            if loaded is not None and _path(loaded) not in (None, path) and _source(loaded) != path.read_bytes():
-                raise ValueError(
-                    f"{path} is not the module {path.stem!r} that was imported from {_path(loaded)}: expected another"
-                    " name, or another process"
-                )
-    sys.path[:0] = added
-    importlib.invalidate_caches()
+    """What is named outside jgmm is also sought in these folders; nothing else is."""
+    before = _folders.set(folders)
     try:
         yield
     finally:
-        for folder in added:
+        _folders.reset(before)
+
+
+def _imported(name: str) -> ModuleType:
+    """A module, from one of the folders if it lies there.
+
+    While it is imported the folders stand last among the places where modules are sought: none of theirs takes the
+    place of an installed one. Raises ValueError if another module has its name.
+    """
+    first = name.partition(".")[0]
+    places = [folder.resolve() / f"{first}.py" for folder in _folders.get()]
+    meant = next((path for path in places if path.is_file()), None)
+    if name not in sys.modules:
+        _import(name, [str(path.parent) for path in places if path.parent.is_dir()])
+    module = sys.modules[name]
+    top = sys.modules[first]
+    if meant is not None and (_path(top) is None or (_path(top) != meant and _source(top) != meant.read_bytes())):
+        raise _Another(
+            f"{meant} is not the module {first!r} that is imported from {_path(top)}: expected another name, or another"
+            " process"
+        )
+    return module
+
+
+def _import(name: str, folders: list[str]) -> None:
+    sys.path += folders
+    importlib.invalidate_caches()
+    try:
+        importlib.import_module(name)
+    finally:
+        for folder in folders:
             sys.path.remove(folder)
 
 
@@ -109,6 +137,32 @@ def name(value: Any) -> str:
     made = f"{HERE}{digest.hexdigest()[:12]}"
     _values[made] = value
     return made
+
+
+KEYS = ("algorithm", "layout", "noise", "rate", "report")  # of a spec, whose values may be names
+
+
+def names_in(table: Any) -> list[str]:
+    """The names of what stands outside jgmm in a spec's table, in the order of the spec."""
+    if isinstance(table, Mapping):
+        own = [value for key in KEYS if key in table for value in _listed(table[key]) if foreign(value)]
+        return list(dict.fromkeys([*own, *(name for value in table.values() for name in names_in(value))]))
+    if isinstance(table, list):
+        return list(dict.fromkeys(name for value in table for name in names_in(value)))
+    return []
+
+
+def check_trust(spec: str, where: object) -> None:
+    """Raises ValueError if the study.toml of a folder, read from `where`, names what stands outside jgmm."""
+    if names := names_in(tomllib.loads(spec)):
+        raise ValueError(
+            f"{where} names code of its own ({', '.join(names)}): expected --trust (or trust=True), which imports it"
+            " from the folder and runs it"
+        )
+
+
+def _listed(value: Any) -> list:
+    return value if isinstance(value, list) else [value]
 
 
 def digest(name: str) -> str:

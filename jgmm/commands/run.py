@@ -102,7 +102,7 @@ def _report(
     stopper.last_words = lambda: console.print(f"stopped: {kept}", highlight=False, markup=False)
     timing = {"seconds": round(done.seconds, 2), "samples": done.samples} if done.computed else None
     try:
-        return write_report(out, ownership.load(out), spec_folder, timing=timing, lock=lock)
+        return write_report(out, ownership.load(out, trust=True), spec_folder, timing=timing, lock=lock)
     except OSError as error:
         console.print(f"jgmm: {fault(error)}; {kept}", markup=False)
         return UNFINISHED

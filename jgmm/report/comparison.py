@@ -50,7 +50,8 @@ def draw(path: Path, data: list[CellData], last: dict[str, Row]) -> Drawn:
     size = (5.8 if many else 4.6, max(4.2, 0.16 * len(listed) + 1.0))
     picture, all_axes = drawing.figure(len(panels), size=size)
     differing = [name for name in settings.varying(items[0].cell for items in compared) if name not in ("n", "rate")]
-    in_title = [name for name in settings.HEADINGS if name in ("k", "d", "separation", *differing)]
+    cells = [item.cell for items in compared for item in items]
+    in_title = [name for name in settings.every(cells) if name in ("k", "d", "separation", *differing)]
     told: set[str] = set()
     for axes, panel in zip(all_axes, panels, strict=True):
         told |= _draw_panel(axes, panel, last, named_at_ends=many)

@@ -29,7 +29,7 @@ def write_all(folder: Path, results: Results, curves: list[Curve]) -> Figures:
     """Write every figure of a study."""
     last = {row["cell"]: row for row in results.final()}
     parts = list(dict.fromkeys(item.cell.part for item in results.data))
-    name = names(parts)
+    name = names(parts, settings.every(item.cell for item in results.data))
     drawn: list[Drawn] = []
     for part, axis in dict.fromkeys((curve.part, curve.axis) for curve in curves):
         own = [curve for curve in curves if (curve.part, curve.axis) == (part, axis)]
@@ -48,16 +48,16 @@ def write_all(folder: Path, results: Results, curves: list[Curve]) -> Figures:
     )
 
 
-def names(parts: Iterable[str]) -> dict[tuple[str, str], str]:
+def names(parts: Iterable[str], axes: Iterable[str] = settings.HEADINGS) -> dict[tuple[str, str], str]:
     """A file name for each part's figure along each axis, and for its others: no two are one, on no disk.
 
     part-axis, as always; where that is another's ("a" along seeding.n and "a-seeding" along n; "A" and "a" where a
-    disk takes these for one) a number follows. It depends on the names of the study's parts alone.
+    disk takes these for one) a number follows. It depends on the names of the study's parts and axes alone.
     """
-    taken = {"comparison"}
+    axes, taken = list(axes), {"comparison"}
     stems: dict[tuple[str, str], str] = {}
     for part in parts:
-        for what in (*settings.HEADINGS, *OF_PART):
+        for what in (*axes, *OF_PART):
             stem = f"{part}-{what.replace('.', '-')}"[:200]
             name, number = stem, 1
             while name.casefold() in taken:

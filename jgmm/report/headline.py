@@ -29,7 +29,7 @@ class Headline(NamedTuple):
 def table_of_cells(results: Results) -> Headline:
     """A row for each cell: every axis that varies, its last mean, law and bound, and the runs that the mean is over."""
     varying = settings.varying(item.cell for item in results.data)
-    axes = [name for name in settings.HEADINGS if name in varying or name in ALWAYS]
+    axes = [name for name in settings.every(item.cell for item in results.data) if name in varying or name in ALWAYS]
     rows = []
     for item, row in zip(results.data, results.final(), strict=True):
         place = settings.place(item.cell)
@@ -38,9 +38,9 @@ def table_of_cells(results: Results) -> Headline:
         texts = [settings.text(place.get(name)) for name in axes]
         law, bound = number(row["law_error_sq"]), number(row["bound_error_sq"])
         rows.append((item.id, row["part"], row["algorithm"], *texts, mean, law, bound, kept))
-    headings = [settings.HEADINGS[name] for name in axes]
-    fixed = [settings.HEADINGS[name] for name in axes if name not in varying]
-    moving = [settings.HEADINGS[name] for name in reversed(axes) if name in varying]
+    headings = [settings.heading(name) for name in axes]
+    fixed = [settings.heading(name) for name in axes if name not in varying]
+    moving = [settings.heading(name) for name in reversed(axes) if name in varying]
     return Headline(
         title=results.study.name,
         columns=("cell", "part", "algorithm", *headings, "error_sq", "law", "bound", "kept"),

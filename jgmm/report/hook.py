@@ -4,7 +4,8 @@ A spec says `report = "my_module:PAGE"`, the name of a value like this one:
 
     # my_module.py
     from jgmm.report import drawing
-    from jgmm.report.headline import Headline
+    from jgmm import outside
+from jgmm.report.headline import Headline
     from jgmm.report.hook import Page
 
     def figures(folder, results):
@@ -31,11 +32,11 @@ cells are read; tables in csv files, verdicts and the rest of the page stay as t
 run begins. `jgmm/course_project/page.py` is a whole example.
 """
 
-import importlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from jgmm import outside
 from jgmm.report.headline import Headline
 from jgmm.report.results import Results
 from jgmm.study.spec import Study
@@ -60,13 +61,7 @@ def page_of(study: Study) -> Page:
     """
     if study.report == "curves":
         return Page()
-    module, _, name = study.report.partition(":")
-    if not module.startswith("jgmm."):
-        raise ValueError(f"report is {study.report!r}, expected 'curves' or a page of jgmm's own, 'jgmm.module:NAME'")
-    try:
-        page = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise ValueError(f"report is {study.report!r}, expected 'curves' or module:NAME ({error})") from None
+    page = outside.load(study.report, "report")
     if not isinstance(page, Page):
         raise ValueError(f"report {study.report!r} is a {type(page).__name__}, expected a Page of jgmm.report.hook")
     if page.check is not None:

@@ -36,7 +36,7 @@ def render(folder: Path, results: Results, written: Written) -> str:
     """The page's text. Its pictures are read from the folder."""
     study, data, final = results.study, results.data, results.final()
     seeded = any(item.cell.seeding for item in data)
-    varying = [settings.HEADINGS[name] for name in settings.varying(item.cell for item in data)]
+    varying = [settings.heading(name) for name in settings.varying(item.cell for item in data)]
     in_cells = (*IN_CELLS, *OF_STARTS) if seeded else IN_CELLS
     return _template().render(
         study=study,
@@ -75,7 +75,7 @@ def _pictures(figures: Sequence[tuple[Path, str]]) -> list[dict[str, str]]:
 
 def _place(item: CellData) -> dict[str, str]:
     """Where a cell stands on every axis that it has, by the axis's heading."""
-    return {settings.HEADINGS[name]: settings.text(value) for name, value in settings.place(item.cell).items()}
+    return {settings.heading(name): settings.text(value) for name, value in settings.place(item.cell).items()}
 
 
 def _failures(final: list[Row]) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
     .lock                          who is writing (see `lock`)
     study.toml                     the resolved spec, and the versions that it is computed with
+    code/                          sources of what the study names outside jgmm (see `outside`), if it does
     cells/, tiles/, examples/      what is computed (see `store`)
     looks.json, backends.csv       what was done (see `records`); figures/.written lists our figures
     summary.*, *.csv, report.html  what a report says
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import tomli_w
 
+from jgmm import outside
 from jgmm.study import spec
 from jgmm.study.folder import files, lock, records, seal, store
 from jgmm.study.spec import Study
@@ -52,14 +54,18 @@ def check(folder: Path, *, fresh: bool = False) -> None:
             )
 
 
-def claim(folder: Path, study: Study, environment: Mapping, *, fresh: bool) -> Study:
+def claim(
+    folder: Path, study: Study, environment: Mapping, *, fresh: bool, code: Mapping[str, bytes] | None = None
+) -> Study:
     """Make the folder this study's, or continue the same study in it; return the study with the runs that it now has.
 
     A folder that holds more runs than the study asks for keeps them. If this is killed at any moment, the same call
-    continues. Raises ValueError, and overwrites nothing, if the folder cannot be written or holds another study, other
-    files, or results of other random bits. For the holder of the lock.
+    continues. code: sources to keep beside the results, by file name. Raises ValueError, and overwrites nothing, if the
+    folder cannot be written or holds another study, other files, or results of other random bits. For the holder of the
+    lock.
     """
     check(folder, fresh=fresh)
+    code = code or {}
     stored = folder / "study.toml"
     try:
         if fresh:
@@ -72,10 +78,13 @@ def claim(folder: Path, study: Study, environment: Mapping, *, fresh: bool) -> S
         text = tomli_w.dumps({**written, "environment": dict(environment)})
         if fresh or not files.kind(stored) or _without_environment(stored) != tomllib.loads(tomli_w.dumps(written)):
             files.write_text(stored, seal.text(text))
-        for name in ("", *store.FOLDERS):
-            if name:
+        for name in store.FOLDERS:
+            if code or name != outside.FOLDER:
                 files.make_folder(folder / name)
+        for name in ("", *store.FOLDERS):
             files.remove_temporaries(folder / name)
+        for name, source in code.items():
+            files.write_bytes(folder / outside.FOLDER / name, source)
     except OSError as error:
         raise ValueError(f"{folder} cannot be written: {error.strerror or error}") from None
     return study
@@ -90,10 +99,22 @@ def check_study(folder: Path) -> Path:
     return path
 
 
-def load(folder: Path) -> Study:
-    """The study whose folder this is. Raises ValueError if it is none, or its study.toml is damaged."""
+def load(folder: Path, *, trust: bool = False) -> Study:
+    """The study whose folder this is. Raises ValueError if it is none, or its study.toml is damaged.
+
+    A study that names an algorithm, a noise, a step size or a page outside jgmm needs the code that its folder keeps.
+    trust: import it; without, such a folder is refused.
+    """
     path = check_study(folder)
-    return spec.parse(_sealed(path), source=str(path), folder=folder, default_name=folder.name)
+    text = _sealed(path)
+    if not trust:
+        outside.check_trust(text, folder)
+    return spec.parse(text, source=str(path), folder=folder, default_name=folder.name)
+
+
+def runs(folder: Path) -> int:
+    """How many runs of each cell the folder's study asks for. Raises ValueError as `load` does, but needs no trust."""
+    return int(tomllib.loads(_sealed(check_study(folder))).get("runs", 0))
 
 
 def environment(folder: Path) -> dict:

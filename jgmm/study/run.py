@@ -15,7 +15,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from jgmm import doors, reach, start, stats
+from jgmm import doors, outside, reach, start, stats
 from jgmm.engine import choose, machine
 from jgmm.mixture import Mixture, drawn_together
 from jgmm.process import Stopped
@@ -91,6 +91,9 @@ def run_study(
         if not callable(function):
             raise doors.bad(name, function, "a function")
     check_executor(executor)
+    names = outside.names_in(study.model_dump(exclude_none=True))
+    if executor is not None:
+        check_for_workers(names)
     study = spec.changed(study)  # a copy that somebody changed is held to what a spec is
     named = spec.named_cells(study, spec_folder)
     check_mixtures(study, named.values(), spec_folder)
@@ -98,11 +101,15 @@ def run_study(
         choose.choose(back_end)
     check_plan(study, named.values(), here=executor is None)
     means = layouts.contents(study, spec_folder)
+    with outside.beside(spec_folder, spec_folder / outside.FOLDER):
+        code = {file: source for name in names for file, source in outside.files(name).items()}
     study = layouts.at_home(study, spec_folder)
     ownership.check(out, fresh=fresh)
     with holding(lock, out) as held:
         held.take()
-        study = ownership.claim(out, study, {"canary": canary(study.seed), **(environment or {})}, fresh=fresh)
+        study = ownership.claim(
+            out, study, {"canary": canary(study.seed), **(environment or {})}, fresh=fresh, code=code
+        )
         notes = layouts.keep(means, out)
         done = _run(study, out, spec.named_cells(study, out), executor, back_end, Meter(progress, stop))
         told = [held.warning] if held.warning else []
@@ -195,6 +202,16 @@ def check_executor(executor: Executor | None) -> None:
             "executor is a process pool that forks, in which JAX would hang: expected"
             ' ProcessPoolExecutor(..., mp_context=multiprocessing.get_context("spawn"))'
         )
+
+
+def check_for_workers(names: Iterable[str]) -> None:
+    """Raises ValueError for a name that only this process knows."""
+    for name in names:
+        if name.startswith(outside.HERE):
+            raise ValueError(
+                f"executor is given, but {name} is a value that only this process has: expected one that a module has"
+                " under a name, as module:NAME"
+            )
 
 
 def check_plan(study: Study, cells: Iterable[Cell], *, here: bool) -> None:

@@ -39,6 +39,17 @@ USUAL = {
 }  # values that a sentence does not mention
 
 
+def heading(axis: str) -> str:
+    """An axis as tables name it; numbers of an algorithm's own have the names that it gives them."""
+    return HEADINGS.get(axis, axis)
+
+
+def every(cells: Iterable[Cell]) -> list[str]:
+    """All axes that a spec may have, and the numbers that these cells' algorithms have beside."""
+    own = [name for cell in cells for name, _ in cell.numbers]
+    return list(dict.fromkeys([*HEADINGS, *own]))
+
+
 def place(cell: Cell) -> dict[str, Any]:
     """The cell's value on every axis that it has, in the order of HEADINGS. Scales are in units of sigma."""
     layout = cell.placed
@@ -103,5 +114,5 @@ def where(cell: Cell) -> str:
 def words(cell: Cell, names: Sequence[str]) -> str:
     """The cell's values on these axes: "k=2 C=4 weights=(0.6 0.4)"."""
     values = place(cell)
-    texts = [(HEADINGS.get(name, name), text(values[name])) for name in names if name in values]
+    texts = [(heading(name), text(values[name])) for name in names if name in values]
     return " ".join(f"{heading}=({value})" if " " in value else f"{heading}={value}" for heading, value in texts)

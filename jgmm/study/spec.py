@@ -18,6 +18,7 @@ from pydantic import BaseModel, ValidationError
 from jgmm import outside
 from jgmm.study import limits, shown
 from jgmm.study.cell import ENGINE, Cell, MixtureFields, SeedingSizes, StepSetting
+from jgmm.study.folder import seal
 from jgmm.study.grid import cells, named_cells
 from jgmm.study.schema import (
     ROUNDS_GROW,
@@ -70,9 +71,10 @@ def _first_line(text: str) -> str:
     return text.splitlines()[0].lstrip("# ")
 
 
-def load(spec: str) -> Study:
-    """The study that a preset's name or a TOML file's path stands for; layouts that are files are found beside it.
+def load(spec: str, *, trust: bool = False) -> Study:
+    """The study that a preset's name or a TOML file's path stands for; files and modules that it names lie beside it.
 
+    trust: whether the study.toml of a folder may name code that lies in that folder; it is imported.
     Raises ValueError, one line a fault, for an unknown preset, a file that cannot be read, malformed TOML, unknown
     keys and values outside their range.
     """
@@ -96,6 +98,8 @@ def load(spec: str) -> Study:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"{told}: is not UTF-8 (byte {error.start}), as TOML is") from None
+    if seal.LINE in text and not trust:
+        outside.check_trust(text, told)
     return parse(text, source=told, folder=path.parent, default_name=path.stem)
 
 
@@ -125,6 +129,8 @@ def parse(text: str, *, source: str, folder: Path, default_name: str) -> Study:
                 f"{source}: its file's name is no name for a study: expected a key name, of letters, digits and _ . -"
             )
     with outside.beside(folder, folder / outside.FOLDER):
+        for name in outside.names_in(table):
+            outside.load(name)
         study = _made(table, f"{source}: ")
     parts = []
     for part in study.part:

@@ -233,7 +233,9 @@ def paired(data: list[CellData]) -> list[Paired]:
     found = []
     own = ("layout", "n", "rate", "average", "beta")  # in the names and the column beside it
     shown = [name for name in settings.varying(item.cell for item in data) if name not in own]
-    told = [name for name in settings.HEADINGS if name in ("k", "d", "separation", "sigma", *shown)]
+    told = [
+        name for name in settings.every(item.cell for item in data) if name in ("k", "d", "separation", "sigma", *shown)
+    ]
     for group in groups.values():
         first = group[0]
         for other in group[1:]:

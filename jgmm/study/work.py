@@ -17,7 +17,7 @@ import jax
 import numpy as np
 import pyarrow as pa
 
-from jgmm import lanes, mixture, named, steps, threefry
+from jgmm import lanes, mixture, named, outside, steps, threefry
 from jgmm import start as starts
 from jgmm.contract import Choice
 from jgmm.engine import machine, together
@@ -127,7 +127,10 @@ def work(
     found: dict[Cell, list[_Found]] = {}
     kept = Spool(out / "tiles")
     try:
-        with jax.enable_x64(study.x64), machine.on_host():
+        with jax.enable_x64(study.x64), machine.on_host(), outside.beside(out / outside.FOLDER):
+            for piece in task.pieces:
+                for name, _ in piece.cell.sources:
+                    outside.load(name)
             _compute_task(study, out, task, found, meter or Meter(), back_end, kept)
     finally:
         receipts = _store(study, out, found)

@@ -20,7 +20,8 @@ from jgmm.study.folder import files, parquet, seal
 CELL_NAME = re.compile(r"([0-9a-f]{12})\.parquet")
 TILE_NAME = re.compile(r"([0-9a-f]{12})\.(\d+)-(\d+)\.parquet")
 # The folders of a study, and the names of its files in them; the names of figures are recorded (`records.figures`).
-FOLDERS = {"cells": CELL_NAME, "tiles": TILE_NAME, "examples": CELL_NAME, "figures": None}
+CODE_NAME = re.compile(r"[^\W\d]\w*\.py")
+FOLDERS = {"code": CODE_NAME, "cells": CELL_NAME, "tiles": TILE_NAME, "examples": CELL_NAME, "figures": None}
 
 
 class Stored(NamedTuple):
