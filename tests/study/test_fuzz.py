@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import tomli_w
 
-from jgmm import mixture, start
-from jgmm.study import limits, plan, schema, spec, work
+from jgmm import cli, mixture, start
+from jgmm.study import limits, plan, run, schema, spec, work
 
 SECONDS = 2.0  # of processor for a spec; measured: 0.01 typically, 0.5 for the largest
 MEGABYTES = 500.0
@@ -289,3 +289,65 @@ def test_odd_objects_from_python_are_taken_or_refused_as_values(folder):
         _will_run(study, cells, folder)
         taken += 1
     assert taken > 20
+
+
+# --- what is taken runs ---
+
+
+def small(number):
+    """An odd study that takes a second: its sizes are small, everything else is as odd as is taken."""
+    rng = np.random.default_rng(number)
+    algorithm, alone = pick(rng, ["lloyd", "em", "soft", "oracle"]), bool(rng.integers(5) == 0)
+    k = 2 if algorithm == "em" else int(pick(rng, [1, 2, 3]))
+    pair, d = k == 2, int(pick(rng, [2, 3]))
+    layout = pick(
+        rng, ["symmetric", "symmetric-box"] if algorithm == "em" else ["simplex", "box", *["symmetric"] * pair]
+    )
+    mixed = {"k": k, "d": max(d, k), "layout": layout, "sigma": [float(pick(rng, [1e-4, 1.0, 300.0]))]}
+    if k > 1:
+        mixed["separation"] = [float(pick(rng, [0.5, 4.0, 20.0]))]
+    if algorithm != "em":
+        weights = rng.dirichlet(np.ones(k)).round(3)
+        weights[-1] = 1 - weights[:-1].sum()
+        mixed["weights"] = pick(rng, ["equal", [float(abs(w)) for w in weights]])
+    if layout.endswith("box"):
+        mixed["side"] = float(1e3 * mixed["sigma"][0])
+    if algorithm == "soft" and mixed.get("weights", "equal") != "equal":
+        mixed["weights"] = [max(w, 1e-3) for w in mixed["weights"]]
+    table = {"runs": int(pick(rng, [1, 2, 9])), "algorithm": algorithm, "mixture": mixed, "name": f"odd-{number}"}
+    table["seed"] = int(pick(rng, [0, 2**32 - 1, 3_000_000_000]))
+    start = pick(rng, ["truth", 0.0, 0.3, 5.0, "seeding"])
+    if start == "seeding":
+        table["seeding"] = {"n": 90, "block": int(pick(rng, [k, 10, 37])), "graph_points": int(pick(rng, [k + 3, 20]))}
+        table["seeding"] |= {"neighbors": int(pick(rng, [1, 2])), "method": pick(rng, ["block", "oja"])}
+    if alone:
+        table["stream"] = {"n": 0, "start": start}
+    else:
+        stream = {"n": [int(n) for n in pick(rng, [[1], [2, 77], [300]])], "start": start}
+        stream["checkpoints"] = pick(rng, [1, 3, [1]])
+        rates = [0.5, 1e-6, {"scale": 0.5, "power": 0.5, "shift": 1.0}, {"adam": 0.01}, "1/n"]
+        if algorithm != "oracle":
+            stream["rate"] = pick(rng, {"em": rates[:2], "soft": rates[:4]}.get(algorithm, rates))
+        table["stream"] = stream
+    return table
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("chunk", range(8))
+def test_small_odd_specs_that_are_taken_run_to_the_end(tmp_path, chunk):
+    ran = 0
+    for number in range(100 * chunk, 100 * chunk + 100):
+        table = small(number)
+        try:
+            study = spec.Study(**table)
+            cells = spec.cells(study)
+            run.check_mixtures(study, cells)
+        except ValueError:
+            continue
+        path = tmp_path / f"{number}.toml"
+        path.write_text(tomli_w.dumps(table))
+        assert cli.main(["run", str(path), "--out", str(tmp_path / f"{number}")]) == 0, (number, table)
+        ran += 1
+        if ran == 5:
+            break
+    assert ran == 5
