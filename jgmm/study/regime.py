@@ -6,7 +6,7 @@ C = 6, where the error is 1 and falls like ln N/N, so a sum of terms with guesse
 along N, k, d or sigma are compared with the variance term, floors along C with the floor term. The bias is left aside:
 its exponent is recalled as above 1, so that with N it falls faster than the other terms.
 
-Conditions are the algorithm, its step size, start, weights and separation. Sample sizes are another matter.
+Conditions are the updates, their step size, the start, weights, noise and separation. Sample sizes are another matter.
 N >= k^3 d^3 ln d asks for 4.6e7 samples at k = d = 16, where errors follow the bound's shape from 1e4 on; nobody knows
 how much less than 1 its constant is, and a rule that refused would leave no cell of any affordable study. So a cell
 with fewer samples counts for what is consistent with a bound (which then holds on more than its regime), never for a
@@ -63,8 +63,8 @@ def log_floor_beside(item: CellData) -> float:
     A measured floor has something to stand beside in a table, whatever its study is held against.
     """
     own = theorem_of(item)
-    known = (_log_floor(theorem, item) for theorem in (own, *THEOREMS.values()) if theorem is not None)
-    return next(floor for floor in known if floor is not None)
+    terms = (_log_floor(theorem, item) for theorem in (own, *THEOREMS.values()) if theorem is not None)
+    return next(term for term in terms if term is not None)
 
 
 def _log_floor(theorem: Theorem, item: CellData) -> float | None:
@@ -94,7 +94,7 @@ def unmet(item: CellData) -> list[Reason]:
     theorem = theorem_of(item)
     if theorem is None:
         return []
-    reasons = [condition(theorem, item) for condition in (_updates, _step, _last, _method, _start, _apart, _weights)]
+    reasons = [condition(theorem, item) for condition in CONDITIONS]
     return [reason for reason in reasons if reason is not None]
 
 
@@ -174,3 +174,11 @@ def _weights(theorem: Theorem, item: CellData) -> Reason | None:
     if not theorem.equal_weights or len(set(weights)) == 1:
         return None
     return Reason("weights are not equal", " ".join(f"{weight:.3g}" for weight in weights))
+
+
+def _noise(theorem: Theorem, item: CellData) -> Reason | None:
+    """All theorems are about mixtures of Gaussians."""
+    return None if item.cell.disturbed.gaussian else Reason("the noise is not Gaussian", item.cell.noise)
+
+
+CONDITIONS = (_updates, _step, _last, _method, _start, _apart, _weights, _noise)

@@ -33,18 +33,18 @@ def row(**changes):
 
 
 def test_twins_within_five_standard_errors_are_right():
-    found = checks.twins([row(twin_gap=gap) for gap in (-4.9, 0.0, 4.9)])
-    assert found.right
-    assert "all 3 labelled twins" in found.sentence
-    assert "4.9" in found.sentence
+    said = checks.twins([row(twin_gap=gap) for gap in (-4.9, 0.0, 4.9)])
+    assert said.right
+    assert "all 3 labelled twins" in said.sentence
+    assert "4.9" in said.sentence
 
 
 @pytest.mark.parametrize("gap", [6.0, -6.0, math.inf, math.nan])
 def test_one_twin_away_from_its_exact_mean_makes_the_simulation_wrong(gap):
-    found = checks.twins([row(), row(cell="bad", twin_gap=gap, runs_ok=5000)])
-    assert not found.right
-    assert "wrong in 1 of 2 cells" in found.sentence
-    assert "cell bad: main, k=2 d=3 C=4 N=100" in found.sentence
+    said = checks.twins([row(), row(cell="bad", twin_gap=gap, runs_ok=5000)])
+    assert not said.right
+    assert "wrong in 1 of 2 cells" in said.sentence
+    assert "cell bad: main, k=2 d=3 C=4 N=100" in said.sentence
 
 
 def test_cells_without_twins_are_not_held_against_them():

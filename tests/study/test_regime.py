@@ -38,6 +38,13 @@ def test_weights_must_be_equal_where_the_theorem_asks_for_that():
     assert regime.unmet(first(study)) == [regime.Reason("weights are not equal", "0.7 0.3")]
 
 
+def test_noise_that_is_not_gaussian_is_out_of_every_theorem():
+    mixture = {"k": 2, "d": 3, "layout": "simplex", "separation": 8.0, "noise": "uniform"}
+    for stream, theorem in (({"n": 10_000, "start": 0.1}, 1), ({"n": 0}, 3)):
+        study = spec.Study(mixture=mixture, stream=stream, theorem=theorem)
+        assert regime.unmet(first(study)) == [regime.Reason("the noise is not Gaussian", "uniform")]
+
+
 @pytest.mark.parametrize("start", ["truth", 0.4])
 def test_a_cell_that_meets_every_condition_has_no_reason(start):
     assert regime.unmet(first(stream_study(start=start))) == []

@@ -22,6 +22,7 @@ def test_every_value_has_its_axis_in_the_order_of_the_headings():
         "sigma": 1.0,
         "weights": "equal",
         "scales": "equal",
+        "noise": "gaussian",
         "start": 0.1,
         "n": 1000,
         "rate": "paper",
@@ -69,6 +70,7 @@ def test_a_sentence_mentions_what_is_not_usual():
     unusual = cell(algorithm="em", beta=2.0, sigma=3.0)
     assert settings.where(unusual) == "main, k=2 d=3 C=4 sigma=3 start=0.1 N=1000 beta=2"
     weights = cell(layout="simplex", weights=[0.75, 0.25], scales=[1.0, 0.5])
+    assert settings.where(cell(noise="uniform")) == "main, k=2 d=3 C=4 noise=uniform start=0.1 N=1000"
     assert settings.where(weights) == "main, k=2 d=3 C=4 weights=(0.75 0.25) scales=(1 0.5) start=0.1 N=1000"
     assert settings.words(weights, ["scales", "beta", "n"]) == "scales=(1 0.5) N=1000"
 

@@ -28,7 +28,7 @@ from jgmm.study.verdicts import errors, success
 from jgmm.study.verdicts.finding import OUT, Constant, Finding, Verdict
 from jgmm.study.verdicts.floors import FloorFit, floor_fits
 from jgmm.study.verdicts.laws import LawVerdict, law_verdict
-from jgmm.theory.bounds import THEOREMS
+from jgmm.theory.bounds import THEOREMS, Theorem
 
 __all__ = [
     "OUT",
@@ -45,28 +45,28 @@ __all__ = [
 
 def verdicts(study: Study, data: list[CellData], look: int) -> list[Verdict]:
     """A verdict for each theorem that the study's cells are held against, and each sharpness (beta) of the updates."""
-    level = stats.look_level(look)
     groups: dict[tuple[int, float | None], list[CellData]] = {}
     for item in data:
         if isinstance(item.cell.theorem, int):
             groups.setdefault((item.cell.theorem, item.cell.beta), []).append(item)
-    made = []
-    for (number, beta), items in sorted(groups.items(), key=lambda group: (group[0][0], group[0][1] or 0)):
-        theorem = THEOREMS[number]
-        if theorem.of_start:
-            conclusion = success.conclude(theorem, items, level)
-        else:
-            conclusion = errors.conclude(theorem, study, items, level)
-        made.append(
-            Verdict(
-                theorem=f"{number}" if beta in (None, 1) else f"{number} (beta = {beta:g})",
-                verdict=conclusion.kind,
-                sentence=conclusion.sentence,
-                statement=theorem.statement,
-                level=level,
-                look=look,
-                findings=conclusion.findings,
-                constants=conclusion.constants,
-            )
-        )
-    return made
+    ordered = sorted(groups.items(), key=lambda group: (group[0][0], group[0][1] or 0))
+    return [_verdict(study, THEOREMS[number], beta, items, look) for (number, beta), items in ordered]
+
+
+def _verdict(study: Study, theorem: Theorem, beta: float | None, items: list[CellData], look: int) -> Verdict:
+    """The verdict on one theorem, from cells whose updates have this sharpness."""
+    level = stats.look_level(look)
+    if theorem.of_start:
+        conclusion = success.conclude(theorem, items, level)
+    else:
+        conclusion = errors.conclude(theorem, study, items, level)
+    return Verdict(
+        theorem=f"{theorem.number}" if beta in (None, theorem.beta) else f"{theorem.number} (beta = {beta:g})",
+        verdict=conclusion.kind,
+        sentence=conclusion.sentence,
+        statement=theorem.statement,
+        level=level,
+        look=look,
+        findings=conclusion.findings,
+        constants=conclusion.constants,
+    )

@@ -60,15 +60,15 @@ class FloorFit(NamedTuple):
 
 def floor_curves(study: Study, items: list[CellData]) -> list[FloorCurve]:
     """The curves along the separation all of whose cells recorded displacements."""
-    found = []
+    by_curve = []
     for curve in curves.curves(study, items):
         if curve.axis != "separation" or any(item.displacement is None for item in curve.items):
             continue
         seen = [item for item in curve.items if measured_floor(item) is not None]
         unseen = [item.cell.separation for item in curve.items if measured_floor(item) is None]
         separations = np.array([item.cell.separation for item in seen])
-        found.append(FloorCurve(curve._replace(x=separations, items=seen), unseen))
-    return found
+        by_curve.append(FloorCurve(curve._replace(x=separations, items=seen), unseen))
+    return by_curve
 
 
 def long_enough(floor: FloorCurve) -> bool:

@@ -75,8 +75,8 @@ def test_the_jackknife_of_a_floors_logarithm_is_its_spread_over_studies():
 
     logs, errors = [], []
     for seed in range(100):
-        found, covariance = floors.floor_logs(stored(study, lambda c: 1.0, seed=seed, runs=512, displacement=noisy))
-        logs.append(found[0])
+        floor, covariance = floors.floor_logs(stored(study, lambda c: 1.0, seed=seed, runs=512, displacement=noisy))
+        logs.append(floor[0])
         errors.append(covariance[0, 0])
     assert np.mean(errors) == pytest.approx(np.var(logs), rel=0.35)
 

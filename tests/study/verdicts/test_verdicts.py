@@ -75,9 +75,9 @@ def test_no_theorem_is_known_without_its_record():
 def test_each_theorem_has_a_verdict_of_its_own_in_the_order_of_their_numbers():
     parts = [{"name": name, "theorem": number} for name, number in (("b", 2), ("none", "none"), ("a", 1))]
     study = spec.Study(part=parts, mixture={"k": 2, "d": 3, "separation": 8.0}, stream={"n": 1000, "start": 0.1})
-    found = verdicts.verdicts(study, stored(study, variance), look=1)
-    assert [verdict.theorem for verdict in found] == ["1", "2"]
-    assert [verdict.statement for verdict in found] == [THEOREMS[1].statement, THEOREMS[2].statement]
+    both = verdicts.verdicts(study, stored(study, variance), look=1)
+    assert [verdict.theorem for verdict in both] == ["1", "2"]
+    assert [verdict.statement for verdict in both] == [THEOREMS[1].statement, THEOREMS[2].statement]
     assert verdicts.verdicts(study, stored(study, variance)[1:2], look=1) == []
 
 
