@@ -1,11 +1,12 @@
 """Whether an optax transformation treats runs apart, read off its jaxpr.
 
-Its arrays have shape (k, d, runs). Each operation is followed with the place of the run axis in what it takes and
-gives: one that adds up, sorts or moves along that axis mixes runs, whatever the gradients, and however late or seldom
-it is reached (`optax.MultiSteps`, a clip that only large gradients meet). What has no rule here is refused.
+Its arrays have shape (k, d, runs). The run axis is followed through every operation: where it is in the operands, and
+where in the results. An operation that adds up, sorts or moves along it mixes runs, whatever the gradients are, and
+however late or seldom it is reached (`optax.MultiSteps`, a clip that only large gradients meet). An operation without a
+rule here is refused.
 
-To read is to leave the transformation as it is. Mapped over the runs by `jax.vmap`, a norm over all elements would be
-one of each run, but the order of its sum, and so a run's bits, would depend on the runs beside it.
+The transformation itself stays as it is. Mapping it over the runs by `jax.vmap` would make one norm for each run of a
+norm over all elements, but the order of its sum, and so a run's bits, would depend on the runs beside it.
 """
 
 import math

@@ -145,8 +145,8 @@ def tanh(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     form = _format(x)
     r, n = _reduce(_at_least(-abs(x + x), form.lost), form)
     power = _float((n << form.mantissa) + form.one)
-    known = power * _expm1_near_0(r, form)
-    size = ((1 - power) - known) / ((1 + power) + known)  # each of the two rounded once
+    change = power * _expm1_near_0(r, form)
+    size = ((1 - power) - change) / ((1 + power) + change)  # each of the two rounded once
     return _float(_word(size) | (_word(x) & -(1 << form.sign)))
 
 
@@ -184,13 +184,13 @@ def pow(x: Float[Array, "..."], y: Float[Array, "..."] | Integer[Array, "..."]) 
     """x^y, with all of IEEE 754's special cases (`pow` of its 9.2.1); an integer y is first made a float."""
     form, y = _format(x), y.astype(x.dtype)
     size = abs(x)
-    w, rest = _times_log2(size, y, form)
+    w, lower = _times_log2(size, y, form)
     limit = _where(size == 0, -jnp.inf, size)  # log2 of 0 and infinity, and NaN of NaN
     w = _where((size > 0) & (size < jnp.inf), w, y * limit)
-    total = w + rest
+    total = w + lower
     least, most = form.exponents
     n, word = _round(total, form)
-    r = ((w - n) + rest) * sum(form.ln2)
+    r = ((w - n) + lower) * sum(form.ln2)
     value = _scale(1 + _expm1_near_0(r, form), word, form)
     value = _where(total > most, jnp.inf, _where(total < least, 0, value))
     value = _power_sign(x, y, value, form)
@@ -263,8 +263,8 @@ def _expm1_near_0(r: Float[Array, "*shape"], form: Format) -> Float[Array, "*sha
 def _scale(p: Float[Array, "*shape"], n: Int[Array, "*shape"], form: Format) -> Float[Array, "*shape"]:
     """p 2^n in two halves, of which the second rounds, once, to a subnormal number, to 0 or to infinity."""
     half = (n >> 1) << form.mantissa
-    rest = (n << form.mantissa) - half
-    return (p * _float(half + form.one)) * _float(rest + form.one)
+    other_half = (n << form.mantissa) - half
+    return (p * _float(half + form.one)) * _float(other_half + form.one)
 
 
 def _split(x: Float[Array, "*shape"], form: Format) -> tuple[Float[Array, "*shape"], Int[Array, "*shape"]]:
@@ -313,14 +313,14 @@ def _times_log2(
     whole_upper = _upper(whole, form)
     lower = ((apart - upper * whole_upper) - upper * (m - (whole_upper - c))) * inverse
     # log2 x = e + log2 c + K s + s^3 R: first what is exact, then the rest.
-    known = form.two_log2e[0] * upper
+    exact = form.two_log2e[0] * upper
     square = s * s
     cubic = (square * s) * _polynomial(square, form.r)
-    rest = form.two_log2e[1] * upper + (sum(form.two_log2e) * lower + cubic)
-    total = e + known
-    rest = (known - (total - e)) + rest
-    log_upper = _upper(total + rest, form)
-    log_lower = (total - log_upper) + rest
+    small = form.two_log2e[1] * upper + (sum(form.two_log2e) * lower + cubic)
+    total = e + exact
+    small = (exact - (total - e)) + small
+    log_upper = _upper(total + small, form)
+    log_lower = (total - log_upper) + small
     y = _at_most(_at_least(y, -form.power_most), form.power_most)
     y_upper = _upper(y, form)
     return y_upper * log_upper, (y - y_upper) * log_upper + y * log_lower

@@ -79,10 +79,10 @@ def thresholds(weights: Float[Array | np.ndarray, "k *runs"]) -> Any:
     of = _functions(weights)
     units = of.round(weights * 2.0**31).astype(np.uint32)
     # Modulo 2^32, so exactly in any order: the whole is 2^31, and so is the most that any of the sums below can be.
-    rest = np.uint32(2**31) - of.sum(units, axis=0, dtype=np.uint32, keepdims=True)
+    lacking = np.uint32(2**31) - of.sum(units, axis=0, dtype=np.uint32, keepdims=True)
     index = of.arange(len(weights)).reshape(-1, *[1] * (weights.ndim - 1))
     reached = index >= of.argmax(weights, axis=0, keepdims=True)
-    cumulated = of.cumsum(units, axis=0, dtype=np.uint32) + of.where(reached, rest, np.uint32(0))
+    cumulated = of.cumsum(units, axis=0, dtype=np.uint32) + of.where(reached, lacking, np.uint32(0))
     return (cumulated[:-1] - 1).astype(np.int32)
 
 

@@ -1,8 +1,8 @@
-"""Short loops over components and coordinates.
+"""Short loops over components and coordinates, in the place of JAX's reductions.
 
-On a CPU, XLA's reductions along an axis that is not the last are scalar, 4 times slower than a loop, and a loop's carry
-is never fused into (and computed again by) each of its readers. The order of the additions is written, so a run's bits
-do not depend on what is beside it. A back end that has no use for a loop writes it out: its length is known.
+A loop says in which order it adds, so a run's bits do not depend on the runs beside it. `over_coordinates` also tells a
+back end which sums go over the coordinates of a run, so that it can deal these out. Under XLA on a CPU, reductions
+along an axis that is not the last are scalar, and 4 times slower than a loop. Other back ends write loops out.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ def sum_over_shares(part: Array) -> Array:
 def over_coordinates(
     count: int, term: Callable[..., Float[Array, "*shape"]], zero: Float[Array, "*shape"], *, unroll: int = 1
 ) -> Float[Array, "*shape"]:
-    """`add_up` over the coordinates of a run, all of them where a thread holds but some."""
+    """`add_up` over the coordinates of a run: over all of them, also where a back end deals them out to shares."""
     return sum_over_shares(add_up(count, term, zero, unroll=unroll))
 
 
@@ -44,4 +44,4 @@ def add_up(
 def rows(count: int, row: Callable[..., Shaped[Array, "*shape"]], zero: Shaped[Array, "*shape"]) -> Array:
     """row(0), ..., row(count - 1) stacked; `zero` has their shape and dtype."""
     start = jnp.zeros((count, *zero.shape), zero.dtype)
-    return lax.fori_loop(0, count, lambda i, found: found.at[i].set(row(i)), start)
+    return lax.fori_loop(0, count, lambda i, stack: stack.at[i].set(row(i)), start)

@@ -71,23 +71,23 @@ def span(vectors: Float[np.ndarray, "k d *runs"], *, tolerance: float) -> Float[
 
     A remainder shorter than `tolerance` times the longest vector is taken for rounding.
     """
-    rest = np.array(vectors, np.float64)
-    k, d = rest.shape[:2]
-    basis = np.zeros((min(k, d), *rest.shape[1:]))
+    remainders = np.array(vectors, np.float64)
+    k, d = remainders.shape[:2]
+    basis = np.zeros((min(k, d), *remainders.shape[1:]))
     least = None
     for c in range(len(basis)):
-        lengths_sq = np.stack([dot(vector, vector) for vector in rest])
+        lengths_sq = np.stack([dot(vector, vector) for vector in remainders])
         longest = lengths_sq.argmax(axis=0)[None]
         length_sq = np.take_along_axis(lengths_sq, longest, axis=0)[0]
         least = tolerance**2 * length_sq if least is None else least
-        vector = np.take_along_axis(rest, longest[:, None], axis=0)[0]
+        vector = np.take_along_axis(remainders, longest[:, None], axis=0)[0]
         for _ in range(2):
             for earlier in basis[:c]:
                 vector = vector - earlier * dot(earlier, vector)[None]
         size = np.sqrt(dot(vector, vector))
         is_new = (length_sq > least) & (size > 0)
         basis[c] = np.where(is_new[None], vector / np.where(is_new, size, 1)[None], 0)
-        rest = np.stack([vector - basis[c] * dot(basis[c], vector)[None] for vector in rest])
+        remainders = np.stack([vector - basis[c] * dot(basis[c], vector)[None] for vector in remainders])
     return basis
 
 

@@ -41,13 +41,13 @@ def fold_in(
 
 def bits(keys: UInt32[np.ndarray, "2 runs"], count: int) -> UInt32[np.ndarray, "count runs"]:
     """The first words of each key."""
-    found = np.empty((count, keys.shape[1]), np.uint32)
+    rows_of_words = np.empty((count, keys.shape[1]), np.uint32)
     rows = max(1, TOGETHER // keys.shape[1])
     for low in range(0, count, rows):
-        here = np.arange(low, min(low + rows, count), dtype=np.uint32)[:, None]
-        first, second = _encrypted(keys[:, None], np.zeros(1, np.uint32), here)
-        np.bitwise_xor(first, second, out=found[low : low + rows])
-    return found
+        index = np.arange(low, min(low + rows, count), dtype=np.uint32)[:, None]
+        first, second = _encrypted(keys[:, None], np.zeros(1, np.uint32), index)
+        np.bitwise_xor(first, second, out=rows_of_words[low : low + rows])
+    return rows_of_words
 
 
 def _encrypted(keys: np.ndarray, high: np.ndarray, low: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

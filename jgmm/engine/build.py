@@ -94,10 +94,10 @@ def _probed(builder: "_Builder") -> tuple[list[dict[tuple, Node]], bool]:
 
 def _shares(leaves: Sequence[Leaf], k: int, d: int, dtype: str) -> int:
     """The fewest shares, a power of two, that a GPU's thread holds in registers; as many as can be where none do."""
-    held = [leaf for leaf in leaves if leaf.alias is None]
-    size = {t: np.dtype(t).itemsize / 4 for t in {dtype, *(leaf.dtype for leaf in held)}}
-    rows = k * size[dtype] + sum(np.prod(leaf.shape) / d * size[leaf.dtype] for leaf in held if leaf.axis is not None)
-    others = 4 + 2 * k - 1 + sum(np.prod(leaf.shape) * size[leaf.dtype] for leaf in held if leaf.axis is None)
+    own = [leaf for leaf in leaves if leaf.alias is None]
+    size = {t: np.dtype(t).itemsize / 4 for t in {dtype, *(leaf.dtype for leaf in own)}}
+    rows = k * size[dtype] + sum(np.prod(leaf.shape) / d * size[leaf.dtype] for leaf in own if leaf.axis is not None)
+    others = 4 + 2 * k - 1 + sum(np.prod(leaf.shape) * size[leaf.dtype] for leaf in own if leaf.axis is None)
     pairs, shares = (d + 1) // 2, 1
     while others + (8 + 2 * rows) * -(-pairs // shares) > FEW_NUMBERS and 2 * shares <= min(pairs, MOST_SHARES):
         shares *= 2

@@ -1,11 +1,12 @@
-"""The folder of machine code: what was compiled once is found again, by what it was compiled from.
+"""The folder of machine code: code that was compiled once is found again by a key, a digest of what it was made from.
 
-An entry is a file KEY.code: magic, key, digest of the code, code. It is written under another name and renamed, so that
-whoever looks sees all of it; one that is not as it was written is not there, and is replaced when it is made anew. What
-is read here is executed: it must be a file of this user's own, in such a folder, to which nobody else may write. What
-is not, a link or another's file, is neither followed nor removed. Digests stand for content, owners for trust.
+An entry is a file KEY.code: magic, key, digest of the code, code. It is written under another name and then renamed, so
+that a reader sees all of it or nothing. An entry whose digest is wrong counts as missing, and is replaced when the code
+is compiled anew. Code that is read here is executed, so an entry must be a file of this user's own, in a folder of this
+user's own, to which nobody else may write. Links and other users' files are neither followed nor removed.
 
-Nothing is kept until `configure` names a folder. What the file system does costs compiling again, and a line (`fault`).
+Nothing is kept until `configure` names a folder. A fault of the file system is no error: code is then compiled again,
+and `fault` says so once.
 """
 
 import contextlib
@@ -40,14 +41,14 @@ class _Folder:
         self.size: int | None = None
 
 
-_here: _Folder | None = None
+_current: _Folder | None = None
 _faults: list[str] = []  # the first one, and once it is told an empty one
 
 
 def configure(folder: Path | None, *, limit: int = LIMIT) -> None:
     """Keep machine code in this folder from now on, made if need be, in no more than `limit` bytes; None: nowhere."""
-    global _here
-    _here = None
+    global _current
+    _current = None
     _faults.clear()
     if folder is None:
         return
@@ -58,7 +59,7 @@ def configure(folder: Path | None, *, limit: int = LIMIT) -> None:
     except (OSError, RuntimeError) as error:  # the latter: no home
         _note(error)
     else:
-        _here = _Folder(folder, limit)
+        _current = _Folder(folder, limit)
 
 
 def fault() -> str | None:
@@ -73,10 +74,10 @@ def key_of(*parts: str) -> str:
 
     For machine code: the program's text, target triple, CPU, its features, the versions of llvmlite and of LLVM.
     """
-    made = hashlib.blake2b(MAGIC, digest_size=32)
+    digest = hashlib.blake2b(MAGIC, digest_size=32)
     for part in map(str.encode, parts):
-        made.update(len(part).to_bytes(8, "little") + part)
-    return made.hexdigest()
+        digest.update(len(part).to_bytes(8, "little") + part)
+    return digest.hexdigest()
 
 
 @functools.lru_cache
@@ -90,17 +91,17 @@ def version() -> str:
 
 def load(key: str) -> bytes | None:
     """The code of this key; None where there is none that can be trusted."""
-    here = _here
-    if here is None:
+    folder = _current
+    if folder is None:
         return None
-    path = _entry(here, key)
+    path = _entry(folder, key)
     try:
         number = os.open(path, os.O_RDONLY | _PLAIN | _AT_ONCE)
     except OSError:
         return None
     try:
         told = os.fstat(number)
-        if not (_ours(told) and _only_ours(told) and told.st_size <= here.limit):
+        if not (_ours(told) and _only_ours(told) and told.st_size <= folder.limit):
             return None
         with os.fdopen(number, "rb", closefd=False) as file:
             data = file.read()
@@ -117,31 +118,31 @@ def load(key: str) -> bytes | None:
 
 
 def store(key: str, code: bytes) -> None:
-    """Keep code under this key, in the place of what is there; nothing that is more than the whole folder may hold."""
-    here = _here
-    if here is None:
+    """Keep code under this key, in the place of an older entry; not if it is more than the whole folder may hold."""
+    folder = _current
+    if folder is None:
         return
-    path, data = _entry(here, key), _header(key, code) + code
-    if len(data) > here.limit:
+    path, data = _entry(folder, key), _header(key, code) + code
+    if len(data) > folder.limit:
         return
     try:
         with contextlib.suppress(FileNotFoundError):
             if not _ours(os.lstat(path)):
                 raise PermissionError(f"{path} is not a file of this user")
         _write(path, data)
-        with here.lock:
-            here.size = None if here.size is None else here.size + len(data)
-            if here.size is None or here.size > here.limit:
-                here.size = _make_room(here, path)
+        with folder.lock:
+            folder.size = None if folder.size is None else folder.size + len(data)
+            if folder.size is None or folder.size > folder.limit:
+                folder.size = _make_room(folder, path)
     except OSError as error:
         _note(error)
 
 
-def _entry(here: _Folder, key: str) -> Path:
+def _entry(folder: _Folder, key: str) -> Path:
     """Raises ValueError for what `key_of` cannot have given: a key names a file."""
     if not _KEY.fullmatch(key):
         raise ValueError(f"key is {key!r}, expected 64 hexadecimal digits")
-    return here.path / f"{key}.code"
+    return folder.path / f"{key}.code"
 
 
 def _header(key: str, code: bytes) -> bytes:
@@ -164,13 +165,13 @@ def _write(path: Path, data: bytes) -> None:
         raise
 
 
-def _make_room(here: _Folder, fresh: Path) -> int:
+def _make_room(folder: _Folder, fresh: Path) -> int:
     """The folder's size, without the least recently used entries if it is beyond its limit. `fresh` stays."""
-    found = sorted(_list(here.path))
-    size = sum(weight for _, _, weight in found)
-    left = here.limit if size <= here.limit else LEFT * here.limit
+    files = sorted(_list(folder.path))
+    size = sum(weight for _, _, weight in files)
+    left = folder.limit if size <= folder.limit else LEFT * folder.limit
     old = time.time() - UNFINISHED_SECONDS
-    for modified, path, weight in found:
+    for modified, path, weight in files:
         if path != fresh and (modified < old if path.suffix == ".tmp" else size > left):
             with contextlib.suppress(OSError):  # on Windows, somebody may be reading it
                 path.unlink(missing_ok=True)  # another process makes room, too

@@ -23,9 +23,10 @@ OPEN = ("cpu", "gpu", "scan")  # that have an `open` and a `draw` in this versio
 def opened(
     back_end: str, kernel: Kernel, words: LaneState, state: Any, params: Any, mixture: Mixture
 ) -> tuple[Stream, Choice]:
-    """The stream of these runs, and what drives it and why; see `contract.Stream` for what is held.
+    """A stream of these runs, opened by the back end of this name or the best one (auto); and which it is, and why.
 
-    Raises ValueError for another name, and where one that is asked for cannot be.
+    See `contract.Stream` for the arguments. Raises ValueError for an unknown name, and if a back end that is asked for
+    cannot take the stream.
     """
     choice = choose(back_end)
     try:

@@ -1,8 +1,8 @@
-r"""The list of operations as LLVM IR: for vectors of so many runs, or for single numbers (a GPU's thread).
+r"""A list of operations as LLVM IR: for vectors of runs, or for single numbers (a GPU's thread).
 
-No operation carries a fast-math flag, so what is written is what every target computes. A result is emitted where it is
-stored, with all that it needs: a value that waits costs a register, and what costs at most AGAIN operations is computed
-again. No LLVM pass is wanted afterwards.
+No operation carries a fast-math flag, so every target computes what is written. A result is emitted where it is stored,
+together with the operations that it needs: a value that waits for its use costs a register. A value that takes at most
+AGAIN operations is computed anew for each use. No optimising pass of LLVM follows.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -120,12 +120,12 @@ class Emitter:
         return (self.b.icmp_signed if kind.startswith("int") else self.b.icmp_unsigned)(_SIGNS[op], a, c)
 
     def _extreme(self, node: Node, x: list[Any]) -> Any:
-        """The second where it is beyond the first, or no number: as one instruction of x86 has it, but for the NaN."""
+        """The second where it is beyond the first, or is NaN: one instruction of x86, but for the NaN."""
         (a, c), kind = x, node.args[0].dtype
-        found = self.b.select(self._compare("gt" if node.op == "max" else "lt", kind, c, a), c, a)
+        beyond = self.b.select(self._compare("gt" if node.op == "max" else "lt", kind, c, a), c, a)
         if kind not in FLOATS or node.args[1].op == "number":
-            return found
-        return self.b.select(self.b.fcmp_unordered("uno", c, c), c, found)
+            return beyond
+        return self.b.select(self.b.fcmp_unordered("uno", c, c), c, beyond)
 
     def _convert(self, x: Any, kind: str, dtype: str) -> Any:
         b, to = self.b, self.type(dtype)
@@ -147,9 +147,9 @@ class Emitter:
 
 
 class Values:
-    """Values that are there. A layer (`inside`) forgets what it adds: it is of a block that others do not come from.
+    """Values that have been computed, by node. `inside` adds a layer, for a block after which its values are gone.
 
-    missing: coordinates of a share that are not there; they are left out of sums.
+    uses, cost: of each node, as `counted` gives them. missing: coordinates that a share lacks; sums leave them out.
     """
 
     def __init__(self, uses: dict[int, int], cost: dict[int, int], *, everything: bool = False):
@@ -158,7 +158,7 @@ class Values:
         self.missing: frozenset[int] = frozenset()
 
     def inside(self, *, everything: bool = False) -> "Values":
-        """A layer above this one. everything: it keeps whatever has a value."""
+        """A layer above this one. everything: it keeps every value."""
         layer = Values(self._uses, self._cost, everything=everything or self._everything)
         layer._layers, layer.missing = [{}, *self._layers], self.missing
         return layer
@@ -176,20 +176,20 @@ class Values:
         self._layers[0][id(node)] = value
 
     def keep(self, node: Node, value: Any) -> None:
-        """Keep it if that pays."""
+        """Keep a value if it is used again and costs more than computing it again."""
         if self._everything or (self._uses.get(id(node), 0) > 1 and self._cost[id(node)] > AGAIN):
             self.put(node, value)
 
     def needs(self, node: Node) -> tuple[Node, ...]:
-        """The operands; of a term of a sum over coordinates that is not there, the rest of the sum alone."""
+        """The operands; of a sum whose last term is of a missing coordinate, the sum before that term alone."""
         if self.missing and node.op in ("fma", "add"):
-            term, rest = node.args[:-1], node.args[-1:]
+            term, before = node.args[:-1], node.args[-1:]
             if node.op == "add":
-                term, rest = (node.args[1:], node.args[:1]) if node.args[1].tag in self.missing else (term, rest)
+                term, before = (node.args[1:], node.args[:1]) if node.args[1].tag in self.missing else (term, before)
             if any(x.tag in self.missing for x in term) and node.tag not in self.missing:
-                return rest
-            if any(x.tag in self.missing for x in term) and rest[0].op == "number":
-                return rest
+                return before
+            if any(x.tag in self.missing for x in term) and before[0].op == "number":
+                return before
         return node.args
 
 
@@ -229,9 +229,9 @@ def loop(
         phi.add_incoming(value, before)
     b.cbranch(b.icmp_signed("<", i, count), inside, after)
     b.position_at_end(inside)
-    found = body(i, moving)
+    after_trip = body(i, moving)
     i.add_incoming(b.add(i, ir.Constant(count.type, 1)), b.block)
-    for phi, value in zip(moving, found, strict=True):
+    for phi, value in zip(moving, after_trip, strict=True):
         phi.add_incoming(value, b.block)
     b.branch(head)
     b.position_at_end(after)

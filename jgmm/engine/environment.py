@@ -1,8 +1,8 @@
 r"""The floating-point environment that code runs in: IEEE 754's default, whatever its thread had before.
 
-A library that was linked with -ffast-math, once loaded, has numbers below the smallest normal one flushed to zero in
-every thread that is started later, and a caller may round otherwise. A function that `enter`s does neither: it rounds
-to nearest, keeps subnormal numbers, and leaves its thread as it was.
+A library that was linked with -ffast-math, once loaded, flushes subnormal numbers to zero in every thread that starts
+later, and a caller may have chosen another rounding. A function that begins with `enter` rounds to nearest and keeps
+subnormal numbers, and leaves its thread's environment as it was.
 """
 
 from collections.abc import Callable
@@ -15,9 +15,9 @@ FPCR = 0  # of ARM
 
 
 def enter(b: ir.IRBuilder, triple: str) -> Callable[[], None]:
-    """Write the change to the default environment; what is returned writes the way back.
+    """Write the change to the default environment. The function that is returned writes the change back.
 
-    Of other processors than x86 and ARM nothing is changed.
+    On processors other than x86 and ARM nothing is changed.
     """
     before = read(b, triple)
     if before is None:
@@ -27,7 +27,7 @@ def enter(b: ir.IRBuilder, triple: str) -> Callable[[], None]:
 
 
 def read(b: ir.IRBuilder, triple: str) -> ir.Value | None:
-    """The word that holds it; None where it is not known how."""
+    """The word that holds the environment; None on a processor that is neither x86 nor ARM."""
     kind = triple.partition("-")[0]
     if kind in ("x86_64", "i686"):
         place = b.alloca(I32)
@@ -53,5 +53,5 @@ def _bytes(b: ir.IRBuilder, place: ir.Value) -> ir.Value:
 
 
 def _intrinsic(module: ir.Module, name: str, result: ir.Type, *args: ir.Type) -> ir.Function:
-    found = module.globals.get(name)
-    return found if found is not None else ir.Function(module, ir.FunctionType(result, args), name)
+    function = module.globals.get(name)
+    return function if function is not None else ir.Function(module, ir.FunctionType(result, args), name)

@@ -147,7 +147,7 @@ class Stream:
         results["x"] = results["x"]._replace(rows=count * results["x"].rows)
         by_card = self._launch("drawing", results, (1, count, 0))
         samples = Leaf((count, self.program.d), self.program.dtype, 1, False, None, False)
-        rows = [card.rows(found["x"]) for card, found in zip(self._cards, by_card, strict=True)]
+        rows = [card.rows(results_of_card["x"]) for card, results_of_card in zip(self._cards, by_card, strict=True)]
         return np.moveaxis(self._gathered(rows, samples), 0, 1)
 
     def _launch(

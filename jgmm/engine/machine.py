@@ -25,8 +25,8 @@ def prepare(*, devices: int | None = None, cache: Path | None = None) -> None:
     """Prepare JAX for CPU cores; an accelerator, if there is one, is kept.
 
     devices: how many devices the CPU is split into (by default the cores that this process may use). cache: the folder
-    where compiled programs are kept from one process to the next, checked now and sealed at the end (`programs`), and
-    the machine code of the strict back ends in its part `code` (`engine.cache`); None keeps none.
+    where XLA's compiled programs are kept from one process to the next, checked now and sealed at the end (`programs`),
+    and in its part `code` the machine code of the CPU's and the GPU's back ends (`engine.cache`); None keeps none.
     Call it before JAX starts: afterwards JAX raises RuntimeError.
     """
     jax.config.update("jax_num_cpu_devices", cores() if devices is None else devices)
@@ -51,7 +51,7 @@ def on_gpu() -> bool:
 
 @contextmanager
 def on_host() -> Iterator[None]:
-    """Where arrays are made that belong to no device yet: on a CPU, unless JAX was told to have none.
+    """Within it, JAX makes arrays on a CPU, unless it was told to have none: arrays that belong to no device yet.
 
     Keys give the same bits there whatever JAX_THREEFRY_PARTITIONABLE says.
     """

@@ -1,10 +1,10 @@
-r"""The list of operations that a step becomes: each on single numbers of every run, equal ones joined.
+r"""The list of operations that a step becomes: each is on single numbers of a run, and two equal ones are one.
 
-What is computed must not depend on a compiler, so this list says all of it:
+What is computed must not depend on a compiler, so the list says all of it:
 
-* A product that feeds a sum is one fused multiply-add: a * b + c, a * b - c and c - a * b round once, wherever they are
-  written, the first operand before the second. What else uses the product computes it by itself.
-* What is known is folded as IEEE 754 has it. Nothing is reordered: (a + b) + c stays.
+* A product that is an operand of a sum becomes one fused multiply-add: a * b + c, a * b - c and c - a * b round once.
+  Where both operands are products, the first is fused. Another use of the product computes it by itself.
+* Operations on constants are computed at once, as IEEE 754 has them. Nothing is reordered: (a + b) + c stays.
 * `total` is the sum over the shares of a run's coordinates (`program`), whose order is a function of the shape.
 
 The operations are + - * / sqrt, fma, comparisons, selects, conversions and those of integers: IEEE 754 and two's
@@ -42,7 +42,7 @@ class Node:
 
 
 class Operations:
-    """Nodes; equal ones are one."""
+    """All nodes of a list; two that are equal are one."""
 
     def __init__(self) -> None:
         self._nodes: dict[tuple, Node] = {}
@@ -53,24 +53,24 @@ class Operations:
 
     def _node(self, op: str, args: tuple[Node, ...], dtype: str, data: Any = None, tag: int | None = None) -> Node:
         key = (op, tuple(map(id, args)), dtype, data)
-        found = self._nodes.get(key)
-        if found is not None:
-            return found
+        node = self._nodes.get(key)
+        if node is not None:
+            return node
         depth = 0
         for arg in args:
             tag = arg.tag if tag is None or tag == arg.tag else tag if arg.tag is None else MIXED
             depth = max(depth, arg.depth)
         if op == "total":
             tag, depth = None, depth + 1
-        found = self._nodes[key] = Node(op, args, dtype, data, tag, depth)
-        return found
+        node = self._nodes[key] = Node(op, args, dtype, data, tag, depth)
+        return node
 
     def number(self, value: Any, dtype: str) -> Node:
-        """A number that is known."""
+        """A constant."""
         return self._node("number", (), dtype, np.asarray(value).astype(dtype).tobytes())
 
     def input(self, name: tuple, dtype: str, tag: int | None = None) -> Node:
-        """What the list is told: `name` says what and where."""
+        """A number that the list is given: `name` says which."""
         return self._node("input", (), dtype, name, tag)
 
     def total(self, part: Node) -> Node:
@@ -85,9 +85,9 @@ class Operations:
         kind = args[-1].dtype if op == "select" else args[0].dtype
         dtype = dtype or ("bool" if op in COMPARISONS else kind)
         if all(arg.op == "number" for arg in args):
-            known = _fold(op, args, dtype)
-            if known is not None:
-                return self.number(known, dtype)
+            value = _fold(op, args, dtype)
+            if value is not None:
+                return self.number(value, dtype)
         if op in ("add", "sub") and kind in FLOATS:
             return self._sum(op, *args)
         if op == "select":
@@ -107,12 +107,12 @@ class Operations:
     def _sum(self, op: str, first: Node, second: Node) -> Node:
         """A sum or difference; with a product in it, fused: (sign of the product, sign of the term) is its data."""
         less = -1 if op == "sub" else 1
-        found = _product(first)
-        if found is not None:
-            return self._fma(*found, second, less)
-        found = _product(second)
-        if found is not None:
-            sign, a, b = found
+        product = _product(first)
+        if product is not None:
+            return self._fma(*product, second, less)
+        product = _product(second)
+        if product is not None:
+            sign, a, b = product
             return self._fma(sign * less, a, b, first, 1)
         if op == "sub" and _is(second, 0) and not np.signbit(second.number()):  # -0 - -0 is 0
             return first

@@ -1,9 +1,9 @@
-"""The folder of compiled programs: JAX fills it, and what is not as it was written is taken out of it.
+"""The folder of XLA's compiled programs: JAX fills it, and damaged entries are taken out of it here.
 
-JAX trusts an entry by its name alone: one cut short warns at every start and is never replaced, and one that holds
-another's content is run. So each entry gets a digest of its name and content beside it when the process that compiled
-it ends; at the next start an entry that disagrees is removed, and compiled anew. An entry without a digest is of a
-process that still runs, or of one that was killed: those older than a day are removed.
+JAX trusts an entry by its name alone: it warns of one that is cut short at every start and never replaces it, and it
+runs one that holds another's content. So each entry gets a digest of its name and content beside it when the process
+that compiled it ends. At the next start an entry that differs from its digest is removed, and compiled anew. An entry
+without a digest belongs to a process that still runs, or to one that was killed: those older than a day are removed.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ UNSEALED_SECONDS = 86_400.0
 
 
 def check(folder: Path) -> list[Path]:
-    """Removes the entries that are not what their digest says; which they were."""
+    """Remove the entries that differ from their digest. Returns them."""
     removed = []
     for entry in folder.glob(f"*{ENTRY}"):
         try:
@@ -31,7 +31,7 @@ def check(folder: Path) -> list[Path]:
 
 
 def seal(folder: Path) -> None:
-    """Gives a digest to the entries that have none."""
+    """Give a digest to the entries that have none."""
     for entry in folder.glob(f"*{ENTRY}"):
         if not _beside(entry).exists():
             try:

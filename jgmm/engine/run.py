@@ -1,7 +1,6 @@
-r"""Streams driven from the host, in calls of about half a second, and what they leave: errors at checkpoints.
+r"""Runs an algorithm on a batch: streams in calls of about half a second, and records errors at checkpoints.
 
-It knows the contract, the mixture and the lanes, and a back end by its `open`. Errors and what else is made of a state
-are NumPy, elementwise along the runs.
+Errors, and all else that is computed of a state, are NumPy, elementwise along the runs.
 """
 
 import time
@@ -26,7 +25,7 @@ Progress = Callable[[int], None]  # told how many samples (of all runs together)
 
 
 class Segment(NamedTuple):
-    """Some consecutive runs of a batch, and the sample counts at which their errors are recorded."""
+    """Consecutive runs of a batch, and the sample counts at which their errors are recorded."""
 
     num_runs: int
     checkpoints: tuple[int, ...]
@@ -115,20 +114,21 @@ def simulate(
     lengths = [segment.checkpoints[-1] if segment.checkpoints else 0 for segment in segments]
     edges = np.cumsum([0, *(segment.num_runs for segment in segments)])
     stream, chosen = choose.opened(back_end, ready.kernel, batch.words, ready.state, ready.params, batch.mixture)
-    notes = [
-        _Notes(segment, slice(int(a), int(b)), keep) for segment, (a, b) in zip(segments, pairwise(edges), strict=True)
+    recorders = [
+        _Recorder(segment, slice(int(a), int(b)), keep)
+        for segment, (a, b) in zip(segments, pairwise(edges), strict=True)
     ]
-    here = 0
+    taken = 0
     for stop in sorted({0, *(t for segment in segments for t in segment.checkpoints)}):
-        active = sum(note.runs for note, length in zip(notes, lengths, strict=True) if length >= stop)
-        advance(stream, stop - here, live=active, progress=progress)
-        here = stop
-        due = [note for note in notes if stop == 0 or stop in note.segment.checkpoints]
+        active = sum(recorder.runs for recorder, length in zip(recorders, lengths, strict=True) if length >= stop)
+        advance(stream, stop - taken, live=active, progress=progress)
+        taken = stop
+        due = [recorder for recorder in recorders if stop == 0 or stop in recorder.segment.checkpoints]
         state = ready.state if stop == 0 else stream.state()
         measured = _measured(state, np.asarray(batch.mixture.means), active)
-        for note in due:
-            note.take(measured, state, ready)
-    return [note.record(chosen) for note in notes]
+        for recorder in due:
+            recorder.take(measured, state, ready)
+    return [recorder.record(chosen) for recorder in recorders]
 
 
 def advance(
@@ -150,8 +150,8 @@ def advance(
             progress(count * (block or 1) * live)
 
 
-class _Notes:
-    """What is written down of a segment while it streams."""
+class _Recorder:
+    """Fills the record of a segment while it streams."""
 
     def __init__(self, segment: Segment, place: slice, keep: Callable):
         self.segment, self.place, self.keep = segment, place, keep
@@ -162,7 +162,7 @@ class _Notes:
         self.last: dict[str, np.ndarray] = {}
 
     def take(self, measured: list[np.ndarray | None], state: State, ready: Ready) -> None:
-        """What there is at the next checkpoint."""
+        """The errors at the next checkpoint; at the first and the last, where the estimates are."""
         rows = 1 + len(self.segment.checkpoints)
         if self.seen == 0:
             self.kept = [None if x is None else self.keep(rows, self.runs, x.dtype) for x in measured]
@@ -175,31 +175,36 @@ class _Notes:
             self.last = _ended(state, ready, self.place)
 
     def record(self, chosen: Choice) -> Record:
-        """All of it."""
-        *found, twin_sq = self.kept
+        """The whole record, once every checkpoint has been taken."""
+        *errors_of_runs, twin_sq = self.kept
         samples = np.array([0, *self.segment.checkpoints])
         return Record(
-            samples=samples, error=CentreError(*found), twin_sq=twin_sq, back_end=chosen, **self.first, **self.last
+            samples=samples,
+            error=CentreError(*errors_of_runs),
+            twin_sq=twin_sq,
+            back_end=chosen,
+            **self.first,
+            **self.last,
         )
 
 
 def _segments(segments: Any, num_runs: int) -> list[Segment]:
     if not isinstance(segments, (list, tuple)) or not all(isinstance(segment, Segment) for segment in segments):
         raise doors.bad("segments", segments, "a list of run.Segment")
-    found = [
+    checked = [
         Segment(doors.whole("num_runs", runs), doors.wholes("checkpoints", checkpoints))
         for runs, checkpoints in segments
     ]
-    sizes = [segment.num_runs for segment in found]
-    lengths = [segment.checkpoints[-1] if segment.checkpoints else 0 for segment in found]
+    sizes = [segment.num_runs for segment in checked]
+    lengths = [segment.checkpoints[-1] if segment.checkpoints else 0 for segment in checked]
     if sum(sizes) != num_runs:
         raise ValueError(f"the segments hold {sizes} runs, expected {num_runs} in all")
     if any(later > earlier for earlier, later in pairwise(lengths)):
         raise ValueError(f"the segments are {lengths} samples long, expected the longest first")
-    for segment in found:
+    for segment in checked:
         if any(later <= earlier for earlier, later in pairwise([0, *segment.checkpoints])):
             raise ValueError(f"checkpoints are {list(segment.checkpoints)}, expected increasing positive sample counts")
-    return found
+    return checked
 
 
 def _measured(state: State, means: np.ndarray, runs: int) -> list[np.ndarray | None]:

@@ -47,12 +47,12 @@ def batch(key: Key[Array, ""], run_ids: Sequence[int] | np.ndarray, mixture: Mix
     doors.keys("key", key)
     ids = doors.run_ids("run_ids", run_ids)
     check_whole(mixture)
-    held = as_mixture(*(np.asarray(x, jax.dtypes.canonicalize_dtype(x.dtype)) for x in mixture))
-    if held.means.ndim == 2:
-        held = as_mixture(*(np.broadcast_to(x[..., None], (*x.shape, len(ids))) for x in held))
-    if held.means.shape[-1] != len(ids):
+    own = as_mixture(*(np.asarray(x, jax.dtypes.canonicalize_dtype(x.dtype)) for x in mixture))
+    if own.means.ndim == 2:
+        own = as_mixture(*(np.broadcast_to(x[..., None], (*x.shape, len(ids))) for x in own))
+    if own.means.shape[-1] != len(ids):
         raise ValueError(f"the mixture has {held.means.shape[-1]} runs, expected {len(ids)}")
-    return Batch(ids, held, lanes.seed(key, ids, d=held.means.shape[1]))
+    return Batch(ids, own, lanes.seed(key, ids, d=own.means.shape[1]))
 
 
 def normals(key: Key[Array, ""], run_ids: Integer[np.ndarray, "runs"], *, k: int, d: int) -> np.ndarray:

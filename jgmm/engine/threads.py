@@ -1,12 +1,12 @@
 r"""A stream as IR for single numbers: what a thread of a GPU does with the lists of `program`.
 
-A run is S neighbouring threads, one for each share, 32 / S runs a warp. A thread reads its numbers into registers,
-takes in all samples of a call, and writes what has moved; nothing of a sample goes through memory. Every share draws
-the label by itself. A `total` is a butterfly of shuffles: partners are 1, 2, 4, ... away, so that it adds as `blocks`
-does.
+A run is S neighbouring threads, one for each share of its coordinates; a warp holds 32 / S runs. A thread reads its
+numbers into registers, takes in all samples of a call, and writes those that have changed; nothing of a sample goes
+through memory. Every thread of a run draws the label by itself. A `total` is a butterfly of shuffles: a thread adds the
+numbers of partners that are 1, 2, 4, ... threads away, in the order in which `consume` adds on a CPU.
 
-What a share lacks of the coordinates is 0 in memory, and in a sum over coordinates its term is left out by a select.
-The threads of a warp take the same branches, so that all of them meet at every shuffle.
+A coordinate that a share lacks is 0 in memory, and a select leaves its term out of sums over coordinates. The threads
+of a warp take the same branches, so that all of them meet at every shuffle.
 """
 
 from collections.abc import Callable, Sequence
@@ -46,30 +46,30 @@ def leaf_shape(leaf: Leaf, program: Program) -> tuple[int, ...]:
 
 
 def given(program: Program) -> dict[str, Rows]:
-    """What a kernel reads, in the order of its pointers; then come the counts, and `moved` once more, for results."""
+    """The arrays that a kernel reads, in the order of its pointers; then come the counts, and `moved` for results."""
     k, slots = program.k, len(deal(program.d, program.shares))
-    found = {"words": Rows(4 * (1 + 2 * pairs_of(program)), "uint32"), "means": Rows(k * slots, program.dtype)}
-    found |= {"thresholds": Rows(max(k - 1, 1), "int32"), "scales": Rows(k, program.dtype)}
+    rows = {"words": Rows(4 * (1 + 2 * pairs_of(program)), "uint32"), "means": Rows(k * slots, program.dtype)}
+    rows |= {"thresholds": Rows(max(k - 1, 1), "int32"), "scales": Rows(k, program.dtype)}
     for i, leaf in enumerate(program.leaves):
         if leaf.alias is None:
             dtype = "uint8" if leaf.dtype == "bool" else leaf.dtype
-            found[f"leaf{i}"] = Rows(int(np.prod(leaf_shape(leaf, program))), dtype)
-    return found
+            rows[f"leaf{i}"] = Rows(int(np.prod(leaf_shape(leaf, program))), dtype)
+    return rows
 
 
 def moved(program: Program) -> dict[str, Rows]:
-    """What a stream changes."""
+    """The arrays that a stream changes."""
     leaves = [f"leaf{i}" for i, leaf in enumerate(program.leaves) if leaf.moves]
     return {name: given(program)[name] for name in ("words", *leaves)}
 
 
 def drawn(program: Program) -> dict[str, Rows]:
-    """What drawing changes and gives: of x the rows of one sample."""
+    """The arrays that drawing writes; of x the rows of one sample."""
     return {"words": given(program)["words"], "x": Rows(len(deal(program.d, program.shares)), program.dtype)}
 
 
 def at_once(program: Program) -> int:
-    """How many samples a turn of the loop takes in: two where they are so little that one's draw waits for itself.
+    """How many samples a turn of the loop takes in: two where a sample is so little that drawing it waits for itself.
 
     Measured by NVIDIA's assembler for an H100: at (2, 2) a sample is then 105 instructions, not 116, and a warp that is
     alone waits for 136 cycles, not 205; at (5, 3) it is 300 for 312; beyond, twice the code is not worth it.
@@ -84,13 +84,13 @@ def stream(program: Program) -> ir.Module:
     b, names = thread.b, list(moved(program))
 
     def sample(_: Any, carry: list) -> list:
-        held = thread.unpacked(names, carry)
-        held["words"], x, word = thread.sample(held["words"])
-        return thread.packed(names, thread.after(program.step, held, x, word))
+        values = thread.unpacked(names, carry)
+        values["words"], x, word = thread.sample(values["words"])
+        return thread.packed(names, thread.after(program.step, values, x, word))
 
     def end(_: Any, carry: list) -> list:
-        held = thread.unpacked(names, carry)
-        return thread.packed(names, thread.after(program.end, held) if program.end is not None else held)
+        values = thread.unpacked(names, carry)
+        return thread.packed(names, thread.after(program.end, values) if program.end is not None else values)
 
     def several(_: Any, carry: list) -> list:
         for _ in range(at_once(program)):
@@ -103,7 +103,7 @@ def stream(program: Program) -> ir.Module:
             carry = loop(b, b.udiv(samples, together), several, carry)
         return loop(b, b.urem(samples, together) if at_once(program) > 1 else samples, sample, carry)
 
-    carry = thread.packed(names, thread.held)
+    carry = thread.packed(names, thread.values)
     if program.end is None:
         carry = stretch(carry)
     else:
@@ -124,17 +124,17 @@ def drawing(program: Program) -> ir.Module:
             thread.b.store(value, thread.place(thread.results["x"], row))
         return words
 
-    thread.write({"words": loop(thread.b, thread.counts[1], sample, thread.held["words"])})
+    thread.write({"words": loop(thread.b, thread.counts[1], sample, thread.values["words"])})
     return thread.module
 
 
 class Numbers(Emitter):
-    """Single numbers of a thread. there: for each coordinate that some share lacks, whether this one has it."""
+    """Single numbers of a thread. has: for each coordinate that some share lacks, whether this one has it."""
 
     def __init__(self, module: ir.Module, builder: ir.IRBuilder, shares: int):
         super().__init__(module, builder, None)
         self.shares = shares
-        self.there: dict[int, Any] = {}
+        self.has: dict[int, Any] = {}
         self.small_roots = False  # whether all that a root is taken of is as `root` wants it
 
     def _compute(self, node: Node, x: list[Any]) -> Any:
@@ -142,11 +142,11 @@ class Numbers(Emitter):
             return self._total(x[0])
         if node.op == "sqrt" and self.small_roots and node.dtype == "float32":
             return root(self, x[0])
-        found = super()._compute(node, x)
-        for slot, there in self.there.items():
-            rest = _left_out(node, slot)
-            found = found if rest is None else self.b.select(there, found, x[rest])
-        return found
+        value = super()._compute(node, x)
+        for slot, has in self.has.items():
+            without = _left_out(node, slot)
+            value = value if without is None else self.b.select(has, value, x[without])
+        return value
 
     def _total(self, part: Any) -> Any:
         distance = 1
@@ -166,8 +166,8 @@ class Numbers(Emitter):
 
     def _shuffled(self, word: Any, distance: int) -> Any:
         name = "llvm.nvvm.shfl.sync.bfly.i32"
-        there = self.module.globals.get(name) or ir.Function(self.module, ir.FunctionType(I32, [I32] * 4), name)
-        return self.b.call(there, [ir.Constant(I32, -1), word, ir.Constant(I32, distance), ir.Constant(I32, 31)])
+        function = self.module.globals.get(name) or ir.Function(self.module, ir.FunctionType(I32, [I32] * 4), name)
+        return self.b.call(function, [ir.Constant(I32, -1), word, ir.Constant(I32, distance), ir.Constant(I32, 31)])
 
 
 def _left_out(node: Node, slot: int) -> int | None:
@@ -185,8 +185,14 @@ def root(e: Emitter, x: Any) -> Any:
     by a step of Goldschmidt's, and g by what x - g^2 has left (Markstein 1990). Whatever a guess within 4 units in the
     last place is, the result is that of one rounding: tried for all numbers in [1, 4), which times powers of 4 are all.
     """
-    b, real = e.b, lambda value: e.constant(value, "float32")
-    fma = lambda *args: e.call("fma", args)  # noqa: E731
+    b = e.b
+
+    def real(value: float) -> Any:
+        return e.constant(value, "float32")
+
+    def fma(*args: Any) -> Any:
+        return e.call("fma", args)
+
     name = "llvm.nvvm.rsqrt.approx.ftz.f"
     guess = e.module.globals.get(name) or ir.Function(e.module, ir.FunctionType(x.type, [x.type]), name)
     y = b.call(guess, [b.fadd(x, real(LEAST))])
@@ -197,7 +203,10 @@ def root(e: Emitter, x: Any) -> Any:
 
 
 class _Thread:
-    """The function of a kernel, as far as all have it: where a thread's numbers are, and the lists on them."""
+    """The function of a kernel while it is written: where a thread's numbers are, and the lists applied to them.
+
+    given: arrays that it reads, as values in registers (`values`). results: pointers to the arrays that it writes.
+    """
 
     def __init__(self, program: Program, results: dict[str, Rows]):
         self.program, self.given, self.slots = program, given(program), len(deal(program.d, program.shares))
@@ -218,33 +227,35 @@ class _Thread:
         self.results = dict(zip(results, function.args[len(self.given) + 1 :], strict=True))
         self._numbers()
         self.counts = self._counts(function.args[len(self.given)])
-        self.held = {
+        self.values = {
             name: [self.b.load(self.place(pointer, row)) for row in range(rows.rows)]
             for (name, rows), pointer in zip(self.given.items(), function.args, strict=False)
         }
         self.bools = {f"leaf{i}" for i, leaf in enumerate(program.leaves) if leaf.dtype == "bool"}
-        for name in self.bools & set(self.held):
-            self.held[name] = [self.b.icmp_unsigned("!=", x, ir.Constant(I8, 0)) for x in self.held[name]]
+        for name in self.bools & set(self.values):
+            self.values[name] = [self.b.icmp_unsigned("!=", x, ir.Constant(I8, 0)) for x in self.values[name]]
 
     def _numbers(self) -> None:
-        """Which thread this is, of how many; the first run of its block; which coordinates it has."""
+        """Read which thread this is, of how many; the first run of its block; which coordinates it has."""
         b, shares = self.b, self.program.shares
-        special = lambda name: b.call(  # noqa: E731
-            ir.Function(self.module, ir.FunctionType(I32, []), f"llvm.nvvm.read.ptx.sreg.{name}"), []
-        )
-        size, block, mine = special("ntid.x"), special("ctaid.x"), special("tid.x")
+
+        def special(name: str) -> Any:
+            kind = ir.FunctionType(I32, [])
+            return b.call(ir.Function(self.module, kind, f"llvm.nvvm.read.ptx.sreg.{name}"), [])
+
+        size, block, thread = special("ntid.x"), special("ctaid.x"), special("tid.x")
         first = b.mul(block, size)
-        self.me, self.threads = b.zext(b.add(first, mine), I64), b.zext(b.mul(special("nctaid.x"), size), I64)
+        self.me, self.threads = b.zext(b.add(first, thread), I64), b.zext(b.mul(special("nctaid.x"), size), I64)
         self.first_run = b.udiv(first, ir.Constant(I32, shares))
-        share = b.and_(mine, ir.Constant(I32, shares - 1))
+        share = b.and_(thread, ir.Constant(I32, shares - 1))
         for slot, holds in enumerate(deal(self.program.d, shares) >= 0):
             if not holds.all():
                 flags = sum(1 << s for s in range(shares) if holds[s])
                 bit = b.lshr(ir.Constant(I32, flags), share)
-                self.e.there[slot] = b.trunc(bit, I1)
+                self.e.has[slot] = b.trunc(bit, I1)
 
     def _counts(self, pointer: Any) -> tuple[Any, ...]:
-        """Trip counts; none in a block of threads whose runs have all ended, which writes what it has read."""
+        """Trip counts; all 0 in a block of threads whose runs have all ended, which writes the numbers that it read."""
         b = self.b
         *counts, live = (b.load(b.gep(pointer, [number(i)])) for i in range(COUNTS))
         runs = b.icmp_signed("<", self.first_run, live)
@@ -255,22 +266,22 @@ class _Thread:
         row = number(row) if isinstance(row, int) else row
         return self.b.gep(pointer, [self.b.add(self.b.mul(row, self.threads), self.me)])
 
-    def write(self, found: dict[str, list]) -> None:
+    def write(self, results: dict[str, list]) -> None:
         """The results, and the end of the kernel."""
-        for name, values in found.items():
+        for name, values in results.items():
             for row, value in enumerate(values):
                 value = self.b.zext(value, I8) if name in self.bools else value
                 self.b.store(value, self.place(self.results[name], row))
         self.b.ret_void()
 
-    def packed(self, names: Sequence[str], held: dict[str, list]) -> list:
+    def packed(self, names: Sequence[str], values: dict[str, list]) -> list:
         """The arrays of these names as one list of numbers."""
-        return [value for name in names for value in held[name]]
+        return [value for name in names for value in values[name]]
 
     def unpacked(self, names: Sequence[str], values: Sequence) -> dict[str, list]:
         """What `packed` has packed."""
-        rest = iter(values)
-        return {name: [next(rest) for _ in range(self.given[name].rows)] for name in names}
+        waiting = iter(values)
+        return {name: [next(waiting) for _ in range(self.given[name].rows)] for name in names}
 
     def sample(self, words: Sequence) -> tuple[list, list, Any]:
         """The words behind the next sample, the sample, and its label word."""
@@ -280,15 +291,15 @@ class _Thread:
         after, bits = list(words), []
         names = [*(("word", q) for q in range(4)), ("bits",)]
         for lane in range(lanes):
-            mine = {("word", q): word for q, word in enumerate(words[lane::lanes])}
-            *after[lane::lanes], found = self._found(program.next_bits, names, mine.__getitem__)
-            bits.append(found)
-        (word,) = self._found(program.label_word, [("label word",)], lambda _: bits[0])
+            of_lane = {("word", q): word for q, word in enumerate(words[lane::lanes])}
+            *after[lane::lanes], word = self._results(program.next_bits, names, of_lane.__getitem__)
+            bits.append(word)
+        (word,) = self._results(program.label_word, [("label word",)], lambda _: bits[0])
         x: list[Any] = [None] * self.slots
         for j in range(pairs):
             places = [slot for slot in (j, pairs + j) if slot < self.slots]
             names = [("x", i) for i in range(len(places))]
-            for slot, value in zip(places, self._found(program.pair, names, self._pair(j, bits, word)), strict=True):
+            for slot, value in zip(places, self._results(program.pair, names, self._pair(j, bits, word)), strict=True):
                 x[slot] = value
         self.e.small_roots = False
         return after, x, word
@@ -303,41 +314,41 @@ class _Thread:
             if name[0] == "label word":
                 return word
             if name[0] in ("mean", "other mean"):
-                return self.held["means"][name[1] * self.slots + j + (name[0] == "other mean") * pairs]
-            return self.held[f"{name[0]}s"][name[1]]  # thresholds, scales
+                return self.values["means"][name[1] * self.slots + j + (name[0] == "other mean") * pairs]
+            return self.values[f"{name[0]}s"][name[1]]  # thresholds, scales
 
         return source
 
-    def after(self, piece: Piece, held: dict[str, list], x: Sequence = (), word: Any = None) -> dict[str, list]:
-        """What moves, after this list."""
+    def after(self, piece: Piece, before: dict[str, list], x: Sequence = (), word: Any = None) -> dict[str, list]:
+        """What moves, after a list has been applied to what was before."""
 
         def label(name: tuple) -> Any:
-            return word if name[0] == "label word" else self.held["thresholds"][name[1]]
+            return word if name[0] == "label word" else self.values["thresholds"][name[1]]
 
         def source(name: tuple) -> Any:
             if name[0] == "x":
                 return x[name[1]]
             if name[0] == "label":
-                return self._found(self.program.label, [("label",)], label)[0]
+                return self._results(self.program.label, [("label",)], label)[0]
             if name[0] == "means":
                 i, slot = name[1]
-                return self.held["means"][i * self.slots + slot]
+                return self.values["means"][i * self.slots + slot]
             leaf = f"leaf{name[1]}"
-            return (held[leaf] if leaf in held else self.held[leaf])[self._row(name)]
+            return (before[leaf] if leaf in before else self.values[leaf])[self._row(name)]
 
-        found = {name: list(values) for name, values in held.items()}
+        after = {name: list(values) for name, values in before.items()}
         names = list(piece.results)
-        for name, value in zip(names, self._found(piece, names, source), strict=True):
-            found[f"leaf{name[1]}"][self._row(name)] = value
-        return found
+        for name, value in zip(names, self._results(piece, names, source), strict=True):
+            after[f"leaf{name[1]}"][self._row(name)] = value
+        return after
 
     def _row(self, name: tuple) -> int:
         """Of an entry of a leaf, ("leaf", number, index)."""
         shape = leaf_shape(self.program.leaves[name[1]], self.program)
         return int(np.ravel_multi_index(name[2], shape)) if shape else 0
 
-    def _found(self, piece: Piece, names: Sequence[tuple], source: Callable) -> list[Any]:
-        """The values of a list's results. All that is computed is kept: it is ptxas that deals out registers."""
+    def _results(self, piece: Piece, names: Sequence[tuple], source: Callable) -> list[Any]:
+        """The values of a list's results. Every value stays at hand: ptxas decides what is in a register."""
         _, uses, cost = counted(piece.results[name] for name in names)
         values = Values(uses, cost, everything=True)
         return [self.e.get(piece.results[name], source, values) for name in names]

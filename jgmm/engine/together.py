@@ -1,9 +1,9 @@
-"""What streams: an estimate, and beside it its twin and its average where they are wanted, as one kernel.
+"""An algorithm's step, with its twin's and the average's where they are wanted, as one kernel for a back end.
 
     average <- average + (estimate - average) / (number of iterates after the burn)     Polyak and Ruppert's
 
-The twin is the same start fed the same samples with every label known. Estimates stand in the order of the components
-that their starts were matched to, so that their origins are the mixture's own means (the same array: it is held once).
+The twin is the same start fed the same samples with every label known. Estimates are put in the order of the components
+that their starts were matched to: their origins are then the mixture's own means, an array that is held only once.
 """
 
 from collections.abc import Callable
@@ -109,7 +109,7 @@ def ready(
         raise ValueError("twin is True, but the algorithm has none: expected False")
     begin = _start(start, shape, means.dtype)
     size = sizes.of(steps)
-    held = sizes.check(size, shape, means.dtype)
+    numbers_of_steps = sizes.check(size, shape, means.dtype)
     defaults = dict(algorithm.numbers)
     if unknown := set(numbers) - set(defaults):
         raise ValueError(f"{min(unknown)} is no number of the algorithm's, expected {sorted(defaults) or 'none'}")
@@ -120,8 +120,8 @@ def ready(
     else:
         origin = np.take_along_axis(means, component[:, None], axis=0)
     offset = begin - origin
-    sizes.check_moves(held, offset=offset, scales=scales)
-    centres = algorithm.init(begin, origin, size.rule.init(held, offset))
+    sizes.check_moves(numbers_of_steps, offset=offset, scales=scales)
+    centres = algorithm.init(begin, origin, size.rule.init(numbers_of_steps, offset))
     mean: Any = None
     burn = None
     if average is not None:
@@ -130,7 +130,7 @@ def ready(
         mean = _average(centres.offset, np.int32(0))
     doors.kind("noise", noise, Noise, "of jgmm.noise")
     step = Step(algorithm.step, algorithm.twin if twin else None, size.rule.apply)
-    params = Params(algorithm.params(batch.mixture, component, own), held, burn)
+    params = Params(algorithm.params(batch.mixture, component, own), numbers_of_steps, burn)
     return Ready(Kernel(step, pair=noise.pair), State(centres, centres if twin else None, mean), params, component)
 
 
