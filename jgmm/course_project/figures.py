@@ -10,14 +10,16 @@ from jgmm import theory
 from jgmm.course_project import printed
 from jgmm.course_project.table import per_centre
 from jgmm.report import drawing
-from jgmm.report.drawing import COLOURS, SMALL, Picture
+from jgmm.report.drawing import COLOURS, SMALL
 from jgmm.report.results import Results, Row, final
 from jgmm.study import read, summary
 from jgmm.study.read import CellData
 
+Drawn = tuple[Path, str]  # a figure's PNG file, and its caption
+
 
 @drawing.style()
-def write_figures(folder: Path, results: Results) -> list[Picture]:
+def write_figures(folder: Path, results: Results) -> list[Drawn]:
     """Write the nine sections' figures; their paths and captions."""
     first = results.of_part("seed-seeding")[0]
     return [
@@ -97,14 +99,14 @@ def _of_part(results: Results, part: str) -> list[Row]:
 # --- 1 to 5: the first run ---
 
 
-def _centres(folder: Path, item: CellData) -> Picture:
+def _centres(folder: Path, item: CellData) -> Drawn:
     picture, (axes,) = drawing.figure(size=(5, 4.6))
     _heat(axes, _example(item, "mean", "x"), "1. True centres of run 0")
     caption = "1. True centres of the first run, uniform in a box of side 10,000 with a guaranteed minimum separation."
-    return Picture(drawing.save(picture, folder / "1-true-centres.png"), caption)
+    return drawing.save(picture, folder / "1-true-centres.png"), caption
 
 
-def _samples(folder: Path, item: CellData) -> Picture:
+def _samples(folder: Path, item: CellData) -> Drawn:
     picture, (axes,) = drawing.figure(size=(5, 4.2))
     points, means = _example(item, "point", "x"), _example(item, "mean", "x")
     axes.plot(*points[:, :2].T, "x", ms=5, label=f"{len(points)} samples")
@@ -112,15 +114,15 @@ def _samples(folder: Path, item: CellData) -> Picture:
     axes.set(title="2. Samples, the first two of ten coordinates", xlabel="x0", ylabel="x1")
     axes.legend(loc="best")
     caption = "2. Samples of the first run. At a separation of hundreds of sigma each cluster is a dot."
-    return Picture(drawing.save(picture, folder / "2-samples.png"), caption)
+    return drawing.save(picture, folder / "2-samples.png"), caption
 
 
-def _projected(folder: Path, item: CellData) -> Picture:
+def _projected(folder: Path, item: CellData) -> Drawn:
     title = "3. Graph points in the k-dimensional subspace"
     return _graph(folder / "3-projected.png", item, _example(item, "point", "u"), axis="u", title=title)
 
 
-def _lifted(folder: Path, item: CellData) -> Picture:
+def _lifted(folder: Path, item: CellData) -> Drawn:
     """The points U U^T x, which is what the document plots."""
     points, projected = _example(item, "point", "x"), _example(item, "point", "u")
     basis = np.linalg.lstsq(projected, points, rcond=None)[0]
@@ -128,7 +130,7 @@ def _lifted(folder: Path, item: CellData) -> Picture:
     return _graph(folder / "4-lifted.png", item, projected @ basis, axis="x", title=title)
 
 
-def _graph(path: Path, item: CellData, points: np.ndarray, *, axis: str, title: str) -> Picture:
+def _graph(path: Path, item: CellData, points: np.ndarray, *, axis: str, title: str) -> Drawn:
     """Draw the first two coordinates of the graph's points, coloured by connected component."""
     picture, (axes,) = drawing.figure(size=(5, 4.2))
     assert item.example is not None  # the points are of it
@@ -140,10 +142,10 @@ def _graph(path: Path, item: CellData, points: np.ndarray, *, axis: str, title: 
             axes.plot(*of_component[:, :2].T, "o", ms=6, color=COLOURS[index], label=label)
     axes.set(title=title, xlabel=f"{axis}0", ylabel=f"{axis}1")
     axes.legend(fontsize=SMALL, loc="best")
-    return Picture(drawing.save(picture, path), f"{title}, coloured by connected component.")
+    return drawing.save(picture, path), f"{title}, coloured by connected component."
 
 
-def _initial(folder: Path, item: CellData) -> Picture:
+def _initial(folder: Path, item: CellData) -> Drawn:
     picture, (left, right) = drawing.figure(2, size=(5, 4.6))
     truth, start = _example(item, "mean", "x"), _example(item, "start", "x")
     distances = np.linalg.norm(truth[:, None] - start[None], axis=-1)
@@ -152,13 +154,13 @@ def _initial(folder: Path, item: CellData) -> Picture:
     _heat(right, start[nearest], "Initial centres, in the same order")
     gaps = ", ".join(f"{distances[i, nearest[i]]:.1f}" for i in range(len(truth)))
     caption = f"5. Initial centres of run 0; their distances: {gaps}."
-    return Picture(drawing.save(picture, folder / "5-initial-centres.png"), caption)
+    return drawing.save(picture, folder / "5-initial-centres.png"), caption
 
 
 # --- 6 to 9: all runs ---
 
 
-def _theorem3(folder: Path, results: Results) -> Picture:
+def _theorem3(folder: Path, results: Results) -> Drawn:
     picture, (left, right) = drawing.figure(2)
     worst = results.of_part("seed-seeding")[0].values["error_max"][:, -1]
     bins = list(np.geomspace(min(3.0, worst.min()), max(100.0, np.quantile(worst, 0.99)), 50))
@@ -187,10 +189,10 @@ def _theorem3(folder: Path, results: Results) -> Picture:
         "6. Theorem 3: the largest distance of a run against C sigma/20 (left), and the share of runs within it (right)"
         ", with exact intervals (95 % at least)."
     )
-    return Picture(drawing.save(picture, folder / "6-theorem3.png"), caption)
+    return drawing.save(picture, folder / "6-theorem3.png"), caption
 
 
-def _streaming(folder: Path, results: Results) -> Picture:
+def _streaming(folder: Path, results: Results) -> Drawn:
     picture, (left, right) = drawing.figure(2, size=(5.6, 4.2))
     _streaming_of_the_document(left, results)
     paper = final(_of_part(results, "paper-lloyd"))
@@ -204,7 +206,7 @@ def _streaming(folder: Path, results: Results) -> Picture:
         "7. Streaming Lloyd. One run's curve is flat (its rate was tuned to its end); horizons with their own rate fall"
         " like ln(3N)/N. Bars: two standard errors."
     )
-    return Picture(drawing.save(picture, folder / "7-streaming.png"), caption)
+    return drawing.save(picture, folder / "7-streaming.png"), caption
 
 
 def _streaming_of_the_document(axes: Axes, results: Results) -> None:
@@ -224,7 +226,7 @@ def _streaming_of_the_document(axes: Axes, results: Results) -> None:
     _logarithmic(axes, title="7. As the seed computes it", x="samples of one run", y="sum of distances")
 
 
-def _small_separation(folder: Path, results: Results) -> Picture:
+def _small_separation(folder: Path, results: Results) -> Drawn:
     picture, (axes,) = drawing.figure(size=(6.8, 4.8))
     groups = _by_separation(final(_of_part(results, "paper-small")))
     for index, (separation, rows) in enumerate(groups.items()):
@@ -239,10 +241,10 @@ def _small_separation(folder: Path, results: Results) -> Picture:
         "8. Regular simplex, k = 5, d = 10, start within C sigma/20. Lines: the exact floor k delta^2 that no horizon"
         " removes (it is out of sight for C = 6); dotted: Theorem 2 with unit constants."
     )
-    return Picture(drawing.save(picture, folder / "8-small-separation.png"), caption)
+    return drawing.save(picture, folder / "8-small-separation.png"), caption
 
 
-def _pair(folder: Path, results: Results) -> Picture:
+def _pair(folder: Path, results: Results) -> Drawn:
     picture, (left, middle, right) = drawing.figure(3, size=(4.8, 4.2))
     start = results.of_part("seed-pair-seeding")[0].values["error_max"][:, -1]
     bins = np.geomspace(max(start.min(), 0.1), max(start.max(), 30.0), 40)
@@ -261,7 +263,7 @@ def _pair(folder: Path, results: Results) -> Picture:
         "9. The symmetric pair: seeding, the document's EM (18 % of its squared start is left), and EM beside"
         " Lloyd (a centre's share) on the same samples."
     )
-    return Picture(drawing.save(picture, folder / "9-pair.png"), caption)
+    return drawing.save(picture, folder / "9-pair.png"), caption
 
 
 def _em_beside_lloyd(axes: Axes, results: Results) -> None:

@@ -1,7 +1,5 @@
 """The figure of a part's error against one of its axes, and of the local exponents between neighbours."""
 
-from pathlib import Path
-
 import numpy as np
 from matplotlib.axes import Axes
 
@@ -16,7 +14,7 @@ from jgmm.study.curves import Curve
 NARROW = 0.1  # a range of exponents that is opened to this width: a narrower one would show what does not matter
 
 
-def draw(path: Path, found: list[Curve], last: dict[str, Row]) -> Drawn:
+def draw(found: list[Curve], last: dict[str, Row]) -> Drawn:
     """Draw the curves of one part along one axis. last: each cell's last row of the summary."""
     part, name = found[0].part, AXES.get(found[0].axis, found[0].axis)
     shown = drawing.spread(found)
@@ -44,7 +42,7 @@ def draw(path: Path, found: list[Curve], last: dict[str, Row]) -> Drawn:
         words.append("right: local exponents between neighbours, bars of two standard errors")
     legend(picture, [left])
     caption = drawing.caption(*words, told=told | lines, note=drawing.note(found))
-    return Picture(drawing.save(picture, path), caption)
+    return Picture(picture, caption)
 
 
 def _local_exponents(axes: Axes, c: Curve, colour: str, marker: str) -> None:

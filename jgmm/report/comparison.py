@@ -2,7 +2,6 @@
 
 import math
 import textwrap
-from pathlib import Path
 from typing import NamedTuple
 
 from matplotlib.axes import Axes
@@ -33,7 +32,7 @@ class Panel(NamedTuple):
         return [point for points in self.points.values() for point in points]
 
 
-def draw(path: Path, data: list[CellData], last: dict[str, Row]) -> Drawn:
+def draw(data: list[CellData], last: dict[str, Row]) -> Drawn:
     """Draw the cells that share their mixture and start. last: each cell's last row of the summary."""
     compared = _compared(data)
     if not compared:
@@ -65,7 +64,7 @@ def draw(path: Path, data: list[CellData], last: dict[str, Row]) -> Drawn:
         *([f"dotted: {LIMIT}"] if LIMIT in told else []),
     ]
     note = drawing.note(compared, PANELS, "mixtures") + drawing.note(every_name, LABELLED)
-    return Picture(drawing.save(picture, path), drawing.caption(*lines, told=told, note=note))
+    return Picture(picture, drawing.caption(*lines, told=told, note=note))
 
 
 def names(items: list[CellData]) -> list[str]:

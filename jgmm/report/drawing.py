@@ -63,13 +63,13 @@ T = TypeVar("T")
 
 
 class Picture(NamedTuple):
-    """A figure's PNG file, and its caption."""
+    """A figure and its caption."""
 
-    path: Path
+    figure: Figure
     caption: str
 
 
-Drawn = Picture | str | None  # a figure; why there is none; or nothing, where none was to be expected
+Drawn = Picture | str | None  # a picture; why there is none; or nothing, where none was to be expected
 
 
 class Point(NamedTuple):

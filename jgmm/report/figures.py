@@ -4,7 +4,7 @@ Each is PNG and SVG, for print and for colour-blind readers. Whether one can be 
 is begun: nothing here may raise.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,34 +18,40 @@ OF_PART = ("floor", "phase", "samples")  # figures of a part, beside those along
 
 
 class Figures(NamedTuple):
-    """Pictures with their captions, and a sentence on each that was left out."""
+    """The files of pictures with their captions, and a sentence on each that was left out."""
 
-    made: Sequence[tuple[Path, str]]
+    made: list[tuple[Path, str]]
     left_out: list[str]
 
 
 @drawing.style()
 def write_all(folder: Path, results: Results, curves: list[Curve]) -> Figures:
-    """Write every figure of a study."""
+    """Draw and write every figure of a study."""
+    figures = Figures([], [])
+    for name, drawn in draw_all(results, curves):
+        if isinstance(drawn, Picture):
+            figures.made.append((drawing.save(drawn.figure, folder / f"{name}.png"), drawn.caption))
+        elif drawn is not None:
+            figures.left_out.append(drawn)
+    return figures
+
+
+def draw_all(results: Results, curves: list[Curve]) -> Iterator[tuple[str, Drawn]]:
+    """Every figure that a study may have, one at a time, with the name of its file."""
     last = {row["cell"]: row for row in results.final()}
     parts = list(dict.fromkeys(item.cell.part for item in results.data))
     name = names(parts, settings.every(item.cell for item in results.data))
-    drawn: list[Drawn] = []
     for part, axis in dict.fromkeys((curve.part, curve.axis) for curve in curves):
         own = [curve for curve in curves if (curve.part, curve.axis) == (part, axis)]
         if axis == "separation" and floor.measured(own):
-            drawn.append(floor.draw(folder / f"{name[part, 'floor']}.png", own, last))
+            yield name[part, "floor"], floor.draw(own, last)
         else:
-            drawn.append(against_axis.draw(folder / f"{name[part, axis]}.png", own, last))
+            yield name[part, axis], against_axis.draw(own, last)
     for part in parts:
-        drawn.append(success_map.draw(folder / f"{name[part, 'phase']}.png", results.of_part(part), last))
-    drawn.append(comparison.draw(folder / "comparison.png", results.data, last))
+        yield name[part, "phase"], success_map.draw(results.of_part(part), last)
+    yield "comparison", comparison.draw(results.data, last)
     for part in parts:
-        drawn.append(trajectory.draw(folder / f"{name[part, 'samples']}.png", results.of_part(part), results.summary))
-    return Figures(
-        made=[each for each in drawn if isinstance(each, Picture)],
-        left_out=[each for each in drawn if isinstance(each, str)],
-    )
+        yield name[part, "samples"], trajectory.draw(results.of_part(part), results.summary)
 
 
 def names(parts: Iterable[str], axes: Iterable[str] = settings.HEADINGS) -> dict[tuple[str, str], str]:

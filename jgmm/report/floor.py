@@ -1,7 +1,6 @@
 """The figure of a part's floor, the error that no number of samples removes, against the separation."""
 
 import math
-from pathlib import Path
 
 from jgmm.report import drawing
 from jgmm.report.axes import frame, legend
@@ -18,7 +17,7 @@ def measured(found: list[Curve]) -> bool:
     return all(item.displacement is not None for curve in found for item in curve.items)
 
 
-def draw(path: Path, found: list[Curve], last: dict[str, Row]) -> Drawn:
+def draw(found: list[Curve], last: dict[str, Row]) -> Drawn:
     """Draw one part's curves along the separation. last: each cell's last row of the summary."""
     part, shown = found[0].part, drawing.spread(found)
     points = [[_point(last[item.id]) for item in c.items] for c in shown]
@@ -47,7 +46,7 @@ def draw(path: Path, found: list[Curve], last: dict[str, Row]) -> Drawn:
     words += [f"{hidden} are not measured above 0 and not drawn"] if hidden else []
     words += ["bars of two standard errors"] if drawing.BARS in told else []
     caption = drawing.caption(*words, told=told - {drawing.BARS}, note=drawing.note(found))
-    return Picture(drawing.save(picture, path), caption)
+    return Picture(picture, caption)
 
 
 def _point(row: Row) -> Point:

@@ -1,7 +1,5 @@
 """The map of a part's success over two axes: the share of runs that end near enough."""
 
-from pathlib import Path
-
 import numpy as np
 
 from jgmm.report import drawing
@@ -13,7 +11,7 @@ MOST = 40  # rows or columns of a map
 LEAST = 3  # values of each of its axes
 
 
-def draw(path: Path, items: list[CellData], last: dict[str, Row]) -> Drawn:
+def draw(items: list[CellData], last: dict[str, Row]) -> Drawn:
     """Draw a part that has two numeric axes and a success to tell. last: each cell's last row of the summary."""
     part, numeric = items[0].cell.part, _numeric_axes(items)
     if len(numeric) != 2 or "n" in numeric:
@@ -41,7 +39,7 @@ def draw(path: Path, items: list[CellData], last: dict[str, Row]) -> Drawn:
     axes.set_title(f"{part}: share of runs,\n{what}", fontsize=8.5)
     picture.colorbar(image, ax=axes, shrink=0.9)
     caption = f"{part}: share of runs that end with {what}, of all runs. Intervals stand in the table of cells."
-    return Picture(drawing.save(picture, path), caption)
+    return Picture(picture, caption)
 
 
 def _numeric_axes(items: list[CellData]) -> dict[str, list[float]]:

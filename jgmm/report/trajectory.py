@@ -1,7 +1,5 @@
 """The figure of a part's error as its streams go, over the checkpoints of each cell."""
 
-from pathlib import Path
-
 from jgmm.report import drawing
 from jgmm.report.axes import frame, legend, scale_x
 from jgmm.report.drawing import COLOURS, ERROR, MARKERS, Drawn, Picture
@@ -13,7 +11,7 @@ STEPS = 40  # checkpoints that are shown: more could not be told apart
 LEAST = 3  # checkpoints that make a way
 
 
-def draw(path: Path, items: list[CellData], rows: list[Row]) -> Drawn:
+def draw(items: list[CellData], rows: list[Row]) -> Drawn:
     """Draw a part whose cells have checkpoints on their way. rows: of the summary."""
     if not any(len(item.cell.checkpoints) >= LEAST for item in items):
         return None
@@ -45,4 +43,4 @@ def draw(path: Path, items: list[CellData], rows: list[Row]) -> Drawn:
     if max(len(item.samples) for item in shown) > STEPS + 1:
         words += f", at {STEPS} of the checkpoints"
     caption = drawing.caption(words, told=told | lines, note=drawing.note(items))
-    return Picture(drawing.save(picture, path), caption)
+    return Picture(picture, caption)

@@ -82,7 +82,7 @@ def _conclude(folder: Path, study: Study, data: list[CellData], ignored: list[st
     if own.figures is None:
         drawn = figures.write_all(folder / "figures", results, lines)
     else:
-        drawn = figures.Figures(own.figures(folder / "figures", results), [])
+        drawn = figures.Figures(list(own.figures(folder / "figures", results)), [])
     return Written(
         results=results,
         headline=table_of_cells(results) if own.headline is None else own.headline(results),
