@@ -136,7 +136,8 @@ class _Version(argparse.Action):
     """--version, which is looked up when it is asked for."""
 
     def __call__(self, parser: argparse.ArgumentParser, *given: object) -> None:
-        parser.exit(message=f"jgmm {jgmm.__version__}\n")
+        print(f"jgmm {jgmm.__version__}")
+        parser.exit()
 
 
 def parser() -> argparse.ArgumentParser:

@@ -24,8 +24,8 @@ def words(text, **names):
 
 
 def page_text(page):
-    """The text of an HTML page: a line for each block, and a table's row."""
-    page = re.sub("<style>.*?</style>", "", page, flags=re.DOTALL)
+    """The text of an HTML page: a line for each block, and of a table its head."""
+    page = re.sub("<style>.*?</style>|<tr[^>]*><td.*?</tr>", "", page, flags=re.DOTALL)
     page = re.sub("</(p|div|dt|dd|h1|h2|tr|figcaption|title)>", "\n", page)
     return unescape(re.sub("<[^>]+>", " ", page))
 

@@ -13,6 +13,7 @@ AXES = {
     "weights": [[0.5, 0.5], [0.6, 0.4]],
     "scales": [[1.0, 1.0], [1.0, 0.5]],
     "separation": [4.0, 5.0],
+    "noise": ["gaussian", "uniform"],
     "start": [0.1, 0.2],
     "n": [1000, 2000],
     "rate": ["paper", 0.01],

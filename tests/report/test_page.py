@@ -60,7 +60,7 @@ def various(cell, seed):
     """Cells with twins where there may be one, and of a start some runs that failed."""
     if cell.seeding is not None:
         return made(cell, 40, seed=seed, ok=[run % 10 > 0 for run in range(40)])
-    return with_twin(cell, seed) if cell.algorithm in ("lloyd", "em") and not cell.adam else made(cell, 40, seed=seed)
+    return with_twin(cell, seed) if cell.has_twin else made(cell, 40, seed=seed)
 
 
 @pytest.fixture

@@ -1,0 +1,56 @@
+"""What a dry run says, and that it writes nothing."""
+
+import re
+from pathlib import Path
+
+import prose
+import pytest
+from made_cells import study
+
+from jgmm.commands.dry_run import dry_run
+from jgmm.study import run as runner
+
+SMALL = """
+[[part]]
+name = "long"
+mixture = { k = 2, d = 2 }
+stream = { n = [600, 1200, 1000000000], start = 0.2, checkpoints = 1 }
+[[part]]
+name = "short"
+mixture = { k = 2, d = 2 }
+stream = { n = 600, start = 0.2, rate = 0.01, checkpoints = 1, displacement = true }
+"""
+
+
+@pytest.fixture(autouse=True)
+def strict():
+    """The study layer promotes as NumPy does."""
+
+
+def said(capsys, asked, out):
+    """The words of a dry run; which back end it is, and why, depends on the machine."""
+    assert dry_run(asked, out, spec_folder=Path()) == 0
+    return re.sub("back end .*", "back end BACK_END", capsys.readouterr().out)
+
+
+def test_the_words_of_a_dry_run_that_writes_nothing(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    asked = study(SMALL, runs=4, precision=0.05)
+    text = said(capsys, asked, tmp_path / "out")
+    assert not list(tmp_path.iterdir())
+    prose.check(Path(__file__).parent / "dry_run.txt", prose.words(text))
+
+
+def test_a_pilot_of_a_long_stream_is_cut_and_says_so(capsys, tmp_path):
+    text = said(capsys, study(SMALL.replace("[600, 1200, 1000000000]", "1000000000"), runs=4), tmp_path / "out")
+    assert re.search(r"│ long +│ +1 │ +\d+ │ +\d+ in place of 1000000000 │", text)
+
+
+def test_what_is_stored_is_not_computed_again(capsys, tmp_path):
+    asked = study(SMALL.replace(", 1000000000", ""), runs=4)
+    runner.run_study(asked, tmp_path / "out")
+    text = said(capsys, asked.model_copy(update={"runs": 6}), tmp_path / "out")
+    assert "samples    4.8e+03 in " in text  # 2 more runs of 600, 1200 and 600 samples
+    text = said(capsys, asked, tmp_path / "out")
+    assert "0 with runs to do" in text
+    assert "samples    0 in 0 tasks" in text
