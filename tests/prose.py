@@ -3,6 +3,7 @@
 To change words on purpose: delete the file, run the test, which writes it anew and fails, and read what it says.
 """
 
+import difflib
 import re
 from html import unescape
 
@@ -35,4 +36,5 @@ def check(path, lines):
     if not path.is_file():
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
         raise AssertionError(f"{path.name} is new: read it, and run the test again")
-    assert lines == path.read_text(encoding="utf-8").splitlines()
+    kept = path.read_text(encoding="utf-8").splitlines()
+    assert lines == kept, "\n".join(difflib.unified_diff(kept, lines, path.name, "now", lineterm="", n=0))

@@ -4,8 +4,7 @@ A spec says `report = "my_module:PAGE"`, the name of a value like this one:
 
     # my_module.py
     from jgmm.report import drawing
-    from jgmm import outside
-from jgmm.report.headline import Headline
+    from jgmm.report.headline import Headline
     from jgmm.report.hook import Page
 
     def figures(folder, results):
