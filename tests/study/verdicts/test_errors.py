@@ -4,10 +4,22 @@ import math
 
 import numpy as np
 import pytest
-from synthetic import SIZES, spoiled, stored, stream_study, variance, verdict_of, verdict_on, wide_grid
+from synthetic import (
+    SIZES,
+    displaced,
+    floor_study,
+    spoiled,
+    stored,
+    stream_study,
+    variance,
+    verdict_of,
+    verdict_on,
+    wide_grid,
+)
 
 from jgmm import rates
 from jgmm.study import curves, regime, spec, verdicts
+from jgmm.study.verdicts import constants, floors
 
 
 def test_k_squared_against_k_cubed_is_consistent_and_loose_by_k():
@@ -179,3 +191,14 @@ def test_the_level_is_split_evenly_over_comparisons_and_constants():
     half = (constant.high - constant.value) * term
     deviations = half / (errors.std(ddof=1) / np.sqrt(len(errors)))
     assert 3.5 < deviations < 4.2  # the normal quantile at 0.025/9/15 on both sides is 3.73, and errors are skewed
+
+
+def test_floors_have_their_share_of_the_level():
+    """One curve of floors, and the constant of its term."""
+    study = floor_study()
+    data = stored(study, lambda c: 1.0, displacement=displaced(5.0))
+    verdict = verdict_on(study, data)
+    (floor,) = floors.floor_curves(study, data)
+    assert verdict.findings == [floors.finding(1, floor, verdict.level / 2)]
+    (constant,) = verdict.constants
+    assert constant == constants.constant("floor", constants.ratios([], data)["floor"], verdict.level / 2)
