@@ -9,6 +9,7 @@ A value that no module holds (it was made in a notebook, or by a function) runs 
 other processes cannot have it: they refuse its name, and say why.
 """
 
+import ast
 import contextlib
 import hashlib
 import importlib
@@ -204,14 +205,16 @@ def _sources(name: str) -> dict[str, bytes]:
 
 
 def _used(module: ModuleType) -> list[ModuleType]:
-    """The modules that a module's names stand for or come from."""
-    places = (value if isinstance(value, ModuleType) else _module_of(value) for value in vars(module).values())
-    return [place for place in places if isinstance(place, ModuleType)]
-
-
-def _module_of(value: Any) -> Any:
-    where = getattr(value, "__module__", None)
-    return sys.modules.get(where) if isinstance(where, str) else None
+    """The modules that a module's import statements name, of those that have been imported."""
+    package, names = (module.__package__ or "").split("."), []
+    for node in ast.walk(ast.parse(_source(module))):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        if isinstance(node, ast.ImportFrom):
+            above = package[: len(package) + 1 - node.level] if node.level else []
+            source = ".".join([*above, *([node.module] if node.module else [])])
+            names += [source, *(f"{source}.{alias.name}" for alias in node.names)]
+    return [sys.modules[name] for name in names if isinstance(sys.modules.get(name), ModuleType)]
 
 
 def _path(module: ModuleType) -> Path | None:
