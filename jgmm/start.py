@@ -143,7 +143,7 @@ def _by_graph(
     with ThreadPoolExecutor(machine.cores()) as pool:
         for low in range(0, runs, together):
             here = jax.tree.map(lambda x, low=low: x[..., low : low + together], whole)
-            ahead, points = draw(*here, graph_points)
+            ahead, points = draw(*here, graph_points, pair=noise.pair)
             after.append(ahead)
             graphs = [(basis[..., low + i], points[..., i].T) for i in range(points.shape[-1])]
             found = list(pool.map(lambda each: graph.centres(*each, k=k, neighbors=neighbors), graphs))
