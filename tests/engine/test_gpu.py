@@ -8,16 +8,15 @@ from typing import NamedTuple
 import golden
 import jax
 import jax.numpy as jnp
-import llvmlite.ir as ir
 import numpy as np
 import ptx
 import pytest
 from numpy.testing import assert_array_equal
 
-from jgmm import loops, mixture, steps
+from jgmm import loops, steps
 from jgmm.algorithms import em, lloyd, pca, soft
 from jgmm.contract import Kernel
-from jgmm.engine import build, cache, columns, cpu, gpu, runs, threads, together
+from jgmm.engine import columns, cpu, gpu, threads
 
 
 @pytest.fixture(autouse=True)
@@ -30,30 +29,9 @@ def strict(strict):
 open_stream = partial(gpu.open, launcher=ptx.launcher)
 
 
-def problem(algorithm, d, k, count, *, steps=0.05, dtype=np.float32, **options):
-    """What `engine.choose.opened` is given: runs that differ in everything."""
-    rng = np.random.default_rng(1)
-    means = rng.normal(size=(k, d, count)).astype(dtype) * 2
-    weights = rng.uniform(1, 2, size=(k, count)).astype(dtype)
-    scales = rng.uniform(0.5, 1.5, size=(k, count)).astype(dtype)
-    if algorithm is em.EM:
-        means, weights, scales = np.stack([means[0], -means[0]]), np.ones((2, count), dtype), scales[[0, 0]]
-    mixed = mixture.Mixture(means, (weights / weights.sum(axis=0)).astype(dtype), scales)
-    made = runs.batch(jax.random.key(0), np.arange(count), mixed)
-    e = algorithm.estimates(k)
-    start = (means[:e][::-1] + rng.normal(size=(e, d, count)) / 2).astype(dtype)
-    ready = together.ready(made, algorithm, start, steps=steps, **options)
-    return ready.kernel, made.words, ready.state, ready.params, made.mixture
-
-
-def pca_problem(kernel, d, k, count):
-    """Bases on the same runs."""
-    _, words, _, _, mixed = problem(lloyd.LLOYD, d, k, count)
-    basis = np.random.default_rng(2).normal(size=(k, d, count)).astype(np.float32)
-    if kernel is pca.POWER:
-        return kernel, words, pca.PowerState(basis, np.zeros_like(basis)), {}, mixed
-    params = {"log_d": np.float32(np.log(max(d, 3))), "gap": np.full(count, 2.0, np.float32)}
-    return kernel, words, pca.OjaState(basis, np.int32(0)), {**params, "shift": np.full(count, 9.0, np.float32)}, mixed
+def problem(algorithm, d, k, count, *, dtype=np.float32, **options):
+    """What a back end opens: runs that differ in everything."""
+    return golden.given(golden.Case(algorithm, d, k, dtype=dtype, options=options), count)
 
 
 def same_bits(one, other, live=None):
@@ -115,7 +93,7 @@ ENDS = [(pca.POWER, 5, 3), (pca.OJA, 4, 2)]
 
 @pytest.mark.parametrize(("kernel", "d", "k"), ENDS)
 def test_so_are_those_of_blocks_with_an_end(kernel, d, k):
-    given = pca_problem(kernel, d, k, 9)
+    given = problem(kernel, d, k, 9)
     here, there = open_stream(*given), cpu.open(*given)
     for stream in (here, there):
         stream.advance(2, block=3)
@@ -125,7 +103,7 @@ def test_so_are_those_of_blocks_with_an_end(kernel, d, k):
 
 @SHARES
 def test_several_totals_one_after_another_are_the_cpus(shares):
-    given = pca_problem(pca.POWER, 9, 2, 9)
+    given = problem(pca.POWER, 9, 2, 9)
     here, there = open_stream(*given, shares=shares), cpu.open(*given, shares=shares)
     for stream in (here, there):
         stream.advance(2, block=3)
@@ -236,95 +214,7 @@ def test_so_are_those_that_several_threads_draw(shares):
     assert here.draw(4).tobytes() == np.ascontiguousarray(there.draw(4)).tobytes()
 
 
-# --- the text ---
-
-
-def text_of(given):
-    kernel, _, state, params, mixed = given
-    return gpu.ptx(build.program(kernel, state, params, mixed))
-
-
-@pytest.mark.parametrize("name", ["soft", "Adam, averaged", "four threads a run"])
-def test_every_operation_on_floats_says_how_it_rounds_and_none_flushes(name):
-    names = re.findall(r"^\s*(?:@!?%\w+ )?([a-z][\w.]*)", text_of(STREAMS[name]()), flags=re.MULTILINE)
-    # The guess that `threads.root` makes right is the only one.
-    assert {x for x in names if ".ftz" in x or ".approx" in x or ".full" in x} == {"rsqrt.approx.ftz.f32"}
-    rounded = [x for x in names if re.fullmatch(r"(add|sub|mul|fma|div|sqrt)(\.\w+)*\.f(32|64)", x)]
-    assert {x.split(".")[1] for x in rounded} == {"rn"}
-    assert {x.split(".")[0] for x in rounded} >= {"add", "sub", "mul", "fma"}
-
-
-def test_a_sample_is_one_block_without_a_branch():
-    text = text_of(problem(lloyd.LLOYD, 9, 3, 4, twin=True))
-    assert len(re.findall(r"\bbra\b", text)) == 2  # out of the loop, and back
-    assert "sqrt.rn" not in text
-
-
-def roots(bits):
-    """sqrt of float32 with these bits, as a thread draws it, on NumPy."""
-    made = ir.Module("roots")
-    made.triple = threads.TRIPLE
-    kind = ir.PointerType(ir.FloatType(), addrspace=1)
-    function = ir.Function(made, ir.FunctionType(ir.VoidType(), [kind, kind]), "kernel")
-    function.calling_convention = "ptx_kernel"
-    b = ir.IRBuilder(function.append_basic_block())
-    special = (
-        ir.Function(made, ir.FunctionType(ir.IntType(32), []), f"llvm.nvvm.read.ptx.sreg.{x}.x") for x in ("tid",)
-    )
-    given, found = (
-        b.gep(x, [b.zext(place, ir.IntType(64))]) for place in [b.call(next(special), [])] for x in function.args
-    )
-    b.store(threads.root(threads.Numbers(made, b, 1), b.load(given)), found)
-    b.ret_void()
-    out = np.zeros_like(bits)
-    ptx.run(gpu.assembled(made), [bits.view(np.uint8), out.view(np.uint8)], programs=1, threads=len(bits))
-    return out
-
-
-def test_the_root_that_a_draw_takes_is_rounded_right():
-    one, four = 0x3F800000, 0x40800000
-    edges = [np.arange(x - 2000, x + 2000) for x in (one, 0x40000000, four)]
-    every = np.arange(one, four, dtype=np.uint32)
-    exact = np.sqrt(every.view(np.float32), dtype=np.float64)
-    halfway = np.abs(exact * 2.0**23 % 1 - 0.5)  # above 1, numbers are 2^-23 apart
-    bits = np.concatenate(
-        [*edges, every[halfway < 3e-6], every[::997], np.arange(0x33800000, 0x42300000, 40_009), [0, 2**31]]
-    )
-    assert_array_equal(roots(bits.astype(np.uint32)), np.sqrt(bits.astype(np.uint32).view(np.float32)).view(np.uint32))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("off", range(-4, 5))
-def test_so_is_that_of_every_number_from_1_to_4_whatever_the_guess(off, monkeypatch):
-    def guess(a):
-        return ((1 / np.sqrt(a.astype(np.float64))).astype(np.float32).view(np.int32) + np.int32(off)).view(np.float32)
-
-    monkeypatch.setitem(ptx.ARITHMETIC, "rsqrt.approx.ftz", guess)
-    for low in range(0x3F800000, 0x40800000, 2**20):  # times powers of 4 these are all numbers
-        bits = np.arange(low, low + 2**20, dtype=np.uint32)
-        assert_array_equal(roots(bits), np.sqrt(bits.view(np.float32)).view(np.uint32))
-
-
-def test_a_text_is_written_once(tmp_path, monkeypatch):
-    given = problem(lloyd.LLOYD, 3, 2, 5)
-    cache.configure(tmp_path / "code")
-    gpu._texts.clear()
-    try:
-        text = text_of(given)
-        (entry,) = (tmp_path / "code").iterdir()
-        gpu._texts.clear()
-        monkeypatch.setattr(gpu, "assembled", lambda made: "made anew")
-        assert text_of(given) == text
-        entry.write_bytes(b"broken")
-        assert text_of(given) == text
-        gpu._texts.clear()
-        assert text_of(given) == "made anew"
-    finally:
-        gpu._texts.clear()
-        cache.configure(None)
-
-
-# --- may it be? ---
+# --- whether there is a card that will do, and what it is told ---
 
 
 class Device(NamedTuple):
