@@ -83,7 +83,7 @@ def _headline(theorem: Theorem, cells: Evidence, findings: list[Finding]) -> tup
     measured = words.along_axes(findings, theorem)
     if not regime.own_updates(cells.items[0]):  # all cells of a verdict have the same
         beta = f"{cells.items[0].cell.beta:g}"
-        said = [f"{name}: {OUT}: updates with beta = {beta}, as the seed document prints them, are not its algorithm."]
+        said = [f"{name}: {OUT}: updates with beta = {beta}, as the course project prints them, are not its algorithm."]
         return OUT, [*said, f"Held against its bound all the same: {measured}."] if findings else said
     kind, head = words.headline(findings)
     said = [f"{name}{head}."]

@@ -96,7 +96,7 @@ def test_updates_with_beta_2_are_reported_and_not_called_theorem_7():
     em, other = verdicts.verdicts(study, stored(study, lambda c: truth[c.beta](c), runs=2000), look=1)
     assert (em.theorem, em.verdict) == ("7", "consistent, tight")
     assert (other.theorem, other.verdict) == ("7 (beta = 2)", verdicts.OUT)
-    assert "updates with beta = 2, as the seed document prints them, are not its algorithm" in other.sentence
+    assert "updates with beta = 2, as the course project prints them, are not its algorithm" in other.sentence
     assert "in N faster than the variance term" in other.sentence
     assert "contradicted" not in other.sentence
     assert {finding.kind for finding in other.findings} == {"exceeds"}
