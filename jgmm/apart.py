@@ -21,15 +21,14 @@ from jgmm.jaxprs import CALLS, called, scan_operands
 
 Place = int | None  # of the run axis in an array; None: what it holds does not depend on any run
 
-ELEMENTWISE = (
-    *("abs", "acos", "acosh", "add", "add_any", "and", "asin", "asinh", "atan", "atan2", "atanh"),
-    *("bitcast_convert_type", "cbrt", "ceil", "clamp", "convert_element_type", "copy", "copy_p", "cos", "cosh"),
-    *("digamma", "div", "eq", "erf", "erf_inv", "erfc", "exp", "exp2", "expm1", "floor", "ge", "gt"),
-    *("integer_pow", "is_finite", "le", "lgamma", "log", "log1p", "logistic", "lt", "max", "min", "mul", "ne"),
-    *("neg", "nextafter", "not", "optimization_barrier", "or", "pow", "reduce_precision", "rem", "round"),
-    *("rsqrt", "select_n", "shift_left", "shift_right_arithmetic", "shift_right_logical", "sign", "sin"),
-    *("sinh", "sqrt", "square", "stop_gradient", "sub", "tan", "tanh", "xor"),
-)
+_ELEMENTWISE = """
+    abs acos acosh add add_any and asin asinh atan atan2 atanh bitcast_convert_type cbrt ceil clamp
+    convert_element_type copy copy_p cos cosh digamma div eq erf erf_inv erfc exp exp2 expm1 floor ge gt
+    integer_pow is_finite le lgamma log log1p logistic lt max min mul ne neg nextafter not optimization_barrier
+    or pow reduce_precision rem round rsqrt select_n shift_left shift_right_arithmetic shift_right_logical sign
+    sin sinh sqrt square stop_gradient sub tan tanh xor
+"""
+ELEMENTWISE = frozenset(_ELEMENTWISE.split())
 ANY_ORDER = ("reduce_max", "reduce_min", "reduce_and", "reduce_or", "argmax", "argmin")
 SUMS = ("reduce_sum", "reduce_prod")
 ALONG = ("cumsum", "cumprod", "cummax", "cummin", "cumlogsumexp")

@@ -3,10 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
-CALLS = (
-    *("jit", "pjit", "closed_call", "core_call", "custom_jvp_call", "custom_vjp_call"),
-    *("checkpoint", "remat", "remat2"),
-)
+CALLS = frozenset({"jit", "pjit", "closed_call", "core_call", "checkpoint", "remat", "remat2"})
+CALLS |= {"custom_jvp_call", "custom_vjp_call"}
 Operand = TypeVar("Operand")
 
 

@@ -36,7 +36,7 @@ def fold_in(
 
     Those of 0, 1, ... n - 1 are `jax.random.split(key, n)`.
     """
-    return np.stack(_encrypted(keys, np.zeros(1, np.uint32), data))
+    return np.stack(encrypted(keys, np.zeros(1, np.uint32), data))
 
 
 def bits(keys: UInt32[np.ndarray, "2 runs"], count: int) -> UInt32[np.ndarray, "count runs"]:
@@ -45,12 +45,12 @@ def bits(keys: UInt32[np.ndarray, "2 runs"], count: int) -> UInt32[np.ndarray, "
     rows = max(1, TOGETHER // keys.shape[1])
     for low in range(0, count, rows):
         index = np.arange(low, min(low + rows, count), dtype=np.uint32)[:, None]
-        first, second = _encrypted(keys[:, None], np.zeros(1, np.uint32), index)
+        first, second = encrypted(keys[:, None], np.zeros(1, np.uint32), index)
         np.bitwise_xor(first, second, out=rows_of_words[low : low + rows])
     return rows_of_words
 
 
-def _encrypted(keys: np.ndarray, high: np.ndarray, low: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def encrypted(keys: np.ndarray, high: np.ndarray, low: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The cipher: two words become two others."""
     parts = keys[0], keys[1], keys[0] ^ keys[1] ^ PARITY
     shape = np.broadcast_shapes(keys.shape[1:], high.shape, low.shape)

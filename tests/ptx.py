@@ -49,7 +49,7 @@ class Threads(NamedTuple):
 
 
 def launcher(text: str, columns: int, results: Sequence) -> Callable:
-    """In the place of `gpu._launcher`: launches a kernel on NumPy, on so many threads in blocks of a warp.
+    """In the place of `gpu.launcher`: launches a kernel on NumPy, on so many threads in blocks of a warp.
 
     results: the rows and the dtype of each (`threads.Rows`). What the kernel does not write is seen: it is NaN, or the
     largest integer.

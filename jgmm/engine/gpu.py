@@ -47,22 +47,22 @@ def assembled(module: Any) -> str:
     return _machine().emit_assembly(parsed)
 
 
-_texts: dict[str, str] = {}  # of this process, by key, the oldest first
+texts: dict[str, str] = {}  # of this process, by key, the oldest first
 
 
 def ptx(of: Program, kernel: str = "stream") -> str:
     """The text of a program's kernel, "stream" or "drawing": written, or from the folder of machine code."""
     versions = (llvmlite.__version__, str(llvm.llvm_version_info))
     key = cache.key_of(cache.version(), program.text(of), kernel, threads.TRIPLE, TARGET, FEATURES, *versions)
-    if key not in _texts:
+    if key not in texts:
         text = cache.load(key)
         if text is None:
             text = assembled({"stream": threads.stream, "drawing": threads.drawing}[kernel](of)).encode()
             cache.store(key, text)
-        _texts[key] = text.decode()
-        for old in list(_texts)[:-KEPT]:
-            del _texts[old]
-    return _texts[key]
+        texts[key] = text.decode()
+        for old in list(texts)[:-KEPT]:
+            del texts[old]
+    return texts[key]
 
 
 @lru_cache(maxsize=KEPT)

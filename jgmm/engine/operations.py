@@ -127,11 +127,18 @@ class Operations:
         return yes if yes is no else self._node("select", (condition, yes, no), yes.dtype)
 
 
-RULES = (
-    *("add", "sub", "mul", "div", "neg", "abs", "sqrt", "max", "min", "floor", "ceil", "select", "rem"),
-    *("and", "or", "xor", "not", "shift_left", "shift_right_logical", "shift_right_arithmetic", "convert", "bitcast"),
-    *COMPARISONS,
-)
+RULES = {"add", "sub", "mul", "div", "neg", "abs", "sqrt", "max", "min", "floor", "ceil", "select", "rem", *COMPARISONS}
+RULES |= {
+    "and",
+    "or",
+    "xor",
+    "not",
+    "shift_left",
+    "shift_right_logical",
+    "shift_right_arithmetic",
+    "convert",
+    "bitcast",
+}
 
 
 def _is(node: Node, value: float) -> bool:

@@ -90,17 +90,17 @@ def test_so_is_that_of_every_number_from_1_to_4_whatever_the_guess(off, monkeypa
 def test_a_text_is_written_once(tmp_path, monkeypatch):
     case = golden.Case(lloyd.LLOYD, 3, 2)
     cache.configure(tmp_path / "code")
-    gpu._texts.clear()
+    gpu.texts.clear()
     try:
         text = text_of(case)
         (entry,) = (tmp_path / "code").iterdir()
-        gpu._texts.clear()
+        gpu.texts.clear()
         monkeypatch.setattr(gpu, "assembled", lambda made: "made anew")
         assert text_of(case) == text
         entry.write_bytes(b"broken")
         assert text_of(case) == text
-        gpu._texts.clear()
+        gpu.texts.clear()
         assert text_of(case) == "made anew"
     finally:
-        gpu._texts.clear()
+        gpu.texts.clear()
         cache.configure(None)
