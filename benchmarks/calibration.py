@@ -30,7 +30,7 @@ import numpy as np
 
 from jgmm import stats
 from jgmm.engine import machine
-from jgmm.study import expected, read, spec
+from jgmm.study import expected, missing, read, spec
 from jgmm.study import run as runner
 
 RESULTS = Path(__file__).parent / "results"
@@ -152,7 +152,7 @@ def simulate(out, runs, parts):
     if done.failures:
         raise RuntimeError("; ".join(done.failures))
     by_name = spec.named_cells(study)
-    stored = runner.stored(out, by_name)
+    stored = missing.stored(out, by_name)
     return [read.read(out, cell, study, stored) for cell in by_name.values()]
 
 

@@ -11,7 +11,7 @@ from jgmm.contract import Choice
 from jgmm.engine import programs
 from jgmm.report.hook import Page
 from jgmm.report.write import write_report
-from jgmm.study import plan, spec, work
+from jgmm.study import job, keys, plan, preflight, spec, work
 from jgmm.study import run as runner
 from jgmm.study.folder import columns, records, store
 from jgmm.study.folder.lock import Lock
@@ -24,7 +24,7 @@ mixture = { k = 2, d = 2 }
 stream = { n = 400, start = 0.2, checkpoints = 2 }
 """
 PARSED = spec.parse(TEXT, source="tiny", folder=Path(), default_name="tiny")
-DRIVEN = work.Driven("cpu", Choice("scan", "made up"), None)
+DRIVEN = job.Driven("cpu", Choice("scan", "made up"), None)
 
 
 def made_up(cell, low, high):
@@ -44,7 +44,7 @@ def made_up_work(study, out, task, meter=None, *, back_end="auto"):
     for cell, low, high in task.pieces:
         name = cell.identifier(study.seed, study.x64)
         store.write_runs(out, name, low, high, [made_up(cell, low, high)])
-        receipts.append(work.Receipt(name, low, high, DRIVEN))
+        receipts.append(job.Receipt(name, low, high, DRIVEN))
     return receipts
 
 
@@ -57,10 +57,10 @@ def in_two(todo, **more):
 
 def make_up(monkeypatch):
     """Replace what takes time: streams, checks of mixtures, waiting for the disk."""
-    monkeypatch.setattr(runner, "work", made_up_work)
+    monkeypatch.setattr(work, "work", made_up_work)
     monkeypatch.setattr(plan, "tasks", in_two)
-    monkeypatch.setattr(runner, "check_mixtures", lambda *rest: None)
-    monkeypatch.setattr(runner, "canary", lambda seed: [1, 2, 3])
+    monkeypatch.setattr(preflight, "check_mixtures", lambda *rest: None)
+    monkeypatch.setattr(keys, "canary", lambda seed: [1, 2, 3])
     hasten(monkeypatch)
 
 

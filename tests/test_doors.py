@@ -110,6 +110,7 @@ INNER = {  # called with what others have checked
     choose.load,
     *(steps.of, steps.constant, steps.polynomial, steps.inverse_count, steps.adam, steps.scheduled, steps.from_optax),
     *(steps.check, steps.check_moves, steps.shifted),
+    *(named.name_of, named.at, named.step_size),
 }
 
 

@@ -17,6 +17,7 @@ import jgmm
 from jgmm import cli, process
 from jgmm.commands import prepare
 from jgmm.engine import machine, programs
+from jgmm.study import plan
 from jgmm.study import run as runner
 
 SPEC = """
@@ -276,7 +277,7 @@ class Fails(Executor):
 
 
 def test_an_executor_that_takes_no_more_leaves_what_is_stored(tmp_path, monkeypatch):
-    monkeypatch.setattr(runner.plan, "TASK_SECONDS", 1e-9)
+    monkeypatch.setattr(plan, "TASK_SECONDS", 1e-9)
     done = runner.run_study(tiny(), tmp_path, executor=Fails(1, RuntimeError("cannot schedule new futures")))
     assert 0 < done.left < 16
     assert done.computed + done.left == 16

@@ -9,8 +9,7 @@ import jgmm
 from jgmm import mixture, reach
 from jgmm.algorithms.lloyd import LLOYD
 from jgmm.start import check_power, offset_start
-from jgmm.study import run as runner
-from jgmm.study import spec
+from jgmm.study import preflight, spec
 
 KEY = jax.random.key(5)
 
@@ -111,6 +110,6 @@ def test_a_study_beyond_float32_is_refused_before_it_runs_and_float64_takes_it(t
     stream = {"n": 1000, "start": "truth", **table.get("stream", {})}
     study = spec.Study.model_validate({"runs": 4, **table, "stream": stream})
     with pytest.raises(ValueError, match=f"{message}.*x64 = true"):
-        runner.check_mixtures(study, spec.cells(study))
+        preflight.check_mixtures(study, spec.cells(study))
     wide = study.model_copy(update={"x64": True})
-    runner.check_mixtures(wide, spec.cells(wide))
+    preflight.check_mixtures(wide, spec.cells(wide))

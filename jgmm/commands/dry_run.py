@@ -12,8 +12,9 @@ from jgmm import stats, terminal
 from jgmm.commands.words import runs_of
 from jgmm.engine import choose, machine
 from jgmm.report.numbers import plus_minus
-from jgmm.study import plan, spec
-from jgmm.study import run as runner
+from jgmm.study import missing, plan, preflight, replay, spec
+from jgmm.study.executors import GPU_THREADS
+from jgmm.study.job import Driven
 from jgmm.study.plan import Piece
 from jgmm.study.spec import Cell, Study
 
@@ -49,7 +50,7 @@ class Forecast(NamedTuple):
     whole_n: int
     spread: stats.Mean | None
     slowness: float
-    driven: runner.Driven
+    driven: Driven
 
 
 def dry_run(study: Study, out: Path, *, spec_folder: Path, back_end: str = "auto") -> int:
@@ -57,9 +58,9 @@ def dry_run(study: Study, out: Path, *, spec_folder: Path, back_end: str = "auto
     choose.choose(back_end)
     named = spec.named_cells(study, spec_folder)
     cells = list(named.values())
-    runner.check_mixtures(study, cells, spec_folder)
-    stored = runner.stored(out, named).cells
-    todo = runner.to_do(named, stored, runner.wanted_runs(study, named, stored))
+    preflight.check_mixtures(study, cells, spec_folder)
+    stored = missing.stored(out, named).cells
+    todo = missing.to_do(named, stored, missing.wanted_runs(study, named, stored))
     devices = jax.devices()
     device = Device(len(devices), devices[0].device_kind, machine.on_gpu())
     forecasts = _forecasts(study, todo, spec_folder, back_end, device)
@@ -85,7 +86,7 @@ def _forecasts(study: Study, todo: list[Piece], folder: Path, back_end: str, dev
         runs = plan.pack_width(cell.k, cell.d, 10**9, devices=device.number, gpu=device.gpu)
         allowed = PILOT_SECONDS / len(parts) / max(_planned_seconds(cell, runs, device), 1e-12)
         short = _shortened(cell, allowed)
-        pilot = runner.pilot(study, short, runs, folder, back_end=back_end)
+        pilot = replay.pilot(study, short, runs, folder, back_end=back_end)
         finite = pilot.error_sq[np.isfinite(pilot.error_sq)]
         known = len(finite) > 1 and finite.mean() > 0
         forecasts[part] = Forecast(
@@ -122,7 +123,7 @@ def _print_costs(
     programs = len({piece.cell.program_fields() for piece in todo})
     seconds = streams + COMPILE_SECONDS * programs + REPORT_SECONDS
     size = sum((piece.high - piece.low) * _bytes_per_run(piece.cell) for piece in todo)
-    console.print(f"samples    {sum(runner.samples_of(task) for task in tasks):.3g} in {len(tasks)} tasks")
+    console.print(f"samples    {sum(map(plan.samples_of, tasks)):.3g} in {len(tasks)} tasks")
     console.print(f"memory     about {_memory(cells, todo, device) / 1e9:.1f} GB")
     console.print(f"files      {len(cells)} cell files, about {size / 1e6:.1f} MB")
     work = f"{streams:.0f} s of streams, {programs} programs to compile"
@@ -136,7 +137,7 @@ def _memory(cells: list[Cell], todo: list[Piece], device: Device) -> float:
     """Bytes that the run takes at its peak."""
     largest = max((cell.k * cell.d for cell in cells), default=1)
     width = max(plan.pack_width(c.k, c.d, c.n, devices=device.number, gpu=device.gpu) for c in cells)
-    packs = runner.GPU_THREADS if device.gpu else 1  # at a time
+    packs = GPU_THREADS if device.gpu else 1  # at a time
     runs = max((piece.high - piece.low for piece in todo), default=0)
     return BYTES + BYTES_PER_COORDINATE * packs * width * largest + BYTES_PER_RUN * runs
 

@@ -16,7 +16,7 @@ from jgmm.process import Stopped, Stopper, fault
 from jgmm.report.hook import page_of
 from jgmm.report.write import write_report
 from jgmm.report.written import Written
-from jgmm.study import ownership, spec
+from jgmm.study import missing, ownership, plan, spec
 from jgmm.study import run as runner
 from jgmm.study.folder.lock import Lock
 from jgmm.study.spec import Study
@@ -111,9 +111,9 @@ def _report(
 def _say_left(console: Console, study: Study, out: Path, spec_folder: Path) -> None:
     """How much of the study is stored, for somebody who has stopped it."""
     cells = spec.named_cells(study, spec_folder)
-    stored = runner.stored(out, cells).cells
-    wanted = runner.wanted_runs(study, cells, stored)
-    left, total = runner.num_runs(runner.to_do(cells, stored, wanted)), sum(wanted.values())
+    stored = missing.stored(out, cells).cells
+    wanted = missing.wanted_runs(study, cells, stored)
+    left, total = plan.num_runs(missing.to_do(cells, stored, wanted)), sum(wanted.values())
     stored_now = f"stopped: {total - left} of {total} runs of cells are stored in {out}"
     terminal.say(console, f"{stored_now}; the same command goes on from them")
 

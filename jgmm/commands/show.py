@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 from jgmm.engine import choose
-from jgmm.study import ownership
-from jgmm.study import run as runner
+from jgmm.study import keys, ownership
+from jgmm.study.replay import replay
 from jgmm.study.spec import Cell, Study
 
 WIDTH = 14  # characters of a column
@@ -15,9 +15,9 @@ COLUMNS = ("samples", "error_sq", "error_sum", "error_max", "lost")
 
 def show(study: Study, cell: Cell, run_id: int, folder: Path, *, back_end: str = "auto") -> None:
     """Print one run's errors at many checkpoints."""
-    ownership.check_canary(folder, runner.canary(study.seed))
+    ownership.check_canary(folder, keys.canary(study.seed))
     choose.choose(back_end)
-    table = runner.replay(study, cell, run_id, spec_folder=folder, back_end=back_end)
+    table = replay(study, cell, run_id, spec_folder=folder, back_end=back_end)
     rate = cell.rate_name if cell.rate is None else f"{cell.rate:g}"
     print(f"# part {cell.part}, run {run_id}: {cell.algorithm} k={cell.k} d={cell.d} n={cell.n} rate={rate}")
     room = shutil.get_terminal_size().columns // WIDTH if sys.stdout.isatty() else len(COLUMNS)

@@ -33,6 +33,21 @@ class Task(NamedTuple):
     seconds: float  # estimated
 
 
+def num_runs(pieces: Iterable[Piece]) -> int:
+    """Runs of cells in these pieces."""
+    return sum(piece.high - piece.low for piece in pieces)
+
+
+def samples_of(task: Task) -> int:
+    """Samples that a task consumes, the power iteration of its seeding included."""
+    streamed = sum(piece.cell.n * (piece.high - piece.low) for piece in task.pieces)
+    cell, low, high = task.pieces[0]
+    if cell.seeding is None:
+        return streamed
+    sizes = cell.seeding
+    return streamed + (sizes.n - sizes.graph_points) // sizes.block * sizes.block * (high - low)
+
+
 def program(task: Task) -> tuple:
     """What a task's programs depend on: tasks of which this is the same compile the same ones."""
     first = task.pieces[0].cell

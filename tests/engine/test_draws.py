@@ -13,7 +13,7 @@ from scipy import stats
 
 from jgmm import lanes, mixture, start
 from jgmm.engine.runs import batch, normals, run_keys
-from jgmm.study.work import study_keys
+from jgmm.study.keys import study_keys
 
 KEY = jax.random.key(11)
 IDS = np.arange(60, dtype=np.uint32)
@@ -79,7 +79,7 @@ jax.monitoring.register_event_duration_secs_listener(told)
 import numpy as np
 from jgmm import mixture, start
 from jgmm.engine.runs import batch, run_keys
-from jgmm.study.work import canary, study_keys
+from jgmm.study.keys import canary, study_keys
 for wide in (False, True):
     with jax.enable_x64(wide):
         keys, ids = study_keys(3), np.arange(70)

@@ -14,7 +14,7 @@ import pytest
 import tomli_w
 
 from jgmm import cli, mixture, start
-from jgmm.study import limits, plan, run, schema, spec, work
+from jgmm.study import limits, mixtures, plan, preflight, schema, spec
 
 SECONDS = 2.0  # of processor for a spec; measured: 0.01 typically, 0.5 for the largest
 MEGABYTES = 500.0
@@ -215,7 +215,7 @@ def _build_mixtures(cells, folder):
     """As a run does before it writes anything; but none that are drawn, each of which is compiled."""
     for cell in cells[:20]:
         if cell.layout not in ("box", "symmetric-box") and cell.k * cell.d < 10_000:
-            work.build_mixture(cell, None, range(2), folder)
+            mixtures.build_mixture(cell, None, range(2), folder)
 
 
 def _will_run(study, cells, folder):
@@ -341,7 +341,7 @@ def test_small_odd_specs_that_are_taken_run_to_the_end(tmp_path, chunk):
         try:
             study = spec.Study(**table)
             cells = spec.cells(study)
-            run.check_mixtures(study, cells)
+            preflight.check_mixtures(study, cells)
         except ValueError:
             continue
         path = tmp_path / f"{number}.toml"

@@ -24,9 +24,11 @@ from jgmm.engine import machine
 from jgmm.engine.run import Record
 from jgmm.errors import estimate
 from jgmm.report.write import write_report
-from jgmm.study import plan, spec, tables, work
+from jgmm.study import keys, missing, plan, spec, tables, work
 from jgmm.study import run as runner
 from jgmm.study.folder import columns, store
+from jgmm.study.mixtures import build_mixture
+from jgmm.study.replay import replay
 
 
 @pytest.fixture(autouse=True)
@@ -149,9 +151,7 @@ def test_a_replayed_run_is_the_stored_one_for_every_algorithm(fresh):
     for cell in spec.cells(study()):
         stored = pq.read_table(fresh / "cells" / f"{cell.identifier(0, False)}.parquet").to_pylist()
         wanted = {row["samples"]: row["error_sq"] for row in stored if row["run"] == 57}
-        replayed = {
-            r["samples"]: r["error_sq"] for r in runner.replay(study(), cell, 57, spec_folder=fresh).to_pylist()
-        }
+        replayed = {r["samples"]: r["error_sq"] for r in replay(study(), cell, 57, spec_folder=fresh).to_pylist()}
         assert {t: replayed[t] for t in wanted} == wanted
 
 
@@ -214,7 +214,7 @@ def test_a_round_is_judged_by_its_own_good_runs(tmp_path):
     for precision in sorted({value * factor for value in found for factor in (0.999, 1.001)}):
         expected = next((r for r, p in zip((16, 32, 64), found, strict=False) if p <= precision), 128)
         asked = study(16, parts, precision=precision, max_runs=128)
-        assert runner.wanted_runs(asked, named, runner.stored(tmp_path, named).cells) == {name: expected}
+        assert missing.wanted_runs(asked, named, missing.stored(tmp_path, named).cells) == {name: expected}
 
 
 def test_an_absent_components_centre_stays_in_the_laws(tmp_path):
@@ -315,7 +315,7 @@ if __name__ == "__main__":
 def test_other_random_bits_do_not_extend_a_store(fresh, tmp_path, monkeypatch):
     runner.run_study(study(16, PARTS[:1]), tmp_path)
     before = bytes_of(tmp_path)
-    monkeypatch.setattr(runner, "canary", lambda seed: [1, 2, 3])
+    monkeypatch.setattr(keys, "canary", lambda seed: [1, 2, 3])
     with pytest.raises(ValueError, match="other random bits"):
         runner.run_study(study(32, PARTS[:1]), tmp_path)
     assert bytes_of(tmp_path) == before
@@ -327,12 +327,12 @@ def test_other_random_bits_do_not_extend_a_store(fresh, tmp_path, monkeypatch):
 
 
 def test_the_canary_sings_of_bits_and_of_means(monkeypatch):
-    before = work.canary(3)
-    assert before != work.canary(4)
+    before = keys.canary(3)
+    assert before != keys.canary(4)
     simplex = mixture.simplex
     turned = lambda k, d, **more: mixture.given(-np.asarray(simplex(k, d, **more).means))  # noqa: E731
     monkeypatch.setattr(mixture, "simplex", turned)
-    other = work.canary(3)
+    other = keys.canary(3)
     assert other[:-1] == before[:-1]
     assert other[-1] != before[-1]
 
@@ -344,13 +344,14 @@ import jax
 import numpy as np
 import jgmm
 from jgmm.start import offset_start
-from jgmm.study import spec, work
+from jgmm.study import keys, spec
+from jgmm.study.mixtures import build_mixture
 text = "[mixture]\\nlayout = 'box'\\nk = 2\\nd = 3"
 (cell,) = spec.cells(spec.parse(text, source="x", folder=Path(), default_name="x"))
-keys = work.study_keys(7)
-batch = jgmm.batch(keys.lanes, range(3), work.build_mixture(cell, keys.mixture, range(3)))
-start = offset_start(keys.start, batch, 0.5)
-print(work.canary(7), batch.words.s3.tolist(), start.tobytes().hex())
+study_keys = keys.study_keys(7)
+batch = jgmm.batch(study_keys.lanes, range(3), build_mixture(cell, study_keys.mixture, range(3)))
+start = offset_start(study_keys.start, batch, 0.5)
+print(keys.canary(7), batch.words.s3.tolist(), start.tobytes().hex())
 print(jax.random.key_impl(jax.random.key(0)), jax.config.jax_threefry_partitionable, file=sys.stderr)
 """
 
@@ -368,12 +369,11 @@ def test_float64_after_float32_in_one_process_is_float64_alone(tmp_path):
     part = {"name": "box", "mixture": {"k": 2, "d": 2, "layout": "box", "side": 20.0}, "stream": {**SHORT, "n": 400}}
     runner.run_study(study(8, [part]), tmp_path / "a")
     runner.run_study(study(8, [part], x64=True), tmp_path / "a", fresh=True)
-    work._drawn.clear()
     runner.run_study(study(8, [part], x64=True), tmp_path / "b")
     assert bytes_of(tmp_path / "a") == bytes_of(tmp_path / "b")
     (cell,) = spec.cells(study(8, [part]))
     (stored,) = (pq.read_table(path).to_pylist() for path in (tmp_path / "b" / "cells").iterdir())
-    again = runner.replay(study(8, [part], x64=True), cell, 5, spec_folder=tmp_path / "b").to_pylist()[-1]
+    again = replay(study(8, [part], x64=True), cell, 5, spec_folder=tmp_path / "b").to_pylist()[-1]
     assert {name: again[name] for name in ("error_sq", "largest_mean")} == {
         name: stored[-7][name] for name in ("error_sq", "largest_mean")
     }
@@ -390,7 +390,7 @@ def test_displacements_stand_by_component_and_the_twins_lose_what_is_left_of_the
     mixed = {"k": 3, "d": 4, "layout": "simplex"}
     stream = {"n": 50, "rate": 0.01, "start": 0.5, "displacement": True}
     (cell,) = spec.cells(study(parts=[{"name": "main", "mixture": mixed, "stream": stream}]))
-    means = np.asarray(work.build_mixture(cell, runner.study_keys(0).mixture, range(2)).means, float)
+    means = np.asarray(build_mixture(cell, keys.study_keys(0).mixture, range(2)).means, float)
     basis = tables.span(means)
     last, twin, start = np.random.default_rng(0).normal(size=(3, 3, 4, 2))
     component = np.array([[2, 0], [0, 1], [1, 2]])
@@ -444,7 +444,7 @@ def test_a_failing_task_is_raised_and_the_others_stop(as_on_a_gpu, monkeypatch, 
             raise
         return work.work(study, out, task, meter, back_end=back_end)
 
-    monkeypatch.setattr(runner, "work", failing)
+    monkeypatch.setattr(work, "work", failing)
     with pytest.raises(RuntimeError, match="out of memory"):
         runner.run_study(study(70, VARIOUS), tmp_path)
     assert sorted(stopped) == ["averaged", "seeded"]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tomli_w
 
-from jgmm.study import plan, run, schema, spec
+from jgmm.study import plan, preflight, schema, spec
 
 
 def parse(text):
@@ -380,7 +380,7 @@ def test_rates_for_components_that_never_come():
 def test_unbalanced_em_is_shown_the_way_to_soft_updates():
     study = parse('algorithm = "em"\n[stream]\nstart = 0.1\n[mixture]\nweights = [0.3, 0.7]')
     with pytest.raises(ValueError, match=r"part 'main': the mixture.*weights \[0\.3 0\.7\].*algorithm = 'soft'"):
-        run.check_mixtures(study, spec.cells(study))
+        preflight.check_mixtures(study, spec.cells(study))
 
 
 def test_a_study_of_the_users_may_have_a_presets_name(tmp_path):

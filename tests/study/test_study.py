@@ -20,9 +20,10 @@ from jgmm import cli
 from jgmm.contract import Choice
 from jgmm.engine import choose
 from jgmm.report.write import write_report
+from jgmm.study import job, spec
 from jgmm.study import run as runner
-from jgmm.study import spec, work
-from jgmm.study.folder import records, store
+from jgmm.study.folder import parquet, records
+from jgmm.study.replay import replay
 
 TINY = """
 runs = 8
@@ -136,10 +137,10 @@ def test_what_computed_the_runs_is_told_with_its_reason(done):
 
 
 def test_lines_of_back_ends_that_are_damaged_are_left_out_with_a_word_and_set_aside(tmp_path):
-    driven = work.Driven("cpu", Choice("scan", "why"), None)
+    driven = job.Driven("cpu", Choice("scan", "why"), None)
     path = tmp_path / "backends.csv"
-    records.record_back_ends(tmp_path, [work.Receipt("a", 0, 8, driven), work.Receipt("b", 0, 8, driven)])
-    records.record_back_ends(tmp_path, [work.Receipt("a", 8, 9, driven)])
+    records.record_back_ends(tmp_path, [job.Receipt("a", 0, 8, driven), job.Receipt("b", 0, 8, driven)])
+    records.record_back_ends(tmp_path, [job.Receipt("a", 8, 9, driven)])
     rows, told = records.back_ends(tmp_path)
     assert [(row["cell"], row["low"], row["high"]) for row in rows] == [("a", "0", "9"), ("b", "0", "8")]
     assert told == []
@@ -149,7 +150,7 @@ def test_lines_of_back_ends_that_are_damaged_are_left_out_with_a_word_and_set_as
         rows, told = records.back_ends(tmp_path)
         assert len(rows) < 2
         assert "backends.csv is damaged" in told[0]
-        records.record_back_ends(tmp_path, [work.Receipt("b", 0, 8, driven)])
+        records.record_back_ends(tmp_path, [job.Receipt("b", 0, 8, driven)])
         assert records.back_ends(tmp_path)[1] == []
         assert (tmp_path / "backends.csv.damaged").read_text() == spoil(before)
         path.write_text(before)
@@ -227,7 +228,7 @@ def test_fewer_runs_are_the_first_of_more(done, tmp_path):
 def test_a_replayed_run_ends_where_the_stored_one_does(done):
     for cell in spec.cells(study())[2:]:
         stored = pq.read_table(done / "cells" / f"{cell.identifier(0, False)}.parquet").to_pylist()
-        replayed = {row["samples"]: row["error_sq"] for row in runner.replay(study(), cell, 5).to_pylist()}
+        replayed = {row["samples"]: row["error_sq"] for row in replay(study(), cell, 5).to_pylist()}
         for row in stored:
             if row["run"] == 5:
                 assert replayed[row["samples"]] == row["error_sq"]
@@ -428,23 +429,22 @@ def test_foreign_and_half_written_files_are_ignored_with_a_word(capsys, again):
     assert "damaged" not in said.err
 
 
-def test_a_full_disk_is_told_and_loses_nothing(capsys, tmp_path, monkeypatch):
+def test_a_full_disk_is_told_and_loses_nothing(capsys, tmp_path):
     path, out = small(tmp_path), tmp_path / "out"
-    whole = store.write_groups
     written = []
 
-    def full(target, *rest):
+    def full(target, *rest, write=parquet.write):
         if written:
             raise OSError(errno.ENOSPC, "No space left on device", str(target))
         written.append(target)
-        whole(target, *rest)
+        write(target, *rest)
 
-    monkeypatch.setattr(store, "write_groups", full)
-    status, said = command(capsys, "run", path, "--out", out)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parquet, "write", full)
+        status, said = command(capsys, "run", path, "--out", out)
     assert status == 3
     assert "No space left on device" in said.err
     assert "finished tiles are stored" in said.err
-    monkeypatch.setattr(store, "write_groups", whole)
     status, said = command(capsys, "run", path, "--out", out)
     assert status == 0
     assert "8 computed, 4 reused" in said.err

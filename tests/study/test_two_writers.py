@@ -10,8 +10,8 @@ import time
 import folders
 import pytest
 
+from jgmm.study import missing, spec, work
 from jgmm.study import run as runner
-from jgmm.study import spec
 from jgmm.study.folder import lock, store
 from jgmm.study.folder.lock import Lock
 
@@ -49,7 +49,7 @@ def stored(out):
     """The runs of each cell that is finished."""
     (cell,) = spec.cells(folders.tiny())
     return [
-        p.high for p in runner.stored(out, {cell.identifier(0, False): cell}).cells.get(cell.identifier(0, False), [])
+        p.high for p in missing.stored(out, {cell.identifier(0, False): cell}).cells.get(cell.identifier(0, False), [])
     ]
 
 
@@ -59,7 +59,7 @@ REFUSED = "is in use by process {} on {} since "
 def test_of_two_sizes_at_once_none_loses_what_the_other_finished(tmp_path, monkeypatch):
     rounds = 15
     refused = 0
-    monkeypatch.setattr(runner, "work", slow_work)
+    monkeypatch.setattr(work, "work", slow_work)
     for i in range(rounds):
         out = tmp_path / f"out-{i}"
         sizes = (4, 7) if i % 3 else (4, 4)

@@ -51,7 +51,7 @@ def record_look(folder: Path, look: dict) -> None:
 
 
 def record_back_ends(folder: Path, receipts: Iterable) -> None:
-    """Add the back ends that receipts (`work.Receipt`) name; a line for each range of runs with the same back ends.
+    """Add the back ends that receipts (`job.Receipt`) name; a line for each range of runs with the same back ends.
 
     A file with damaged lines is set aside first.
     """

@@ -93,11 +93,11 @@ study = jgmm.Study(theorem="none", runs=512, stream=stream, mixture={"k": 2, "d"
 if sys.argv[3] == "run":
     jgmm.run_study(study, sys.argv[1])
 else:
-    from jgmm.study import summary as analysis, read as cells, run as runner, spec
+    from jgmm.study import missing, summary as analysis, read as cells, spec
     from jgmm.study.folder import spool
     kept = spool.Spool(Path(sys.argv[1]))
     named = spec.named_cells(study)
-    done = runner.stored(Path(sys.argv[1]), named)
+    done = missing.stored(Path(sys.argv[1]), named)
     for cell in named.values():
         item = cells.read(Path(sys.argv[1]), cell, study, done, kept)
         for index in (0, 1, -1):

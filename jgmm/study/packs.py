@@ -1,0 +1,106 @@
+"""Runs of several cells streamed side by side: how pieces are packed, and what a pack's streams leave.
+
+Cells stand side by side if they share a program (`Cell.program_fields`); their rates, separations and N may differ.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import jax
+import numpy as np
+
+from jgmm import start, steps
+from jgmm.contract import Choice
+from jgmm.engine import run as engine
+from jgmm.engine import together
+from jgmm.engine.run import Record, Segment
+from jgmm.engine.runs import Batch
+from jgmm.errors import CentreError
+from jgmm.study import tables
+from jgmm.study.job import Computed, Driven, Job
+from jgmm.study.mixtures import shared_mixture
+from jgmm.study.plan import Piece
+from jgmm.study.starts import Seeded, side_by_side
+
+
+def cut(pieces: Sequence[Piece], width: int) -> list[Piece]:
+    """The pieces in parts of at most `width` runs."""
+    return [
+        Piece(piece.cell, low, min(low + width, piece.high))
+        for piece in pieces
+        for low in range(piece.low, piece.high, width)
+    ]
+
+
+def packed(pieces: Sequence[Piece], width: int) -> list[list[Piece]]:
+    """The pieces, in their order, as packs of at most `width` runs. Give the longest streams first."""
+    packs: list[list[Piece]] = []
+    room = 0
+    for piece in pieces:
+        if not packs or piece.high - piece.low > room:
+            packs.append([])
+            room = width
+        packs[-1].append(piece)
+        room -= piece.high - piece.low
+    return packs
+
+
+def stream(job: Job, pack: Sequence[Piece], seeded: Seeded | None) -> list[Computed]:
+    """Stream the pieces of a pack side by side. seeded: their start, if by Algorithm 2."""
+    first = pack[0].cell
+    job.meter.begin(first.part if first.start_only else f"{first.part} n={first.n}")
+    mixtures = [shared_mixture(job, piece) for piece in pack]
+    runs, means = side_by_side(job, pack, mixtures, seeded)
+    per_run = seeded.per_run if seeded else {}
+    back_ends: list[Choice | None]
+    if first.start_only:
+        errors = _start_errors(pack, runs, means)
+        rows = [tables.start_rows(*each, per_run) for each in zip(pack, mixtures, errors, strict=True)]
+        back_ends = [None] * len(pack)
+    else:
+        records = _simulate(job, pack, runs, means)
+        rows = [tables.rows(*each, per_run) for each in zip(pack, mixtures, records, strict=True)]
+        back_ends = [record.back_end for record in records]
+    device, seeding = jax.devices()[0].device_kind, seeded.back_end if seeded else None
+    driven = [Driven(device, back_end, seeding) for back_end in back_ends]
+    return [Computed(*each) for each in zip(rows, driven, strict=True)]
+
+
+def _start_errors(pack: Sequence[Piece], runs: Batch, start_means: np.ndarray) -> list[CentreError]:
+    """The errors of each piece's starts."""
+    error = start.measure(start_means[: pack[0].cell.estimates], runs)
+    edges = np.cumsum([0, *(piece.high - piece.low for piece in pack)])
+    return [CentreError(*(values[low:high] for values in error)) for low, high in pairwise(edges)]
+
+
+def _simulate(job: Job, pack: Sequence[Piece], runs: Batch, start_means: np.ndarray) -> list[Record]:
+    """A record for each piece."""
+    cells = [piece.cell for piece in pack]
+    sizes = [piece.high - piece.low for piece in pack]
+    first = cells[0]
+    burns = [round(cell.n * (1 - cell.average)) for cell in cells]  # iterates that an average leaves out
+    numbers = {name: _of_each_run([cell.chosen[name] for cell in cells], sizes) for name in first.chosen}
+    ready = together.ready(
+        runs,
+        first.record,
+        start_means[: first.estimates],
+        steps=_step_size(pack, sizes),
+        noise=first.disturbed,
+        twin=first.has_twin,
+        average=np.repeat(burns, sizes) if first.average else None,
+        **numbers,
+    )
+    segments = [Segment(size, cell.checkpoints) for size, cell in zip(sizes, cells, strict=True)]
+    return engine.simulate(ready, runs, segments, back_end=job.back_end, progress=job.meter, keep=job.spool.array)
+
+
+def _step_size(pack: Sequence[Piece], sizes: Sequence[int]) -> steps.StepSize:
+    """The step size of a pack's cells, each run with its own cell's numbers."""
+    each = [piece.cell.step_size for piece in pack]
+    rule, numbers = each[0]
+    return steps.StepSize(rule, {name: _of_each_run([step.numbers[name] for step in each], sizes) for name in numbers})
+
+
+def _of_each_run(values: Sequence[steps.Numbers], sizes: Sequence[int]) -> np.ndarray:
+    """A cell's number for each of its runs, cell after cell."""
+    return np.repeat(np.array(values, float), sizes)

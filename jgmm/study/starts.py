@@ -1,0 +1,79 @@
+"""Where the runs of a task begin: at an offset from the truth, or where Algorithm 2 puts them.
+
+Run r draws the same bits in every cell, so cells that differ only after their start share it: Algorithm 2 is computed
+once for all of them.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from jgmm import start
+from jgmm.contract import Choice
+from jgmm.engine.runs import Batch, as_mixture, as_words, batch
+from jgmm.lanes import LaneState
+from jgmm.mixture import Mixture
+from jgmm.study import tables
+from jgmm.study.folder import parquet
+from jgmm.study.job import Job
+from jgmm.study.mixtures import shared_mixture
+from jgmm.study.plan import Piece
+
+
+class Seeded(NamedTuple):
+    """What Algorithm 2 leaves for a range of runs: NumPy arrays, the runs last."""
+
+    words: LaneState  # lanes behind the samples that it has used
+    means: np.ndarray  # (k, d, runs)
+    per_run: dict[str, np.ndarray]  # columns of the cell's file, (runs,)
+    back_end: Choice  # of the power iteration
+
+
+def by_algorithm_2(job: Job, pieces: Sequence[Piece], *, examples: Path | None = None) -> Seeded:
+    """The start of a range of runs, which these pieces of cells of one start share.
+
+    examples: a folder for the graph of run 0, a file for each cell; None: it is not kept.
+    """
+    cell, low, high = pieces[0]
+    assert cell.seeding is not None
+    job.meter.begin(cell.part)
+    mixed = shared_mixture(job, pieces[0])
+    runs, found, example = start.seed(
+        job.keys.start,
+        batch(job.keys.lanes, range(low, high), mixed),
+        **cell.seeding.model_dump(),
+        noise=cell.disturbed,
+        back_end=job.back_end,
+        progress=job.meter,
+    )
+    per_run = {
+        "components": found.num_components,
+        "subspace_distance": start.measure_subspace(found.basis, runs),
+    }
+    if low == 0 and examples is not None:
+        truth, first = np.asarray(mixed.means)[..., 0], found.means[..., 0]
+        table = tables.example_table(truth, first, example, found.basis[..., 0])
+        for piece in pieces:
+            identifier = piece.cell.identifier(job.study.seed, job.study.x64)
+            parquet.write_table(examples / f"{identifier}.parquet", table)
+    return Seeded(runs.words, found.means, per_run, found.back_end)
+
+
+def side_by_side(
+    job: Job, pieces: Sequence[Piece], mixtures: Sequence[Mixture], seeded: Seeded | None
+) -> tuple[Batch, np.ndarray]:
+    """The runs of these pieces as one batch, and their starting centres (k, d, runs).
+
+    mixtures: of each piece. seeded: the start, if by Algorithm 2, of the runs that every piece then consists of.
+    """
+    sizes = [piece.high - piece.low for piece in pieces]
+    run_ids = np.concatenate([np.arange(piece.low, piece.high, dtype=np.uint32) for piece in pieces])
+    mixed = as_mixture(*(np.concatenate(arrays, axis=-1) for arrays in zip(*mixtures, strict=True)))
+    if seeded is None:
+        runs = batch(job.keys.lanes, run_ids, mixed)
+        offsets = [0.0 if piece.cell.start == "truth" else float(piece.cell.start) for piece in pieces]
+        return runs, start.offset_start(job.keys.start, runs, np.repeat(offsets, sizes))
+    words = as_words(*(np.concatenate([word] * len(pieces), axis=-1) for word in seeded.words))
+    return Batch(run_ids, mixed, words), np.concatenate([seeded.means] * len(pieces), axis=-1)
