@@ -155,8 +155,11 @@ def _divisors(logs: ArrayLike, squares: np.ndarray) -> str:
     return " ".join(f"{divisor:.3g}" for divisor in -np.diff(squares) / np.diff(logs))
 
 
-def _kind(fall: Falls) -> str:
-    """Contradicted: the floor falls more slowly than the term, end to end or at the largest separations."""
+def kind_of(fall: Falls) -> str:
+    """How the comparison came out.
+
+    Contradicted: the floor falls more slowly than the term, end to end or at the largest separations.
+    """
     if fall.low[0] > MARGIN or fall.low[-1] > MARGIN:
         return "contradicted"
     if fall.high[0] < -MARGIN:
@@ -173,7 +176,7 @@ def finding(number: int, floor: FloorCurve, level: float) -> Finding:
         part=curve.part,
         axis=FLOOR_AXIS,
         setting=curve.setting,
-        kind=_kind(fall),
+        kind=kind_of(fall),
         measured=float(fall.measured[0]),
         bound=float(fall.bound[0]),
         gap=float(fall.gap[0]),

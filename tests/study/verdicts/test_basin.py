@@ -40,5 +40,11 @@ def test_the_basin_wants_a_hundred_runs_and_says_so():
     assert "0.2 or more" in basin.sentences(cells_that_converge_below(1.0, runs=100))[0]
 
 
+def test_one_cell_with_too_few_runs_is_too_few():
+    few = cells_that_converge_below(1.0, runs=99)[0]
+    (said,) = basin.sentences([few, *cells_that_converge_below(1.0)[1:]])
+    assert said.startswith("From where they converge at C = 8 takes 100 runs")
+
+
 def test_two_starts_are_no_basin():
     assert basin.sentences(cells_that_converge_below(1.0)[:2]) == []

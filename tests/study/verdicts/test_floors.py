@@ -44,6 +44,26 @@ def test_the_interval_of_a_fall_is_students_over_the_groups_of_the_jackknife():
     assert (finding.gap, finding.low, finding.high) == (fall.gap[0], fall.low[0], fall.high[0])
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "kind"),
+    [
+        ([-0.005, -0.05, -0.05], [0.005, 0.05, 0.05], "tight"),  # end to end; neighbours have wider intervals
+        ([-0.005, -0.05, -0.05], [0.02, 0.05, 0.05], "inconclusive"),
+        ([-0.02, -0.05, -0.05], [0.005, 0.05, 0.05], "inconclusive"),
+        ([-0.05, -0.05, -0.05], [-0.02, 0.05, 0.05], "loose"),
+        ([-0.05, -0.05, 0.02], [-0.02, 0.05, 0.05], "contradicted"),  # by the largest separations
+        ([0.02, -0.05, -0.05], [0.05, 0.05, 0.05], "contradicted"),
+        ([-0.005, 0.02, -0.05], [0.005, 0.05, 0.05], "tight"),
+    ],
+)
+def test_the_fall_end_to_end_decides_and_a_contradiction_at_the_largest_separations(low, high, kind):
+    gap = np.array([0.0, 0.0, 0.0])
+    fall = floors.Falls(
+        measured=gap, bound=gap, gap=gap, low=np.array(low), high=np.array(high), law=math.nan, detail=""
+    )
+    assert floors.kind_of(fall) == kind
+
+
 @pytest.mark.parametrize(("power", "kind"), [(4.0, "consistent, loose"), (40.0, "contradicted")])
 def test_a_floor_is_compared_with_exp_of_minus_c_squared_over_8(power, kind):
     for rate in (1e-3, "paper"):

@@ -90,7 +90,7 @@ def test_the_level_is_the_looks():
 def test_updates_with_beta_2_are_reported_and_not_called_theorem_7():
     mixture = {"k": 2, "d": 10, "separation": 4.0}
     study = spec.Study(
-        algorithm="em", mixture=mixture, stream={"n": [int(n) for n in SIZES], "start": 0.1}, em={"beta": [1.0, 2.0]}
+        algorithm="em", mixture=mixture, stream={"n": [int(n) for n in SIZES], "start": 0.1}, em={"beta": [2.0, 1.0]}
     )
     truth = {1.0: lambda c: 1.5 * c.d * math.log(c.n) / c.n, 2.0: lambda c: 0.01 + c.d * math.log(c.n) / c.n}
     em, other = verdicts.verdicts(study, stored(study, lambda c: truth[c.beta](c), runs=2000), look=1)

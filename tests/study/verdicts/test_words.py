@@ -102,6 +102,11 @@ def test_each_axis_is_told_at_its_worst_setting(findings, said):
             " the 4 cells tried.",
         ),
         (
+            "variance",
+            [BASE._replace(kind="exceeds"), BASE, LOOSE._replace(kind="contradicted")],
+            "No constant of the variance term would do: error / term grows with N and k, and reaches 2 ",
+        ),
+        (
             "floor",
             [FLOOR._replace(kind="contradicted")],
             "No constant of the floor term would do: floor / term grows with C, and reaches 2 [1, 3] (main, k=2) in the"
