@@ -51,7 +51,7 @@ def batch(key: Key[Array, ""], run_ids: Sequence[int] | np.ndarray, mixture: Mix
     if own.means.ndim == 2:
         own = as_mixture(*(np.broadcast_to(x[..., None], (*x.shape, len(ids))) for x in own))
     if own.means.shape[-1] != len(ids):
-        raise ValueError(f"the mixture has {held.means.shape[-1]} runs, expected {len(ids)}")
+        raise ValueError(f"the mixture has {own.means.shape[-1]} runs, expected {len(ids)}")
     return Batch(ids, own, lanes.seed(key, ids, d=own.means.shape[1]))
 
 
