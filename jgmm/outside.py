@@ -26,7 +26,6 @@ NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 HERE = "here:"
 FOLDER = "code"  # of a study's folder, where the sources behind its names are kept
 _values: dict[str, Any] = {}  # of this process, by the names that begin with HERE
-_installed = tuple({Path(sysconfig.getsources.path(key)) for key in ("stdlib", "purelib", "platlib")})
 
 
 def named(text: Any) -> bool:
@@ -94,14 +93,18 @@ def _imported(name: str) -> ModuleType:
         _import(name, [str(path.parent) for path in places if path.parent.is_dir()])
     module = sys.modules[name]
     top = sys.modules[first]
-    if meant is not None and (
-        sources.path(top) is None or (sources.path(top) != meant and sources.source(top) != meant.read_bytes())
-    ):
+    if meant is not None and not _same(top, meant):
         raise _Another(
-            f"{meant} is not the module {first!r} that is imported from {sources.path(top)}: expected another name, or another"
-            " process"
+            f"{meant} is not the module {first!r} that is imported from {sources.path(top)}: expected another name, or"
+            " another process"
         )
     return module
+
+
+def _same(module: ModuleType, file: Path) -> bool:
+    """Whether a module is the one in this file, or has the same source."""
+    place = sources.path(module)
+    return place is not None and (place == file or sources.source(module) == file.read_bytes())
 
 
 def _import(name: str, folders: list[str]) -> None:
