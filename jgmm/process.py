@@ -1,7 +1,10 @@
-"""What a command owes to whoever started it: a signal stops it, and a reader who leaves does not.
+"""A command and the process that it runs in: a signal stops it, and a reader of its output who leaves does not.
 
-Only the standard library: the handler stands before JAX is imported. A signal that Python raises as an exception within
-an import may be swallowed there; a flag is not.
+    Stopper    hears SIGINT and SIGTERM, and asks the work to stop
+    Output     a text stream whose writes cannot fail
+
+Only the standard library is imported, so that signals are heard before JAX is. They set a flag: an exception that
+Python raises in the middle of an import may be swallowed there.
 """
 
 import errno
@@ -16,19 +19,19 @@ from contextlib import contextmanager, suppress
 from typing import Any, NoReturn, TextIO, TypeVar
 
 PATIENCE = 2.0  # seconds that work which was asked to stop has to do so
-LEFT = {errno.EPIPE, errno.EIO, errno.EBADF, errno.ENXIO}  # the reader has gone: a pipe, a terminal, a descriptor
+READER_LEFT = {errno.EPIPE, errno.EIO, errno.EBADF, errno.ENXIO}  # of a pipe, a terminal, a descriptor
 
 T = TypeVar("T")
 
 
 class Stopped(Exception):
-    """Somebody asked to stop; what is finished is stored."""
+    """Somebody has asked to stop. What is finished is stored."""
 
 
 class Stopper:
     """The first SIGINT or SIGTERM asks the work to stop at its next chance; the second ends the process at once.
 
-    last_words: what to do where the work cannot stop, before the process is ended.
+    last_words(): called before the process is ended, where the work does not stop.
     """
 
     def __init__(self) -> None:
@@ -68,10 +71,11 @@ class Stopper:
         return 130 if self.signal == signal.SIGINT else 3
 
     def watch(self, work: Callable[[], T]) -> T:
-        """work(), in a thread of its own: Python hears a signal only where it runs Python, and compiling takes seconds.
+        """Call work() in a thread of its own; what it returns or raises.
 
-        Work that goes on for PATIENCE seconds after it was asked to stop is left behind: `last_words`, and the process
-        ends (files are written under temporary names until they are whole).
+        Python hears a signal only while it runs Python, and compiling takes seconds: this thread is free to hear it.
+        Where work goes on for PATIENCE seconds after it was asked to stop, `last_words` are said and the process ends:
+        files are written under temporary names until they are whole, so none is left damaged.
         """
         answer: Future[T] = Future()
 
@@ -93,9 +97,9 @@ class Stopper:
 
 
 class Output:
-    """A text stream that cannot fail: once its reader has left, or it cannot hold more, the rest is dropped.
+    """A text stream whose writes cannot fail: what comes after its reader has left, or its disk is full, is dropped.
 
-    fault: why, but for a reader that has left, which is no fault of ours.
+    fault: why text was dropped; None where the reader has left, which is no fault.
     """
 
     def __init__(self, stream: TextIO):
@@ -119,14 +123,14 @@ class Output:
         try:
             act()
         except OSError as error:
-            if error.errno not in LEFT:
+            if error.errno not in READER_LEFT:
                 self.fault = self.fault or error.strerror or str(error)
             self._to_nowhere()
         except ValueError:  # closed
             pass
 
     def _to_nowhere(self) -> None:
-        """What is buffered, and what still comes, goes to no one: a flush at exit would fail again."""
+        """Send what is buffered, and what still comes, to no one: a flush at exit would fail again."""
         try:
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self._stream.fileno())
@@ -137,10 +141,10 @@ class Output:
 
 @contextmanager
 def outputs() -> Iterator[Output]:
-    """Standard output and error as `Output`s, whose characters degrade to what their encoding has; yields the first.
+    """Make standard output and error `Output`s, whose characters degrade to what their encoding has; yields the first.
 
-    A standard descriptor that is closed is opened on nothing: otherwise the next file that is opened takes its number,
-    and what is meant for a terminal is written into it.
+    A standard descriptor that is closed is opened on nothing: otherwise the next file that is opened would take its
+    number, and what is meant for a terminal would be written into that file.
     """
     for number in (0, 1, 2):
         try:
@@ -148,20 +152,21 @@ def outputs() -> Iterator[Output]:
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # the lowest that is free: this one
     before = sys.stdout, sys.stderr
-    found = [Output(stream if stream is not None else io.StringIO()) for stream in before]
-    for output in found:
+    replaced = [Output(stream if stream is not None else io.StringIO()) for stream in before]
+    for output in replaced:
         if hasattr(output, "reconfigure"):
             output.reconfigure(errors="replace")
-    sys.stdout, sys.stderr = found  # type: ignore[assignment]
+    sys.stdout, sys.stderr = replaced  # type: ignore[assignment]
     try:
-        yield found[0]
+        yield replaced[0]
     finally:
-        for output in found:
+        for output in replaced:
             output.flush()
         sys.stdout, sys.stderr = before
 
 
 def _has(stream: TextIO, character: str) -> bool:
+    """Whether a stream's encoding has a character."""
     try:
         character.encode(getattr(stream, "encoding", None) or "utf-8")
     except UnicodeEncodeError:
@@ -170,7 +175,7 @@ def _has(stream: TextIO, character: str) -> bool:
 
 
 def fault(error: OSError) -> str:
-    """What went wrong with which file, in a line."""
+    """What went wrong, and with which file, in a line."""
     what = f"{error.filename}: " if error.filename else ""
     return f"{what}{error.strerror or error}"
 

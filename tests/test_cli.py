@@ -28,7 +28,7 @@ def test_a_preset_is_listed_and_printed_as_it_can_be_run(capsys, name, tmp_path)
     listed = command(capsys, "presets")[1].out.splitlines()
     (line,) = (line for line in listed if line.split()[0] == name)
     status, said = command(capsys, "presets", name)
-    assert status == 0
+    assert (status, said.out) == (0, spec.preset(name))
     assert said.out.startswith(f"# {line.partition(' ')[2].strip()}\n")
     assert tomllib.loads(said.out)["name"] == name
     path = tmp_path / "copy.toml"

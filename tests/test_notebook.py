@@ -19,8 +19,8 @@ def executed(name, runs):
 
 
 @pytest.mark.slow
-def test_the_seed_notebook_runs_and_shows_every_section():
-    outputs = executed("01_seed.ipynb", 8)
+def test_the_course_projects_notebook_runs_and_shows_every_section():
+    outputs = executed("01_course_project.ipynb", 8)
     assert sum("image/png" in output.get("data", {}) for output in outputs) == 9
 
 
@@ -34,7 +34,7 @@ def test_the_tightness_notebook_comes_to_its_verdict():
     assert sum("image/png" in output.get("data", {}) for output in outputs) == 1
 
 
-@pytest.mark.parametrize("name", ["01_seed.ipynb", "02_tightness.ipynb"])
+@pytest.mark.parametrize("name", ["01_course_project.ipynb", "02_tightness.ipynb"])
 def test_the_committed_notebooks_have_their_outputs(name):
     notebook = nbformat.read(FOLDER / name, as_version=4)
     assert all(cell.outputs for cell in notebook.cells[2:] if cell.cell_type == "code")

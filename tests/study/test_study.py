@@ -173,16 +173,6 @@ def test_the_page_needs_no_network(done):
     assert len(page) < 1e6
 
 
-def test_the_page_opens_with_the_verdicts_and_says_what_a_reader_must_know(done):
-    page = (done / "report.html").read_text()
-    order = ["Verdicts", "Figures", "Aims", "Data-generating mechanism", "Estimands", "Methods", "Performance measures"]
-    order += ["Failures", "Looks", "Made with", "Again", "Fitted exponents", "Cells"]
-    places = [page.index(word) for word in order]
-    assert places == sorted(places)
-    for said in ("not finite: 0", "graph without k components", "3 k ln(3N)/N", "seed 0", "jgmm show", "float32"):
-        assert said in page
-
-
 def test_a_report_is_made_again_from_the_cells_and_is_the_same_look(done, tmp_path):
     out = tmp_path / "copy"
     shutil.copytree(done, out)
@@ -362,24 +352,6 @@ def again(finished, tmp_path):
     """A copy: the spec, and the folder of its results."""
     shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
     return tmp_path / "small.toml", tmp_path / "out"
-
-
-def test_a_dry_run_tells_what_it_would_take_and_writes_nothing(capsys, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    path = small(tmp_path)
-    status, said = command(capsys, "run", path, "--dry-run", "--precision", "0.05")
-    assert status == 0
-    for word in (
-        "3 cells x 4 runs, more until every precision is 0.05, at most 256, 64 times as many (--max-runs), 3 with runs",
-        "samples    1.68e+04",
-        "memory",
-        "3 cell files",
-        "time",
-        "0.05",
-        "nothing was written",
-    ):
-        assert word in said.out
-    assert [p.name for p in tmp_path.iterdir()] == ["small.toml"]
 
 
 def test_a_finished_study_grows_and_never_shrinks_by_accident(capsys, tmp_path, again):
