@@ -7,6 +7,7 @@ from multiprocessing import get_context
 import pytest
 
 import jgmm
+from jgmm.process import Stopped
 from jgmm.study import plan
 from jgmm.study import run as runner
 
@@ -89,6 +90,6 @@ def test_somebody_who_stops_is_heard_while_others_work(tmp_path):
     with ThreadPoolExecutor(1) as pool:
         pool.submit(time.sleep, 1.5)  # before our turn comes
         asked = time.perf_counter()
-        with pytest.raises(runner.Stopped):
+        with pytest.raises(Stopped):
             runner.run_study(tiny(), tmp_path, executor=pool, stop=lambda: time.perf_counter() > asked + 0.2)
         assert time.perf_counter() - asked < 1.4
