@@ -94,7 +94,7 @@ def seed(
     doors.choice("method", method, ("block", "oja"))
     doors.called("progress", progress)
     check_power(batch.mixture, block=block)
-    basis = _frames(key, batch)
+    basis = frames(key, batch)
     blocks, rest = divmod(n - graph_points, block)
     noise = named.load("noise", noise) if isinstance(noise, str) else noise
     doors.kind("noise", noise, Noise, "of jgmm.noise")
@@ -111,7 +111,7 @@ def seed(
     return batch._replace(words=words), Seeding(means, counts, basis, chosen), example
 
 
-def _frames(key: Key[Array, ""], batch: Batch) -> Float[np.ndarray, "r d runs"]:
+def frames(key: Key[Array, ""], batch: Batch) -> Float[np.ndarray, "r d runs"]:
     """A uniformly random orthonormal frame for each run."""
     k, d, _ = batch.mixture.means.shape
     columns = normals(key, batch.run_ids, k=k, d=d)

@@ -7,12 +7,13 @@ if only a type checker sees it. A name in a table ("jgmm.algorithms.lloyd:LLOYD"
 aside: all may import them, they import next to nothing.
 
 A study and its report never ask for an algorithm, a layout, a noise, a step size or a theorem by its name or number:
-what depends on it stands in its record.
+what depends on it stands in its record. Tests and benchmarks use no private names of jgmm.
 """
 
 import ast
 import functools
 import graphlib
+import re
 from pathlib import Path
 
 import pytest
@@ -184,6 +185,26 @@ def by_name(modules: dict[str, str]) -> list[str]:
     return sorted(set(faults) ^ STORED.keys())
 
 
+def private(modules: dict[str, str]) -> list[str]:
+    """Uses, and patches, of names of jgmm that begin with an underscore."""
+    public = re.compile(r"[^_]|__|_(asdict|fields|replace|make)$")  # of a NamedTuple's, too
+    faults = []
+    for path, text in modules.items():
+        nodes = list(ast.walk(ast.parse(text)))
+        statements = (node for node in import_statements(text) if isinstance(node, ast.ImportFrom))
+        aliases = [alias for node in statements if (node.module or "").startswith("jgmm") for alias in node.names]
+        ours = {alias.asname or alias.name for alias in aliases}
+        names = [alias.name for alias in aliases]
+        for node in nodes:
+            match node:
+                case ast.Attribute(value=ast.Name(id=owner), attr=name) if owner in ours:
+                    names.append(name)
+                case ast.Call(args=[ast.Name(id=owner), ast.Constant(value=str(name)), *_]) if owner in ours:
+                    names.append(name)
+        faults += [f"{path}: {name}" for name in names if not public.match(name)]
+    return faults
+
+
 RULES = [upward, circles, with_jax, too_long, by_name]
 
 
@@ -221,3 +242,19 @@ def test_the_house_keeps_this_rule(rule):
 def test_a_planted_fault_is_found(rule, path, text):
     before, after = rule(sources()), rule({**sources(), path: text})
     assert set(after) - set(before)
+
+
+def test_tests_and_benchmarks_use_no_private_names():
+    root = Path(__file__).parents[1]
+    modules = {
+        path.relative_to(root).as_posix(): path.read_text()
+        for folder in ("tests", "benchmarks", "examples")
+        for path in sorted((root / folder).rglob("*.py"))
+    }
+    faults = private(modules)
+    assert faults == []
+
+
+@pytest.mark.parametrize("use", ["cli._cache()", "setattr(cli, '_cache', 1)", "from jgmm.cli import _cache"])
+def test_a_planted_private_name_is_found(use):
+    assert private({"planted.py": f"from jgmm import cli\n{use}"}) == ["planted.py: _cache"]

@@ -101,6 +101,7 @@ INNER = {  # called with what others have checked
     mixture.mirrored,
     mixture.uniform,
     runs.normals,
+    start.frames,
     run.advance,
     together.averaged,
     together.in_order,

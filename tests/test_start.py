@@ -67,12 +67,12 @@ def test_a_seeding_is_the_runs_own_however_many_there_are_and_are_drawn_together
 
 
 def test_frames_are_orthonormal_and_the_runs_own():
-    frames = start._frames(KEY, batch(range(5)))
+    frames = start.frames(KEY, batch(range(5)))
     assert frames.shape == (3, 4, 5)
     assert frames.dtype == np.float32
     for run in range(5):
         assert_allclose(frames[..., run] @ frames[..., run].T, np.eye(3), atol=1e-6)
-    assert_array_equal(start._frames(KEY, batch([3]))[..., 0], frames[..., 3])
+    assert_array_equal(start.frames(KEY, batch([3]))[..., 0], frames[..., 3])
     assert np.abs(frames[..., 0] - frames[..., 1]).max() > 0.1
 
 

@@ -167,7 +167,7 @@ def _write(path: Path, data: bytes) -> None:
 
 def _make_room(folder: _Folder, fresh: Path) -> int:
     """The folder's size, without the least recently used entries if it is beyond its limit. `fresh` stays."""
-    files = sorted(_list(folder.path))
+    files = sorted(entries(folder.path))
     size = sum(weight for _, _, weight in files)
     left = folder.limit if size <= folder.limit else LEFT * folder.limit
     old = time.time() - UNFINISHED_SECONDS
@@ -179,7 +179,7 @@ def _make_room(folder: _Folder, fresh: Path) -> int:
     return size
 
 
-def _list(folder: Path) -> Iterator[tuple[float, Path, int]]:
+def entries(folder: Path) -> Iterator[tuple[float, Path, int]]:
     """Last use, path and bytes of each file that this user's processes wrote there."""
     for path in folder.iterdir():
         if _NAME.fullmatch(path.name):

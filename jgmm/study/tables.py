@@ -42,7 +42,7 @@ def rows(piece: Piece, mixed: Mixture, record: Record, per_run: dict[str, np.nda
         start_sq=record.start_sq,
         component=record.component,
         per_run={**_of_mixture(mixed), **per_run},
-        vectors=_displacements(piece.cell, mixed, record) if piece.cell.displacement else {},
+        vectors=displacements(piece.cell, mixed, record) if piece.cell.displacement else {},
     )
 
 
@@ -121,7 +121,7 @@ def span(means: np.ndarray) -> np.ndarray:
     return basis[basis.any(axis=1)].T
 
 
-def _displacements(cell: Cell, mixed: Mixture, record: Record) -> dict[str, np.ndarray]:
+def displacements(cell: Cell, mixed: Mixture, record: Record) -> dict[str, np.ndarray]:
     """Of each component's centre in the means' span, shape (runs, k r): the estimate's, the twin's less its mean."""
     basis = span(np.asarray(mixed.means)[..., 0])
     order = np.argsort(record.component, axis=0)

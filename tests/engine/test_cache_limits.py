@@ -158,7 +158,7 @@ def test_more_than_the_folder_may_hold_is_not_kept(folder):
 def test_what_others_wrote_counts_and_what_they_remove_is_not_missed(folder, monkeypatch):
     keys = fill(folder, 12)
     cache.configure(folder, limit=1000)  # another process
-    listed = cache._list
+    listed = cache.entries
 
     def listed_late(path):
         found = list(listed(path))
@@ -166,7 +166,7 @@ def test_what_others_wrote_counts_and_what_they_remove_is_not_missed(folder, mon
             entry(folder, key).unlink()
         return found
 
-    monkeypatch.setattr(cache, "_list", listed_late)
+    monkeypatch.setattr(cache, "entries", listed_late)
     cache.store(KEY, bytes(100 - SIZE))
     assert kept(folder, [*keys, KEY]) == list(range(6, 13))
 
@@ -190,8 +190,8 @@ def test_only_entries_go_and_writers_that_were_killed(folder):
 
 def test_a_folder_that_is_far_from_full_is_listed_once_and_never_to_load(folder, monkeypatch):
     listings = []
-    listed = cache._list
-    monkeypatch.setattr(cache, "_list", lambda path: listings.append(path) or listed(path))
+    listed = cache.entries
+    monkeypatch.setattr(cache, "entries", lambda path: listings.append(path) or listed(path))
     for key in fill(folder, 5):
         assert cache.load(key) is not None
     assert len(listings) == 1

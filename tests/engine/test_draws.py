@@ -41,7 +41,7 @@ def made(runs):
     """A batch of these runs with a box each, offsets from its means and first frames."""
     mixed = mixture.box(run_keys(KEY, runs), 3, 4, side=10.0, separation=5.0)
     here = batch(KEY, runs, mixed)
-    return here, start.offset_start(KEY, here, 0.5), start._frames(KEY, here)
+    return here, start.offset_start(KEY, here, 0.5), start.frames(KEY, here)
 
 
 def test_a_run_starts_the_same_in_any_company():
@@ -90,7 +90,7 @@ for wide in (False, True):
         mixture.separation(mixture.symmetric(4, separation=5.0))
         here = batch(keys.lanes, ids, mixed)
         start.offset_start(keys.start, here, 0.5)
-        start._frames(keys.start, here)
+        start.frames(keys.start, here)
         start.oja_rate(mixed)
         canary(3)
 print(len(asked))

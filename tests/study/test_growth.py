@@ -397,7 +397,7 @@ def test_displacements_stand_by_component_and_the_twins_lose_what_is_left_of_the
     empty = np.zeros((0, 0))
     record = Record(np.array([0, 50]), None, empty, last, component, start, empty, None, twin)
     built = mixture.Mixture(means[..., None], None, None)
-    found = tables._displacements(cell, built, record)
+    found = tables.displacements(cell, built, record)
     left = (1 - 0.01 / 3) ** 50
     for run in range(2):
         order = [list(component[:, run]).index(c) for c in range(3)]
