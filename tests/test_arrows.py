@@ -143,7 +143,7 @@ def too_long(modules: dict[str, str]) -> list[str]:
 
 STORED = {
     "study/cell.py: {'polynomial': 'schedule', 'adam': 'adam'}": "keys of what IDs are made of",
-    "study/spec.py: {'seeding': SeedingSpec, 'em': EMSpec}": "tables of a spec, one of which is called [em]",
+    "study/faults.py: {'seeding': SeedingSpec, 'em': EMSpec}": "tables of a spec, one of which is called [em]",
 }  # what decides nothing
 NAMES = {*ALGORITHMS, *LAYOUTS, *NOISES, *STEP_SIZES}
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from jgmm import named, outside
-from jgmm.study.schema import Strict, of_file
+from jgmm.study.fields import of_file
+from jgmm.study.parts import Strict
 
 if TYPE_CHECKING:
     from jgmm.contract import Algorithm, Noise

@@ -11,8 +11,8 @@ import numpy as np
 
 from jgmm import stats
 from jgmm.study import expected, regime
+from jgmm.study.parts import Part
 from jgmm.study.read import CellData
-from jgmm.study.schema import Part
 from jgmm.study.spec import Study
 from jgmm.study.summary import FEW
 

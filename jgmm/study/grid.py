@@ -9,7 +9,9 @@ from jgmm import named, outside
 from jgmm.study import limits, resolve, shown
 from jgmm.study import means as files_of_means
 from jgmm.study.cell import ENGINE, Cell, MixtureFields, SeedingSizes, StepSetting
-from jgmm.study.schema import Part, Study, of_file
+from jgmm.study.fields import of_file
+from jgmm.study.parts import Part
+from jgmm.study.schema import Study
 
 __all__ = ["AXES", "ENGINE", "Cell", "MixtureFields", "SeedingSizes", "StepSetting", "axes", "cells", "named_cells"]
 

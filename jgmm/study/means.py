@@ -12,8 +12,10 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 
 from jgmm.study import limits, shown
+from jgmm.study.fields import of_file
 from jgmm.study.folder import files
-from jgmm.study.schema import Part, Study, of_file
+from jgmm.study.parts import Part
+from jgmm.study.schema import Study
 
 BASE_NAME = re.compile(
     r"\w[\w .+-]*\.npy"

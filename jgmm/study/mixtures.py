@@ -13,9 +13,9 @@ from jgmm.engine.runs import as_mixture, run_keys
 from jgmm.mixture import Mixture
 from jgmm.study import means as files_of_means
 from jgmm.study.cell import Cell, MixtureFields
+from jgmm.study.fields import of_file
 from jgmm.study.job import Job
 from jgmm.study.plan import Piece
-from jgmm.study.schema import of_file
 
 CACHE_BYTES = 2**26  # of mixtures that are kept for other cells of the same settings
 _cache: OrderedDict[tuple, Mixture] = OrderedDict()  # the most recently used last

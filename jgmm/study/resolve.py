@@ -13,7 +13,7 @@ from jgmm import named, ordered, rates
 from jgmm.study import limits, shown
 from jgmm.study.cell import Cell, SeedingSizes, StepSetting, sources_of
 from jgmm.study.means import Means
-from jgmm.study.schema import Part, StreamSpec
+from jgmm.study.parts import Part, StreamSpec
 from jgmm.theory import THEOREMS, theorem_about
 
 STREAMED = ("n", "rate", "average")  # axes that mean nothing to a cell without a stream

@@ -14,7 +14,7 @@ import pytest
 import tomli_w
 
 from jgmm import cli, mixture, start
-from jgmm.study import limits, mixtures, plan, preflight, schema, spec
+from jgmm.study import limits, mixtures, parts, plan, preflight, spec
 
 SECONDS = 2.0  # of processor for a spec; measured: 0.01 typically, 0.5 for the largest
 MEGABYTES = 500.0
@@ -102,10 +102,10 @@ def odd(rng, depth=0):
 
 KEYS = [
     key
-    for model in (schema.MixtureSpec, schema.StreamSpec, schema.SeedingSpec, schema.EMSpec)
+    for model in (parts.MixtureSpec, parts.StreamSpec, parts.SeedingSpec, parts.EMSpec)
     for key in model.model_fields
 ]
-KEYS += [*schema.Part.model_fields, *schema.Study.model_fields, "scale", "power", "shift", "adam"]
+KEYS += [*parts.Part.model_fields, *spec.Study.model_fields, "scale", "power", "shift", "adam"]
 KEYS += ["", "a.b", "\x1b[2J", "a\nb", "int", "list[", "literal", "k" * 300, "part", "environment"]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tomli_w
 
-from jgmm.study import plan, preflight, schema, spec
+from jgmm.study import parts, plan, preflight, spec
 
 
 def parse(text):
@@ -309,7 +309,7 @@ def refusal(part):
 
 def test_every_key_is_of_use_somewhere_and_refused_where_it_is_of_none():
     values = {"weights": [[0.5, 0.5]], "checkpoints": 3, "spacing": "linear", "displacement": True, "layout": "box"}
-    parts = [
+    various = [
         {"algorithm": "lloyd"},
         {"algorithm": "lloyd", "stream": {"start": 0.5}, "mixture": {"layout": "box"}},
         {"algorithm": "em", "stream": {"start": 0.5}},
@@ -318,9 +318,9 @@ def test_every_key_is_of_use_somewhere_and_refused_where_it_is_of_none():
         {"algorithm": "lloyd", "mixture": {"k": 1, "layout": "simplex"}, "stream": {"start": 0.5}},
     ]
     used, refused = set(), set()
-    for own in parts:
+    for own in various:
         bare = spec.Study(part=[own]).part[0]
-        for table in schema.TABLES:
+        for table in parts.TABLES:
             for key in type(getattr(bare, table)).model_fields:
                 if key == "layout_hash" or key in own.get(table, {}):
                     continue
@@ -329,10 +329,10 @@ def test_every_key_is_of_use_somewhere_and_refused_where_it_is_of_none():
                 said = refusal(with_key)
                 assert f"{table}.{key} is" in (said or f"{table}.{key} is")
                 (refused if said else used).add((table, key))
-    everything = {(table, key) for table in schema.TABLES for key in type(getattr(bare, table)).model_fields}
+    everything = {(table, key) for table in parts.TABLES for key in type(getattr(bare, table)).model_fields}
     assert used == everything - {("mixture", "layout_hash")}
-    streams = {("stream", key) for key in schema.StreamSpec.model_fields if key not in ("n", "start")}
-    seedings = {("seeding", key) for key in schema.SeedingSpec.model_fields}
+    streams = {("stream", key) for key in parts.StreamSpec.model_fields if key not in ("n", "start")}
+    seedings = {("seeding", key) for key in parts.SeedingSpec.model_fields}
     assert refused == streams | seedings | {("em", "beta"), ("mixture", "side"), ("mixture", "separation")}
 
 
@@ -356,7 +356,7 @@ def test_numpy_and_python_sequences_are_taken_for_what_they_hold():
     given = spec.Study(mixture={"weights": np.array([[0.5, 0.5], [0.25, 0.75]]), "layout": Path("a") / "m.npy"})
     assert given.part[0].mixture.weights == [[0.5, 0.5], [0.25, 0.75]]
     assert given.part[0].mixture.layout == str(Path("a") / "m.npy")
-    assert spec.Study(mixture=schema.MixtureSpec(k=np.int32(2)), runs=256).part[0].mixture.k == [2]
+    assert spec.Study(mixture=parts.MixtureSpec(k=np.int32(2)), runs=256).part[0].mixture.k == [2]
 
 
 @pytest.mark.parametrize("k", [{2, 3}, "2", b"2", iter([2]), np.array(["2"]), 2.5, np.array([1 + 1j]), None, object()])

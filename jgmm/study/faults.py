@@ -1,0 +1,117 @@
+"""What is wrong with a spec, said in its writer's words: pydantic's errors as lines that name keys and values."""
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from jgmm.study import limits, shown
+from jgmm.study.fields import listed_lists
+from jgmm.study.parts import TABLES, EMSpec, MixtureSpec, Part, SeedingSpec, StreamSpec
+from jgmm.study.schema import Study
+
+WORDS = {  # of pydantic, and what we say in their place
+    "Value error, ": "",
+    "Input should be": "expected",
+    "less than or equal to": "at most",
+    "greater than or equal to": "at least",
+    "a valid integer": "a whole number",
+    "a valid number": "a number",
+    "a valid boolean": "true or false",
+    "a valid string": "a text",
+    "a valid list": "a list",
+    "List should have": "expected",
+    "String should": "expected to",
+    "Value should": "expected to",
+    " after validation": "",
+}
+
+
+def lines(error: ValidationError, table: dict) -> list[str]:
+    """A line for each key at fault, with what any of its forms would expect; beyond those told, only counted.
+
+    table: the spec that was refused.
+    """
+    messages: dict[str, list[str]] = {}  # by place in the spec
+    for item in error.errors(include_url=False, include_context=False):
+        place = _place(item["loc"], table)
+        said = messages.setdefault(place, [])
+        if len(messages) > limits.FAULTS:
+            continue
+        if item["type"] in ("model_type", "dict_type") and said:
+            continue  # that it is no table either
+        message = _message(str(item["msg"]), item["type"], item["input"], place)
+        if said and message not in said:
+            message = f" or {message.rpartition(': ')[2].strip().removeprefix('expected ')}"
+        if message not in said:
+            said.append(message)
+    # A table that fits no form is told by what is wrong inside it.
+    inside = {place.rpartition(".")[0] for place in messages if "." in place}
+    texts = (f"{place}{''.join(said)}" for place, said in messages.items() if place not in inside)
+    return [line.strip() for text in texts for line in text.split("\n")]
+
+
+def _message(theirs: str, kind: str, value: Any, place: str) -> str:
+    """What stands behind a place: pydantic's message in our words, with the value."""
+    for words, ours in WORDS.items():
+        theirs = theirs.replace(words, ours)
+    if kind == "extra_forbidden":
+        return f": unknown key{_near(place)}"
+    if kind == "value_error":
+        return f" {theirs}"
+    return f" is {shown.value(value)}: {theirs}"
+
+
+def _place(loc: tuple, table: dict) -> str:
+    """Where in the spec a fault lies, as its writer would say it: no names of types, no 0 for a value alone.
+
+    loc: pydantic's path through the resolved study, which also has steps for types and for lists made of one value.
+    """
+    path: list = []
+    value: Any = table
+    in_lists = False  # one list of weights is a list of such lists by the time it is checked
+    for step in _own_or_shared(list(loc), table):
+        if path[-1:] in (["weights"], ["scales"]) and not in_lists and listed_lists(value) != value:
+            in_lists = True
+        elif (isinstance(value, Mapping) and step in value) or (
+            isinstance(value, list) and isinstance(step, int) and step < len(value)
+        ):
+            path.append(step)
+            value = value[step]
+    if loc and not path:
+        path = [loc[-1]]
+    return ".".join(map(shown.key, path))
+
+
+def _own_or_shared(steps: list, table: dict) -> list:
+    """A path into a part, or without the part where what is at fault stands above all parts."""
+    own_tables = table.get("part", [{}])
+    if len(steps) < 3 or steps[0] != "part" or not isinstance(own_tables, list):
+        return steps
+    index, name, *inner = steps[1:]
+    own = own_tables[index] if index < len(own_tables) and isinstance(own_tables[index], dict) else {}
+    if name not in own:
+        return steps[2:]
+    is_own = not isinstance(own[name], dict) or not inner or inner[0] in own[name]
+    return steps if is_own else steps[2:]
+
+
+def _near(place: str) -> str:
+    """A hint at the key that was meant: in its own table, or the table that has one of this name."""
+    *above, key = place.split(".")
+    models: dict[str, type[BaseModel]] = {"mixture": MixtureSpec, "stream": StreamSpec}
+    models |= {"seeding": SeedingSpec, "em": EMSpec}
+    top_level = {**Part.model_fields, **Study.model_fields}
+    table = next((name for name in reversed(above) if name in TABLES), None)
+    fields: dict[str, Any] = models[table].model_fields if table else top_level
+    near = difflib.get_close_matches(key, fields, n=1)
+    if near:
+        return f", expected {near[0]!r}?"
+    elsewhere = [f"{name}.{key}" for name, model in models.items() if key in model.model_fields]
+    if table and key in top_level:
+        elsewhere.append(key)
+    if not elsewhere:
+        close = {name: difflib.get_close_matches(key, model.model_fields, n=1) for name, model in models.items()}
+        elsewhere = [f"{name}.{other}" for name, others in close.items() for other in others]
+    return f", expected {' or '.join(elsewhere)}?" if elsewhere else ""
