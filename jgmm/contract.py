@@ -1,13 +1,17 @@
-r"""What an algorithm is: a value, of pure functions. It knows no batch, no device, no back end.
+r"""What an algorithm is: a value made of pure functions. It knows no batch, no device and no back end.
 
-    state <- step(state, sample, params, move)          a sample x of a run, and the component that it came from
+    state <- step(state, sample, params, move)
 
-A state is any NamedTuple that has an `origin` and an `offset`, of shape (e, d, *runs): the estimate is their sum. e is
-k for centres, 1 for one mean of a symmetric pair, r for a basis. With the origin near where the estimate will settle,
-float32 moves of 1e-7 are not lost beside coordinates of 1e4. Arrays have the runs last; a step treats every run apart,
-and every coordinate alike: what it needs to add up over the coordinates goes through `loops.over_coordinates`.
+Symbols of array shapes, in this package and all others: k components, d dimensions, e estimates that an algorithm keeps
+(k centres, or 1 mean of a symmetric pair), `*runs` any trailing axes. Runs are independent replicates; they are the
+last axis of every array, and a step is written as if there were one.
 
-To add an algorithm: write a file as those in `algorithms`, and name its value there.
+Three rules for a step: it treats every run apart; it treats every coordinate alike, and adds over coordinates by
+`loops.over_coordinates` alone; it is made of + - * / and square roots, comparisons, integers and what `elementary` has.
+The CPU and GPU back ends then compile it as it stands, and its bits do not depend on the machine.
+
+To add an algorithm: write a file as those in `algorithms` and name its value there, or write a module of your own and
+name it in a spec, `algorithm = "my_module:MINE"`.
 """
 
 import math
@@ -15,27 +19,89 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from jgmm import rates
 from jgmm.lanes import LaneState, normal_pair
+from jgmm.mixture import Mixture
 from jgmm.steps import Numbers as Numbers
 from jgmm.steps import StepSize
+from jgmm.theory.expected import Law
+from jgmm.theory.situation import Situation, StepLaw
 
 
 class Sample(NamedTuple):
-    """A sample and the component that it came from. Algorithms that may not know the label do not look at it."""
+    """A sample, and the component that it came from, which only a step that may know the label looks at."""
 
     x: Float[Array, "d *runs"]
     label: Int[Array, "*runs"]
 
 
 class State(NamedTuple):
-    """The estimates are origin + offset; memory is the step size's."""
+    """Estimates, as origin + offset, and what the step size remembers.
+
+    The origin is near where an estimate will settle (the mean of the component that its start was matched to) and never
+    changes: float32 keeps moves of 1e-7 in the offset that would be lost beside coordinates of 1e4.
+    """
 
     origin: Float[Array | np.ndarray, "e d *runs"]
     offset: Float[Array | np.ndarray, "e d *runs"]
     memory: Any = ()
+
+
+class Move(Protocol):
+    """The step size, as a step uses it: moves estimates, and returns their new offsets and its new memory.
+
+    pull: from each estimate to where it is pulled. gate: which estimates move, flags or shares of a whole step; None:
+    all of them.
+    """
+
+    def __call__(
+        self,
+        memory: Any,
+        offset: Float[Array, "e d *runs"],
+        pull: Float[Array, "e d *runs"],
+        gate: Bool[Array, "e *runs"] | Float[Array, "e *runs"] | None,
+        /,
+    ) -> tuple[Float[Array, "e d *runs"], Any]: ...
+
+
+class Step(Protocol):
+    """Takes in one sample. params: what the algorithm's `params` gave."""
+
+    def __call__(self, state: State, sample: Sample, params: dict[str, Any], move: Move, /) -> State: ...
+
+
+class Params(Protocol):
+    """What a step is told of a mixture: a dict of arrays, the runs last.
+
+    mixture: NumPy arrays with a run axis; where there are k estimates, in the order of its components. component: which
+    one each estimate stands for, (e, runs). numbers: those that the algorithm names, each of shape (runs,).
+    """
+
+    def __call__(
+        self, mixture: Mixture, component: np.ndarray, numbers: dict[str, np.ndarray], /
+    ) -> dict[str, np.ndarray]: ...
+
+
+class TwinLaw(Protocol):
+    """The exact mean of the twin's squared error at each count of samples, given each run's start: (counts, runs).
+
+    samples: the counts, (counts,). start_sq: squared distances of the starts, and component: which one each estimate
+    stands for, both (e, runs). `theory.twins` has two.
+    """
+
+    def __call__(
+        self,
+        step: StepLaw,
+        samples: np.ndarray,
+        weights: tuple[float, ...],
+        scales: tuple[float, ...],
+        d: int,
+        start_sq: np.ndarray,
+        component: np.ndarray,
+        /,
+    ) -> np.ndarray: ...
 
 
 def begin(
@@ -45,8 +111,8 @@ def begin(
     return State(origin, start - origin, memory)
 
 
-def no_params(mixture: Any, component: Any, numbers: dict) -> dict:
-    """Nothing is to be known but the step size."""
+def no_params(mixture: Mixture, component: np.ndarray, numbers: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Nothing: the step needs no more than the sample and the step size."""
     del mixture, component, numbers
     return {}
 
@@ -56,79 +122,89 @@ def one_each(k: int) -> int:
     return k
 
 
-def any_mixture(mixture: Any) -> None:
-    """Nothing is asked of it."""
+def any_mixture(mixture: Mixture) -> None:
+    """Takes every mixture."""
 
 
-def nearest_only(numbers: dict) -> float:
-    """A sample moves the estimate that is nearest to it, and no other."""
+def nearest_only(numbers: dict[str, float]) -> float:
+    """Infinite: a sample moves the estimate that is nearest to it, and no other."""
     del numbers
     return math.inf
 
 
 class Algorithm(NamedTuple):
-    """A streaming algorithm. All of it are functions of a module, so that two of one kind are equal.
+    """A streaming algorithm. Streaming Lloyd, for example, is
+
+        def step(state, sample, params, move):
+            pull = (sample.x[None] - state.origin) - state.offset  # from each estimate to the sample, (k, d, *runs)
+            distance_sq = over_coordinates(pull.shape[1], lambda j: pull[:, j] ** 2, jnp.zeros_like(pull[:, 0]))
+            gate = distance_sq == jnp.min(distance_sq, axis=0)[None]  # a flag for the nearest estimate, (k, *runs)
+            offset, memory = move(state.memory, state.offset, pull, gate)
+            return State(state.origin, offset, memory)
+
+        MINE = Algorithm(step, words="streaming Lloyd, each sample moves the nearest centre")
+
+    (`algorithms/lloyd.py` gives a tie to one of the two), and `jgmm.run(batch, MINE, start, steps=0.01, ...)` or
+    `algorithm = "my_module:MINE"` in a spec runs it. Only `step` and `words` are needed. Every function stands in a
+    module under its own name, so that two values of the same functions are equal and share a compiled program.
 
     What it does:
 
-    step(state, sample, params, move) -> state: takes in a sample. params: what `params` gave. move: the step size, as
-    move(memory, offset, pull, gate) -> (offset, memory); pull: where to, relative to the estimate, (e, d, *runs); gate:
-    which estimates move, (e, *runs), flags or shares of a whole step.
-    words: what it does, in a line.
-    twin: the step when every label is known; None where there is none.
-    init(start, origin, memory) -> state: estimates at `start`, held relative to `origin`, both (e, d, *runs); memory:
-    what the step size starts from.
-    params(mixture, component, numbers) -> dict of arrays, the runs last: what a step is told. The mixture is of NumPy
-    arrays; where there are k estimates, they stand in the order of its components. component: which one each estimate
-    stands for, (e, runs). numbers: those in `numbers`, each of shape (runs,).
-    estimates(k): how many there are: k, or fewer.
+    step: takes in a sample.
+    words: what it does, in a line, for pages and tables.
+    twin: the same step told every label (`sample.label`), from the same start and fed the same samples. Its mean error
+        is known exactly where there is a `twin_law`: it shows that the simulation is right, and as a control variate
+        makes the algorithm's own error less noisy. None: no twin.
+    init(start, origin, memory): the state in which a stream begins; start, origin: (e, d, *runs); memory: the step
+        size's.
+    params(mixture, component, numbers): what a step is told beside the sample, computed once for each run.
+    estimates(k): how many there are, e: k, or fewer.
     check(mixture): raises ValueError for a mixture that the algorithm is not for.
-    numbers: names of what may be chosen for each run (positive), with their defaults.
+    numbers: names of positive numbers that may be chosen for each run, with their defaults, as `(("beta", 1.0),)`;
+        axes of a study.
 
-    What its step size may be, for specs:
+    What its step size may be, in a spec:
 
-    paper_step(n, k): the step size of the paper that states it (`rate = "paper"`). paper_formula: in words.
-    refuses: names of step sizes and rates that it cannot have, each with the reason.
-    own_step(): its step size, where it has no other.
+    paper_step(n, k): the constant step of the paper that states the algorithm, `rate = "paper"`.
+    paper_formula: the same in words.
+    refuses: names of step sizes and rates that it does not take, each with the reason.
+    own_step(): its step size, where it can have no other.
 
-    What is known of it (`jgmm.theory`), each None where nothing is:
+    What is known of it (`jgmm.theory`), None where nothing is:
 
-    twin_law(step, samples, weights, scales, d, start_sq, component) -> the exact mean of the twin's squared error at
-    each of these counts of samples, given each run's start, (counts, runs); as `theory.twins.each_its_own`.
-    law(situation, alone) -> `theory.expected.Law`: the expected squared error; alone: what it would be with every label
-    known.
-    floor(situation) -> the squared error that no number of samples removes.
-    sharpness(numbers): beta of updates in proportion to the posterior; infinite for those of the nearest alone, None
-    where labels are known.
+    twin_law: the exact mean of the twin's squared error.
+    law(situation, alone): the expected squared error at a checkpoint; alone: what it would be with every label known.
+    floor(situation): the squared error that no number of samples removes.
+    sharpness(numbers): beta, for updates in proportion to a posterior; infinite where the nearest estimate alone
+        moves; None where labels are known.
     """
 
-    step: Callable
+    step: Step
     words: str
-    twin: Callable | None = None
-    init: Callable = begin
-    params: Callable = no_params
+    twin: Step | None = None
+    init: Callable[..., State] = begin
+    params: Params = no_params
     estimates: Callable[[int], int] = one_each
-    check: Callable[[Any], None] = any_mixture
+    check: Callable[[Mixture], None] = any_mixture
     numbers: tuple[tuple[str, float], ...] = ()
     paper_step: Callable[..., float] = rates.paper
     paper_formula: str = "3 k ln(3N)/N"
     refuses: tuple[tuple[str, str], ...] = ()
     own_step: Callable[[], StepSize] | None = None
-    twin_law: Callable | None = None
-    law: Callable | None = None
-    floor: Callable | None = None
-    sharpness: Callable[[dict], float | None] = nearest_only
+    twin_law: TwinLaw | None = None
+    law: Callable[[Situation, float], Law] | None = None
+    floor: Callable[[Situation], float | None] | None = None
+    sharpness: Callable[[dict[str, float]], float | None] = nearest_only
 
 
 class Noise(NamedTuple):
     """A noise family: how a sample differs from its mean, in units of its component's scale.
 
-    pair(a, b) -> (z, z'): two independent numbers of mean 0 and variance 1, elementwise from two arrays of words of 32
-    random bits; of + - * / sqrt, comparisons, integers, and what `elementary` and `lanes` offer. A sample's coordinates
-    are made of such pairs.
-    words: what it is, in a sentence's middle.
+    pair(a, b) -> (z, z'): two independent numbers of mean 0 and variance 1 from two words of 32 random bits, for arrays
+        of words elementwise; made of what a step may be made of, and of `lanes`. A sample's coordinates are such pairs.
+    words: what it is, in the middle of a sentence.
     gaussian: whether its numbers are normal. Laws that need that are not told of others; means of labelled twins are
-    exact for every noise, since they depend on its variance alone.
+        exact for every noise, since they depend on its variance alone.
     """
 
     pair: Callable
@@ -136,14 +212,15 @@ class Noise(NamedTuple):
     gaussian: bool = False
 
 
-class Kernel(NamedTuple):
-    """What a back end compiles: functions of a module, so that two of the same functions are equal.
+# --- what an engine compiles, and what a back end is ---
 
-    step(state, sample, params) -> state, for each sample. end(state, params) -> state, after each block of samples.
-    pair(a, b) -> (z, w): what two words of 32 random bits make of two coordinates of a sample, which are the mean plus
-    the scale times z, and w: independent numbers of mean 0 and variance 1, float32, of the shape of the words. It may
-    use what `lanes` and `elementary` have, + - * / sqrt, comparisons and integers; the step may use any operation that
-    `engine.follow` has a rule for.
+
+class Kernel(NamedTuple):
+    """What a back end compiles. Its functions are a module's, so that two kernels of the same functions are equal.
+
+    step(state, sample, params) -> state, for each sample; any operation that `engine.follow` has a rule for.
+    end(state, params) -> state, after each block of samples; None: samples come in no blocks.
+    pair: that of a `Noise`: a sample's coordinates are its mean plus its scale times these numbers, in float32.
     """
 
     step: Callable
@@ -152,7 +229,7 @@ class Kernel(NamedTuple):
 
 
 class Refused(ValueError):
-    """What a back end cannot do: it mixes runs, or there is no rule for it. Says what and why."""
+    """A back end cannot compile a kernel: it mixes runs, or has an operation without a rule. Says which and why."""
 
 
 @runtime_checkable

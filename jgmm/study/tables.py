@@ -88,6 +88,7 @@ def _table(found: Rows, low: int, high: int) -> pa.Table:
     if found.twin_sq is not None:
         start_sq, component = found.start_sq[..., low:high], found.component[..., low:high]
         assert cell.record.twin_law is not None
+        assert cell.step_law is not None
         expected = cell.record.twin_law(
             cell.step_law, found.samples, cell.weights, cell.scales, cell.d, start_sq, component
         )
