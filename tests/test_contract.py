@@ -13,16 +13,19 @@ from jgmm import contract, mixture
 from jgmm.algorithms.lloyd import LLOYD
 from jgmm.start import offset_start
 
+IMPORTS = """
+import jax.numpy as jnp
+from jgmm.contract import Algorithm, State
+from jgmm.loops import over_coordinates
+"""
+
 
 @pytest.fixture
 def example(tmp_path, monkeypatch):
     """The example of `Algorithm`, as a module that can be imported."""
     text = inspect.getdoc(contract.Algorithm)
     lines = text[text.index("    def step") : text.index("(`algorithms/lloyd.py`")]
-    head = (
-        "import jax.numpy as jnp\nfrom jgmm.contract import Algorithm, State\nfrom jgmm.loops import over_coordinates\n"
-    )
-    (tmp_path / "contracts_example.py").write_text(head + textwrap.dedent(lines))
+    (tmp_path / "contracts_example.py").write_text(IMPORTS + textwrap.dedent(lines))
     monkeypatch.syspath_prepend(tmp_path)
     return "contracts_example:MINE"
 

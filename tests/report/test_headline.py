@@ -4,7 +4,7 @@ import pytest
 from made_cells import LINE, made, results, results_of, study
 
 from jgmm.report.headline import table_of_cells
-from jgmm.study import settings, spec
+from jgmm.study import parts, settings, spec
 
 AXES = {
     "k": [2, 3],
@@ -26,7 +26,7 @@ AXES = {
     "seeding.method": ["block", "oja"],
 }
 COLUMNS = {"seeding.n": "seeding_n"}  # of summary.csv, where they are not the axis's last word
-TABLES = {"mixture": spec.MixtureSpec, "stream": spec.StreamSpec, "seeding": spec.SeedingSpec, "em": spec.EMSpec}
+TABLES = {"mixture": parts.MixtureSpec, "stream": parts.StreamSpec, "seeding": parts.SeedingSpec, "em": parts.EMSpec}
 
 
 def along(axis):
