@@ -1,8 +1,8 @@
 r"""Standard errors, intervals, exponents and tests for Monte-Carlo studies. NumPy and SciPy; nothing of jgmm.
 
-A study has cells (settings) and runs (independent replicates); cells may share the random numbers of a run. An estimate
-leaves with its standard error, an interval is None where the runs cannot tell, and arguments that make no sense raise
-ValueError. Values are (runs,), or (cells, runs) in the order of the cells.
+A study has cells (settings) and runs (independent replicates); cells may share the random numbers of a run. Values have
+the shape (runs,) or (cells, runs). Every estimate has a standard error. An interval is None where the runs cannot tell.
+Arguments of a wrong shape, size or range raise ValueError.
 
     estimates       means, ratios, differences and their standard errors
     concentration   do enough runs carry a mean, or its variance?
@@ -13,10 +13,10 @@ ValueError. Values are (runs,), or (cells, runs) in the order of the cells.
     contrasts       slopes and ratios of means that share their runs
     control_variates  control variates
     lengths         the squared length of a mean vector
-    exponents       with which exponent a mean grows: rival families (families, floors) tried on data (moments, trials)
+    exponents       with which exponent a mean grows: trials of rival families (families, floors, moments, trials)
     bounds          a measured mean against the shape of a bound
     laws            measured means against exact laws
-    looks           levels for looking again at growing data
+    looks           the level of each look at growing data
 """
 
 from .binomial import proportion, quantile

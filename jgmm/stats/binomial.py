@@ -1,4 +1,4 @@
-"""Intervals by the binomial law, exact for any distribution of the runs: of a quantile, and of a share of runs."""
+"""Intervals by the binomial law, for a quantile and for a share of runs: exact for any distribution of the runs."""
 
 from bisect import bisect_left
 
@@ -13,10 +13,9 @@ from .intervals import Interval
 def quantile(values: ArrayLike, probability: float, level: float = 0.95) -> Interval:
     """The sample quantile of values (runs,) between two order statistics (David and Nagaraja 2003, chapter 7).
 
-    With B ~ Binomial(n, p):  P(v_(l) <= q <= v_(u)) >= P(l <= B <= u - 1) >= level. It covers at least at its level:
-    B is whole, so a median at 95 % is covered in 96.9 % by 6 runs, 99.2 % by 8, 96.7 % by 64. Where n is too small for
-    l >= 1 and u <= n (a median at 95 %: below 6 runs) no order statistics reach the level, and both ends are nan.
-    Raises ValueError without runs or for a probability or level outside (0, 1).
+    With B ~ Binomial(n, p):  P(v_(l) <= q <= v_(u)) >= P(l <= B <= u - 1) >= level. B is a whole number, so the
+    interval covers more often than its level: a median at 95 % in 96.9 % with 6 runs, 99.2 % with 8, 96.7 % with 64.
+    Both ends are nan where n is too small for l >= 1 and u <= n (a median at 95 %: below 6 runs).
     """
     v = np.sort(checks.one_axis(values, 1))
     checks.inside_0_1("probability", probability)
@@ -36,10 +35,8 @@ def _binomial_quantile(chance: float, n: int, probability: float) -> int:
 def proportion(hits: int, n: int, level: float = 0.95) -> Interval:
     """hits / n and its exact interval (Clopper and Pearson 1934), which has width at 0 of n and at n of n too.
 
-    It covers at least at its level, whatever the share: hits are whole, so no interval does so at its level exactly.
-    Wilson's, which does on average, covers 85 % at 16 runs of probability 0.99 (benchmarks/coverage.py).
-
-    Raises ValueError for n < 1, hits outside 0..n, or a level outside (0, 1).
+    It covers at least at its level, whatever the true share. Wilson's interval covers at its level on average over
+    shares, but 85 % at 16 runs of probability 0.99 (benchmarks/coverage.py).
     """
     if n < 1 or not 0 <= hits <= n:
         raise ValueError(f"hits lie in 0..n and n is at least 1, got {hits} of {n}")

@@ -1,4 +1,4 @@
-"""Does a mean grow along an axis as the shape of a bound does? Constants are free; exponents are compared."""
+"""Does a mean grow along an axis as a bound does? Exponents are compared, since the bound's constant is hidden."""
 
 from typing import NamedTuple
 
@@ -24,13 +24,16 @@ class BoundCheck(NamedTuple):
 def against_bound(x: np.ndarray, errors: np.ndarray, bound: np.ndarray, level: float) -> BoundCheck:
     """Does the mean of errors (sizes, runs) grow faster along x (sizes,) than bound (sizes,), slower, or as fast?
 
-    Gaps between measured and bound exponents, end to end and between each two neighbours, get simultaneous intervals
-    at 1 - level (`contrast_interval`, Bonferroni over all of them). Contradicted: the end-to-end gap, or that of the
-    two largest sizes, is above MARGIN. Loose: the end-to-end gap is below -MARGIN. Tight: it is within the margin. Else
-    inconclusive, as where the runs cannot tell.
+    A gap is the measured exponent less the bound's, end to end and between each two neighbours. All gaps get
+    simultaneous intervals at 1 - level (`contrast_interval`, Bonferroni).
 
-    Runs so rare that the sample has none (lost centres) are taken to carry the same share of the mean at every size:
-    no sample tells that they carry more of it at the small ones. Raises ValueError as `contrast_interval` does.
+        contradicted    the gap end to end, or that of the two largest sizes, is above MARGIN
+        loose           the gap end to end is below -MARGIN
+        tight           the gap end to end is within MARGIN
+        inconclusive    none of these is certain
+
+    Rare runs (a lost centre) that the sample has none of are assumed to carry the same share of the mean at every size.
+    No sample can show that they carry more of it at the small sizes.
     """
     order = np.argsort(x)
     x, errors, bound = x[order], errors[order], bound[order]
@@ -51,7 +54,7 @@ def against_bound(x: np.ndarray, errors: np.ndarray, bound: np.ndarray, level: f
 
 
 def _kind(low: np.ndarray, high: np.ndarray) -> str:
-    """The answer, from the limits of all gaps: end to end first, that of the two largest sizes last."""
+    """The answer, from the limits of all gaps: the first is end to end, the last is of the two largest sizes."""
     if low[0] > MARGIN or low[-1] > MARGIN:
         return "contradicted"
     if high[0] < -MARGIN:

@@ -5,7 +5,7 @@ from numpy.typing import ArrayLike
 
 
 def one_axis(values: ArrayLike, least: int) -> np.ndarray:
-    """Values of shape (runs,), at least so many."""
+    """Values of shape (runs,), with at least `least` runs."""
     v = np.asarray(values, float)
     if v.ndim != 1 or len(v) < least:
         raise ValueError(f"values have one axis of at least {least} runs, got shape {v.shape}")
@@ -13,7 +13,7 @@ def one_axis(values: ArrayLike, least: int) -> np.ndarray:
 
 
 def finite(values: np.ndarray) -> np.ndarray:
-    """Values none of which is infinite or no number."""
+    """Values that are neither infinite nor nan."""
     if not np.isfinite(values).all():
         raise ValueError(f"values are finite, got {values[~np.isfinite(values)][0]}")
     return values
@@ -34,7 +34,7 @@ def inside_0_1(name: str, value: float) -> None:
 
 
 def by_size(x: ArrayLike, values: ArrayLike, least: int) -> tuple[np.ndarray, np.ndarray]:
-    """Sizes (sizes,) and their values (sizes, runs), sorted by size; at least so many sizes, and two runs."""
+    """Sizes (sizes,) and their values (sizes, runs), sorted by size: at least `least` sizes, and two runs."""
     sizes, v = np.asarray(x, float), np.asarray(values, float)
     if sizes.ndim != 1 or v.ndim != 2 or len(v) != len(sizes):
         raise ValueError(f"values have shape (sizes, runs), got {v.shape} for sizes of shape {sizes.shape}")

@@ -1,6 +1,6 @@
 r"""Contrasts of log means: sum_i c_i log m_i with sum_i c_i = 0, over cells i that share their runs.
 
-m_i is the mean of values[i, r] over runs r. A slope of log m in log x is one, so is the exponent between two
+m_i is the mean of values[i, r] over runs r. Examples are the slope of log m in log x, the exponent between two
 neighbouring sizes, and the logarithm of a ratio. A factor that all cells have in common drops out.
 """
 
@@ -37,15 +37,14 @@ def neighbour_weights(x: np.ndarray) -> np.ndarray:
 
 
 def contrast_interval(values: ArrayLike, contrast: ArrayLike, level: float = 0.95) -> Interval | None:
-    """sum_i c_i log m_i between its limits, of values (cells, runs) of at least 0 and a contrast (cells,).
+    """sum_i c_i log m_i and its confidence limits, for values (cells, runs) >= 0 and a contrast (cells,).
 
-    Student's t with the jackknife's error over runs (Efron and Stein 1981), which keeps what the cells of a run share,
-    widened for the skewness of what the runs contribute. The delta method's error instead would exclude the truth 3 to
-    9 times too often at 8 and 16 runs of chi^2_1 or lognormal errors, or cells of unequal shapes; this one covers 95 to
-    97 % from 5 runs on (benchmarks/coverage.py).
+    The interval is Student's t with the jackknife's error over runs (Efron and Stein 1981), which keeps the covariance
+    of cells that share their runs. It is widened for the skewness of the runs' pseudo-values, and covers 95 to 97 %
+    from 5 runs on (benchmarks/coverage.py). With the delta method's error it would exclude the truth 3 to 9 times too
+    often, at 8 and 16 runs of chi^2_1 or lognormal errors, or in cells of unequal shapes.
 
-    None where the runs cannot tell: below LEAST_RUNS, a mean of 0, or one that few runs carry. Raises ValueError for
-    values of another shape, negative or not finite, contrasts of another length or sum, or a level outside (0, 1).
+    None where the runs cannot tell: fewer than LEAST_RUNS, a mean of 0, or a mean that few runs carry.
     """
     v, c = np.asarray(values, float), np.asarray(contrast, float)
     if v.ndim != 2 or c.shape != (len(v),) or abs(c.sum()) > 1e-9 * np.abs(c).sum():
@@ -62,7 +61,7 @@ def contrast_interval(values: ArrayLike, contrast: ArrayLike, level: float = 0.9
 
 
 def contrast_or_line(values: np.ndarray, contrast: np.ndarray, level: float = 0.95) -> Interval:
-    """As `contrast_interval`, and from -inf to inf where that has no interval."""
+    """As `contrast_interval`, but from -inf to inf where that gives None."""
     interval = contrast_interval(values, contrast, level)
     if interval is not None:
         return interval
@@ -70,7 +69,7 @@ def contrast_or_line(values: np.ndarray, contrast: np.ndarray, level: float = 0.
 
 
 def contrast_parts(values: np.ndarray, contrast: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Of values (..., cells, runs): the contrast (...), and the jackknife's pseudo-values (..., runs), centred."""
+    """The contrast (...) of values (..., cells, runs), and its centred jackknife pseudo-values (..., runs)."""
     n = values.shape[-1]
     m = values.mean(axis=-1)
     without = contrast @ np.log((n * m[..., None] - values) / (n - 1))
@@ -78,11 +77,10 @@ def contrast_parts(values: np.ndarray, contrast: np.ndarray) -> tuple[np.ndarray
 
 
 def local_exponents(x: ArrayLike, values: ArrayLike) -> LocalExponents:
-    """log(m[i+1]/m[i]) / log(x[i+1]/x[i]) for sizes (sizes,), sorted first, and values (sizes, runs).
+    """log(m[i+1]/m[i]) / log(x[i+1]/x[i]) for two sizes (sizes,) or more, which are sorted, and values (sizes, runs).
 
-    By the delta method var(log m[i+1] - log m[i]) = var_r(v[i+1]/m[i+1] - v[i]/m[i]) / n: the runs of neighbouring
-    cells are subtracted before squaring, which keeps what they share. Raises ValueError as `fit_exponent` does, but
-    from two sizes on.
+    By the delta method var(log m[i+1] - log m[i]) = var_r(v[i+1]/m[i+1] - v[i]/m[i]) / n. The difference is taken run
+    by run, so that the covariance of the two cells counts.
     """
     sizes, v = checks.by_size(x, values, 2)
     m = v.mean(axis=1)

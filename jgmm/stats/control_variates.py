@@ -1,13 +1,12 @@
-r"""Control variates: less variance from a twin, a quantity of the same run whose expectation is known.
+r"""Control variates: a twin, a quantity of the same run whose expectation is known, lessens the variance of a mean.
 
-With z = twin - its expectation, E z = 0, the mean of v - c z has the expectation of v whatever c is. The c of least
-variance is the slope of v on z, and the controlled mean the intercept of that regression, with the intercept's
-standard error (Lavenberg and Welch 1981):
+With z = twin - twin_mean, E z = 0, the mean of v - c z has the expectation of v for every c. The c of least variance is
+the slope of v on z. The controlled mean is the intercept of that regression, with the intercept's standard error
+(Lavenberg and Welch 1981):
 
     se^2 = S^2 (1/n + zbar^2 / sum (z_r - zbar)^2),      S^2 = residual sum of squares / (n - 2).
 
-The expectation `twin_mean` is a number, or one for each run (exact conditional means). A twin that does not vary about
-it controls nothing: then c = 0.
+The expectation `twin_mean` is one number, or one for each run (exact conditional means). If z does not vary, c = 0.
 """
 
 from typing import NamedTuple
@@ -32,10 +31,7 @@ class Controlled(NamedTuple):
 
 
 def controlled(values: ArrayLike, twin: ArrayLike, twin_mean: ArrayLike) -> Controlled:
-    """The controlled mean of values (runs,) by a twin (runs,); the plain mean by a twin that controls nothing.
-
-    Raises ValueError below three runs or for different lengths.
-    """
+    """The controlled mean of values (runs,), three or more, with a twin (runs,); the plain mean if z does not vary."""
     v, z, c, spread = _regression(values, twin, twin_mean)
     n = len(v)
     if spread == 0:
@@ -48,13 +44,13 @@ def controlled(values: ArrayLike, twin: ArrayLike, twin_mean: ArrayLike) -> Cont
 
 
 def controlled_values(values: ArrayLike, twin: ArrayLike, twin_mean: ArrayLike) -> np.ndarray:
-    """v - c (twin - twin_mean) of each run, with the c of `controlled`; raises as it does."""
+    """v - c (twin - twin_mean) of each run, with the c of `controlled`."""
     v, z, c, _ = _regression(values, twin, twin_mean)
     return v - c * z
 
 
 def controls(values: ArrayLike, twin: ArrayLike, twin_mean: ArrayLike, events: int = EVENTS) -> bool:
-    """Whether `events` runs or more carry what the twin leaves of the variance, and it is more than rounding."""
+    """Whether `events` runs or more carry the controlled values' variance, and that variance is more than rounding."""
     left = controlled_values(values, twin, twin_mean)
     return effective_runs(left) >= events and bool(left.std() > ROUNDING * np.abs(values).max())
 
@@ -62,13 +58,12 @@ def controls(values: ArrayLike, twin: ArrayLike, twin_mean: ArrayLike, events: i
 def controlled_interval(
     values: ArrayLike, twin: ArrayLike, twin_mean: ArrayLike, level: float = 0.95
 ) -> Interval | None:
-    """The controlled mean between its limits: Student's t of n - 2 degrees of freedom, widened for skewness.
+    """The controlled mean and its confidence limits: Student's t of n - 2 degrees of freedom, widened for skewness.
 
-    None where the twin does not control (`controls`): take the plain mean's interval there. A twin that differs in rare
-    runs only (a misassigned sample) leaves few or none of them in the sample, and the error of `controlled` is that of
-    the runs without: at C = 8 it covers 3, 9, 25, 56 % at 5, 16, 64, 256 runs. (A rule of three for the unseen runs
-    would need their size, which none of the others tells.) Covered with the plain interval in its place: 93 to 97 %
-    (benchmarks/coverage.py). Raises ValueError as `controlled` does, or for a level outside (0, 1).
+    None where too few runs carry the variance that is left (`controls`): use the plain mean's interval there. If run
+    and twin differ in rare runs only (a misassigned sample), the sample has few of those or none. The standard error of
+    `controlled` then comes from the others: at C = 8 its interval covers 3, 9, 25, 56 % at 5, 16, 64, 256 runs. With
+    the plain interval in its place 93 to 97 % are covered (benchmarks/coverage.py).
     """
     estimate = controlled(values, twin, twin_mean)
     checks.inside_0_1("level", level)
@@ -83,7 +78,7 @@ def controlled_interval(
 def _regression(
     values: ArrayLike, twin: ArrayLike, twin_mean: ArrayLike
 ) -> tuple[np.ndarray, np.ndarray, float, float]:
-    """v, z = twin - twin_mean, the slope of v on z, and sum (z - zbar)^2; the last two are 0 for a constant z."""
+    """v, z = twin - twin_mean, the slope of v on z, and sum (z - zbar)^2. The last two are 0 if z is constant."""
     v, t = checks.one_axis(values, 3), checks.one_axis(twin, 3)
     expected = np.asarray(twin_mean, float)
     if len(v) != len(t) or expected.shape not in ((), v.shape):
@@ -91,7 +86,7 @@ def _regression(
     z = t - expected
     centred = z - z.mean()
     spread = float(centred @ centred)
-    size = np.finfo(float).eps * (np.abs(t).max() + np.abs(expected).max())  # what rounding alone may leave
+    size = np.finfo(float).eps * (np.abs(t).max() + np.abs(expected).max())  # z that rounding alone may make
     if spread <= len(z) * (4 * size) ** 2:
         return v, z, 0.0, 0.0
     return v, z, float(centred @ (v - v.mean()) / spread), spread

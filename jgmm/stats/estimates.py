@@ -1,7 +1,7 @@
-r"""Means and what is made of them, each with its standard error.
+r"""Means, and functions of means, with their standard errors.
 
 n independent runs have the values v_r, the mean m, and s^2 = sum (v_r - m)^2 / (n - 1). The standard error of m is
-s / sqrt(n), that of g(m) by the delta method |g'(m)| s / sqrt(n).
+s / sqrt(n). That of g(m) is |g'(m)| s / sqrt(n), by the delta method.
 """
 
 from typing import NamedTuple
@@ -15,7 +15,7 @@ ROUNDING = 1e-6  # the least relative standard error: runs that agree exactly st
 
 
 class Mean(NamedTuple):
-    """An estimate, its standard error, and the number of runs behind it."""
+    """An estimate, its standard error, and the number of runs that it is made of."""
 
     value: float
     standard_error: float
@@ -31,17 +31,14 @@ class Difference(NamedTuple):
 
 
 def mean(values: ArrayLike) -> Mean:
-    """The mean of values (runs,) and s / sqrt(n), which is nan for one run. Raises ValueError without runs."""
+    """The mean of values (runs,) and s / sqrt(n), which is nan for one run."""
     v = checks.one_axis(values, 1)
     error = v.std(ddof=1) / np.sqrt(len(v)) if len(v) > 1 else np.nan
     return Mean(float(v.mean()), float(error), len(v))
 
 
 def root_mean(squares: ArrayLike) -> Mean:
-    """sqrt(m) of squared errors (runs,), such as the RMSE; by the delta method its error is se(m) / (2 sqrt(m)).
-
-    Where m = 0 it has the error of m, which is 0 too. Raises ValueError without runs or for a negative square.
-    """
+    """sqrt(m) of squares (runs,), with the error se(m) / (2 sqrt(m)) by the delta method; both are 0 if m is."""
     v = checks.one_axis(squares, 1)
     if v.min() < 0:
         raise ValueError(f"squares are at least 0, got {v.min()}")
@@ -53,10 +50,9 @@ def root_mean(squares: ArrayLike) -> Mean:
 def relative_deviation(values: ArrayLike) -> Mean:
     """s / m of values (runs,), with its jackknife standard error (Efron and Stein 1981).
 
-    Without run r the sum is less by v_r, and the sum of squares by n/(n-1) (v_r - m)^2. The error is nan below three
-    runs, or where only one run is above 0. Do not make an interval of it: two errors to either side cover 88, 91, 62 %
-    at 64 runs of chi^2_1, chi^2_4 and lognormal errors. Raises ValueError below two runs, for values that are not
-    finite or negative, or if all are 0.
+    To leave run r out lessens the sum by v_r, and the sum of squares by n/(n-1) (v_r - m)^2. The error is nan below
+    three runs, or if only one run is above 0. It makes no good interval: two errors to either side cover 88, 91, 62 %
+    at 64 runs of chi^2_1, chi^2_4 and lognormal errors.
     """
     v = checks.finite(checks.one_axis(values, 2))
     if v.min() < 0 or not v.any():
@@ -72,20 +68,14 @@ def relative_deviation(values: ArrayLike) -> Mean:
 
 
 def paired_difference(a: ArrayLike, b: ArrayLike) -> Difference:
-    """mean(a - b) of samples (runs,) whose runs share their random numbers.
-
-    Raises ValueError below two runs or for different lengths.
-    """
+    """mean(a - b) of two samples (runs,) whose runs share their random numbers."""
     first, second = checks.pair(a, b)
     d = mean(first - second)
     return Difference(d.value, d.standard_error, _correlation(first, second))
 
 
 def ratio(a: ArrayLike, b: ArrayLike) -> Difference:
-    """R = mean(a) / mean(b) of paired runs; by the delta method its error is sd(a - R b) / (sqrt(n) |mean(b)|).
-
-    Raises ValueError below two runs, for different lengths, or if mean(b) is 0.
-    """
+    """R = mean(a) / mean(b) of paired runs, with sd(a - R b) / (sqrt(n) |mean(b)|) by the delta method."""
     first, second = checks.pair(a, b)
     if second.mean() == 0:
         raise ValueError("the denominator has mean 0")
@@ -95,7 +85,7 @@ def ratio(a: ArrayLike, b: ArrayLike) -> Difference:
 
 
 def _correlation(a: np.ndarray, b: np.ndarray) -> float:
-    """nan if one of the two is constant."""
+    """The correlation coefficient; nan if one of the two is constant."""
     first, second = a - a.mean(), b - b.mean()
     size = np.sqrt((first @ first) * (second @ second))
     return float(np.clip(first @ second / size, -1, 1)) if size > 0 else np.nan

@@ -1,8 +1,8 @@
 r"""With which exponent does a mean grow, and do the sizes decide it?
 
-The truth log(3N)/N, fitted by a pure power over N = 2^10..2^20, gives -0.911 +- 0.0004 at 100,000 runs and would
-"refute" -1. So `fit_exponent` tries rival families (`families`), holds out the largest sizes (`trials`), and claims an
-exponent only where the families that survive agree on it.
+A power fitted to the law log(3N)/N over N = 2^10..2^20 gives -0.911 +- 0.0004 at 100,000 runs, and would "refute" -1.
+So `fit_exponent` tries rival families (`families`), has each predict the largest sizes (`trials`), and claims an
+exponent only if the families that no test rejects agree on it.
 """
 
 from typing import NamedTuple
@@ -15,15 +15,15 @@ from .families import POWER, POWER_LOG_FLOOR, rivals
 from .moments import batch_sizes, batches, log_moments, resample
 from .trials import FamilyFit, Trial, try_family
 
-RESOLUTION = 0.03  # families whose exponents differ by less are one answer
-OPEN = 0.001  # a family rejected between REJECTED and this may be the true one: not admitted, it can still object
-DECIDED = 1e-12  # below it a rejection is no accident of this sample
-WIDEST = 2.0  # an interval of an exponent that is wider tells nothing, and is none
+RESOLUTION = 0.03  # families whose exponents differ by less agree
+OPEN = 0.001  # a family with p between this and REJECTED is not admitted, but may be the true one: it must agree
+DECIDED = 1e-12  # a family with p below this is wrong beyond any accident of the sample
+WIDEST = 2.0  # an interval of an exponent that is wider says nothing, and is not given
 UNDETERMINED = "undetermined"
 
 
 class ExponentFit(NamedTuple):
-    """What the sizes say about the exponent; family is "undetermined" where they do not decide."""
+    """What the sizes say about the exponent; family is "undetermined" if they do not decide it."""
 
     family: str
     exponent: float
@@ -35,29 +35,29 @@ class ExponentFit(NamedTuple):
 
 
 def fit_exponent(x: ArrayLike, values: ArrayLike, *, resamples: int = 1000) -> ExponentFit:
-    r"""The exponent b of the mean of values (sizes, runs) in x (sizes,), or that the sizes do not decide it.
+    r"""The exponent b of the mean of values (sizes, runs) in x (sizes,), for three sizes or more; or "undetermined".
 
-    A family is admitted if neither of its two tests rejects it at 2.5 %. The chosen family is the admitted one that
-    predicts the largest sizes best; to be admitted is to predict within the noise, so that power, if admitted, is never
-    more than a near tie behind, and is chosen for its fewer parameters.
+    Each family has two tests. It is admitted if neither rejects it at 2.5 %, open if neither rejects it at OPEN, and
+    possible if neither rejects it at DECIDED. Power is chosen if it is admitted, since it has the fewest parameters and
+    predicts within the noise. Else the admitted family that predicts the largest sizes best is chosen.
 
-    Its exponent is claimed (coverage: `test_the_claimed_exponent_covers_the_truth`) if
+    The chosen family's exponent is claimed (coverage: `test_the_claimed_exponent_covers_the_truth`) if
 
-    1. every open family, one that neither test rejects at OPEN, agrees on it to within RESOLUTION;
-    2. no simpler family is open: a true power that is rejected at 2 % leaves a power-log which is only admitted
-       because it bends where the sample does, and its interval then misses;
-    3. no family that is not rejected below DECIDED has an interval of more than +- RESOLUTION. Power-log at 200 runs
-       has a standard error of 0.1: it would agree with a wrong power by accident in one study of five, or be rejected
-       by accident and leave the wrong one. Precision is what luck does not give.
+    1. the exponent of every open family agrees with it to within RESOLUTION;
+    2. power is not open, unless it is the chosen family. If power is true and rejected by accident at 2 %, power-log is
+       admitted only because it bends where the sample does, and its interval misses the truth;
+    3. every possible family has an interval of at most +- RESOLUTION. Power-log at 200 runs has a standard error of
+       0.1: in one study of five it would agree with a wrong power by accident, or be rejected by accident.
 
-    A family that is the only one not rejected below DECIDED is claimed however wide its interval. Three sizes leave
-    no room for rivals and claim nothing. Otherwise family is "undetermined", exponent that of the chosen family, and
-    low and high the hull of the intervals of the open families, nan if none is admitted or it is wider than WIDEST.
+    It is also claimed if no other family is possible. Never claimed is an interval wider than WIDEST, or an exponent
+    from three sizes, which have room for one family only.
 
-    log(3x)/x + F is no power-log-floor, whose logarithm has no unit: of 20,000 runs at 11 sizes a sixth see that, admit
-    no family, and have no interval. What a claim cannot exclude is a family that is not in the list, or a rival whose
-    exponent is nearer than RESOLUTION. Raises ValueError for fewer than three sizes, sizes that repeat or are not
-    positive, fewer than two runs, values that are negative or not finite, or a cell whose mean is 0.
+    If nothing is claimed, family is "undetermined" and exponent is the chosen family's. low and high are then the hull
+    of the open families' intervals; they are nan if no family is admitted or the hull is wider than WIDEST.
+
+    A claim cannot exclude a family that is not in the list, nor a rival whose exponent is nearer than RESOLUTION. One
+    that is not in the list is log(3x)/x + F, since power-log-floor has log x: at 20,000 runs and 11 sizes one study in
+    six notices, admits no family, and gives no interval.
     """
     sizes, v = checks.by_size(x, values, 3)
     counts = batch_sizes(v.shape[1])
@@ -83,7 +83,7 @@ def fit_exponent(x: ArrayLike, values: ArrayLike, *, resamples: int = 1000) -> E
 
 
 def claims(chosen: FamilyFit, trials: list[Trial]) -> bool:
-    """Whether the chosen family's exponent is claimed: the three conditions of `fit_exponent`, or no rival left."""
+    """Whether the chosen family's exponent is claimed: the conditions of `fit_exponent`."""
     possible = [trial for trial in trials if trial.worst_p >= DECIDED]
     still_open = _open(trials)
     agree = all(abs(candidate.exponent - chosen.exponent) <= RESOLUTION for candidate in still_open)
@@ -97,7 +97,7 @@ def _open(trials: list[Trial]) -> list[FamilyFit]:
 
 
 def _choose(trials: list[Trial]) -> Trial:
-    """Power if it is there; else the best prediction, of power-log-floor only where neither of its parts will do."""
+    """Power if it is among these; else the best prediction. Power-log-floor is chosen only if it is the only one."""
     if trials[0].fit.family == POWER.name:
         return trials[0]
     simpler = [trial for trial in trials if trial.fit.family != POWER_LOG_FLOOR.name]
@@ -105,7 +105,7 @@ def _choose(trials: list[Trial]) -> Trial:
 
 
 def _hull(trials: list[Trial]) -> tuple[float, float]:
-    """The limits of all open families together, nan where they tell nothing."""
+    """The limits of all open families together; nan if they are wider than WIDEST."""
     low = min(candidate.low for candidate in _open(trials))
     high = max(candidate.high for candidate in _open(trials))
     return (low, high) if high - low <= WIDEST else (np.nan, np.nan)

@@ -5,9 +5,8 @@ r"""Families of laws for a mean m(x), and each fitted by weighted least squares 
     power-floor      log m = log(A x^b + F),          F >= 0
     power-log-floor  log m = log(A x^b log x + F),    F >= 0
 
-b is the exponent. The logarithms need x > e; four parameters are fitted to four sizes or more. log log x depends on the
-unit of x, so it may be taken as log log(k x) instead. The first two are linear in their parameters, the others are
-fitted by `floors`.
+b is the exponent. Families with a logarithm need x > e. log log x depends on the unit of x, so `unit` u makes it
+log log(u x). The first two families are linear in their parameters; `floors` fits the other two.
 """
 
 from typing import NamedTuple
@@ -19,7 +18,7 @@ from .moments import Moments
 
 
 class Family(NamedTuple):
-    """A family by what it has beside the power."""
+    """A family: a power, with a logarithm or not, and with a floor or not."""
 
     name: str
     log: bool
@@ -33,7 +32,7 @@ POWER_LOG_FLOOR = Family("power-log-floor", log=True, floor=True)
 
 
 class Solution(NamedTuple):
-    """A family fitted to some of the sizes; the residuals and the Jacobian are those of all of them."""
+    """A family fitted to some of the sizes, with its residuals and Jacobian at all sizes."""
 
     parameters: np.ndarray  # a (or log A), b, and c or F; a at the centre of log x, F in units of the least mean
     residuals: np.ndarray  # (cells,)
@@ -46,20 +45,20 @@ class Solution(NamedTuple):
 
 
 def rivals(sizes: np.ndarray) -> tuple[Family, ...]:
-    """The families that sizes in ascending order have room for."""
+    """The families that can be fitted to these sizes, which are in ascending order."""
     if len(sizes) < 4:
         return (POWER,)
     return (POWER, POWER_LOG, POWER_FLOOR, POWER_LOG_FLOOR) if sizes[0] > np.e else (POWER, POWER_FLOOR)
 
 
 def solve(family: Family, moments: Moments, train: np.ndarray, unit: float = 1.0) -> Solution:
-    """The family fitted to the sizes whose indices are in train, with log log(unit x) where it has a logarithm."""
+    """The family fitted to the sizes with the indices `train`."""
     y, weights = moments.y, moments.weights[train]
     if family.floor:
         model = floor_model(family, moments, unit)
         parameters = floors.best(model.at(train), y[train], weights)
         prediction, jacobian = model.predict(parameters[None])
-        # On the bound F = 0 the family is the power: to let F move would forgive a curvature that F >= 0 cannot have.
+        # At F = 0 only power is left: a free F would also fit curvatures that need F < 0.
         free = 3 if parameters[2] > 0 else 2
         return Solution(parameters, y - prediction[0], jacobian[0][:, :free])
     columns = design(family, moments.logs, unit)
@@ -74,7 +73,7 @@ def design(family: Family, logs: np.ndarray, unit: float = 1.0) -> np.ndarray:
 
 
 def floor_model(family: Family, moments: Moments, unit: float = 1.0) -> floors.FloorModel:
-    """A family with a floor, at the sizes of these moments."""
+    """The model of a family with a floor, at the sizes of these moments."""
     logs = moments.logs
     added = log_log(logs, unit) if family.log else np.zeros_like(logs)
     return floors.FloorModel(logs - logs.mean(), added, moments.y.min())

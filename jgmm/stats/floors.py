@@ -1,7 +1,7 @@
 r"""Least squares for a power above a floor: log m = log(exp(a + b log x + added) + F), F >= 0.
 
-`added` is 0 or log log x. F is held as f = F / exp(scale), scale being the least log mean, so that f lies between 0 and
-about 1. Fits of many data sets go together, one a row: theta = (a, b, f) has the shape (fits, 3).
+`added` is 0 or log log x. The floor parameter is f = F / exp(scale), which lies between 0 and about 1: scale is the
+least log mean. Many data sets are fitted at once, each a row: theta = (a, b, f) has the shape (fits, 3).
 """
 
 from typing import NamedTuple
@@ -29,7 +29,7 @@ class FloorModel(NamedTuple):
 
 
 def best(model: FloorModel, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """The parameters (3,) of least squares among the fits from several starts, for log means y (cells,)."""
+    """The parameters (3,) that fit log means y (cells,) best, among fits from several starts."""
     starts = _starts(model, y, weights)
     thetas = fit(model, np.broadcast_to(y, (len(starts), len(y))), weights, starts)
     costs = (weights * (y - model.predict(thetas)[0]) ** 2).sum(axis=1)
@@ -37,7 +37,7 @@ def best(model: FloorModel, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def _starts(model: FloorModel, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Power fits to what is left above floors of 0, 1/2, 0.9 and 0.99 of the least mean."""
+    """Powers fitted to the means less a floor: 0, 1/2, 0.9 and 0.99 of the least mean."""
     solve = least_squares(np.stack([np.ones_like(model.logs), model.logs], axis=1), weights)
     floors = np.array([0.0, 0.5, 0.9, 0.99])
     above = np.log(np.exp(y - model.scale)[None] - floors[:, None]) + model.scale - model.added[None]
@@ -53,8 +53,8 @@ def least_squares(columns: np.ndarray, weights: np.ndarray) -> np.ndarray:
 def fit(model: FloorModel, y: np.ndarray, weights: np.ndarray, starts: np.ndarray, iterations: int = 30) -> np.ndarray:
     """The method of Levenberg and Marquardt for all rows of y (fits, cells) at once, from starts (fits, 3).
 
-    A row whose step lowers its cost takes it and trusts the quadratic model more, the others trust it less. Rows that
-    no longer move are done.
+    Where a step lowers a row's cost, the row moves and its damping falls; else its damping rises. A row that no longer
+    moves is done.
     """
     w = weights / weights.max()
     theta = np.array(starts, float)
@@ -86,8 +86,8 @@ def _step(
 ) -> np.ndarray:
     """One damped step of each fit, (fits, 3).
 
-    A step that would cross f = 0 stops there, and the other two parameters solve what is left: with one bound that
-    is the exact solution of the quadratic model.
+    If a step would cross f = 0, f is set to 0 and the other two parameters minimise the quadratic model there. With one
+    bound this is the model's exact solution.
     """
     weighted = jacobian * weights[None, :, None]
     normal = np.swapaxes(weighted, 1, 2) @ jacobian

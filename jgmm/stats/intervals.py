@@ -1,4 +1,4 @@
-"""The interval of a mean over runs, and how likely the mean is to be what a law says."""
+"""The confidence interval of a mean over runs, and a test of whether the mean lies in a given range."""
 
 from typing import NamedTuple
 
@@ -20,10 +20,10 @@ class Interval(NamedTuple):
 
 
 class Tails(NamedTuple):
-    """Of a hypothesis that the truth lies in a range: how likely a sample is to be as low, and to be as high."""
+    """The two p values of the hypothesis that the truth lies in a range."""
 
-    low: float  # as low as this sample, if the truth is the low end of the range
-    high: float  # as high, if it is the high end
+    low: float  # the chance of a sample as low as this one, if the truth is the low end of the range
+    high: float  # the chance of a sample as high, if the truth is the high end
 
 
 def around(value: float, reach: float) -> Interval:
@@ -32,16 +32,15 @@ def around(value: float, reach: float) -> Interval:
 
 
 def mean_interval(values: ArrayLike, level: float = 0.95) -> Interval | None:
-    """The mean of values (runs,) between its confidence limits; None where the runs cannot tell.
+    """The mean of values (runs,) and its confidence limits; None where the runs cannot tell.
 
-    Squared errors (all above 0) are taken for gamma runs of unknown shape, as in `skewed`: right for sums of squared
-    Gaussians, chi^2_1 included, and near enough for a lognormal with sigma = 1 (covered: 93.5 to 97 % at 5 to 256 runs,
-    benchmarks/coverage.py). Runs of both signs (differences, control variates) get Student's t, widened for their
-    skewness.
+    Values that are all above 0 (squared errors) are treated as gamma variables of unknown shape (`skewed`). This is
+    right for sums of squared Gaussians, chi^2_1 included, and near enough for a lognormal law with sigma = 1: 93.5 to
+    97 % are covered at 5 to 256 runs (benchmarks/coverage.py). Values of both signs (differences, controlled values)
+    get Student's t, widened for their skewness.
 
-    None: fewer than LEAST_RUNS; a mean that few runs carry (`carried_by_few`; of both signs, a variance that few runs
-    carry: `knows_variance`); runs of 0 among positive ones, which no gamma law has; runs that are all 0. Raises
-    ValueError without runs, for values that are not finite, or a level outside (0, 1).
+    None for fewer than LEAST_RUNS, for a value of exactly 0, which no gamma law has, and for a mean that few runs carry
+    (`carried_by_few`). None for values of both signs if few runs carry their variance (`knows_variance`).
     """
     v = checks.finite(checks.one_axis(values, 1))
     checks.inside_0_1("level", level)
@@ -55,10 +54,11 @@ def mean_interval(values: ArrayLike, level: float = 0.95) -> Interval | None:
 
 
 def mean_tails(values: ArrayLike, low: float, high: float, tail: float) -> Tails | None:
-    """Is the mean between low and high (which may be equal)? Outside at level 2 `tail` if one tail is below `tail`.
+    """Test whether the mean is between low and high (which may be equal), at level 2 `tail`.
 
-    As `mean_interval`, and None where it is; but errors are not taken for gamma runs where they may be lognormal
-    (`skewed.cautious_shape`): tails of 1e-4 need that, an interval of 95 % does not. Raises ValueError as it does.
+    The mean is outside if one of the two tails is below `tail`. The laws are those of `mean_interval`, and None means
+    the same. One thing differs: values that may be lognormal are not treated as gamma variables
+    (`skewed.cautious_shape`). Tails of 1e-4 need that; an interval of 95 % does not.
     """
     v = checks.finite(checks.one_axis(values, 1))
     checks.inside_0_1("tail", tail)
@@ -73,7 +73,7 @@ def mean_tails(values: ArrayLike, low: float, high: float, tail: float) -> Tails
 
 
 def _can_tell(v: np.ndarray) -> bool:
-    """Whether these runs allow an interval of their mean."""
+    """Whether the mean of these runs can have an interval (see `mean_interval`)."""
     if v.min() < 0:
         return knows_variance(len(v), effective_runs(v))
     return len(v) >= LEAST_RUNS and v.min() > 0 and not carried_by_few(v)

@@ -11,23 +11,23 @@ from .estimates import Mean, mean
 from .intervals import Tails, mean_tails
 from .lengths import length_tails, squared_length
 
-RARE = 0.01  # the share of runs, and
-HEAVY = 100  # how many times the mean of the others, of the rare runs that few runs may have missed: see `against_law`
-TOGETHER = 0.25  # of the level, for all means together
+RARE = 0.01  # the least share of rare runs that we assume, if there are any: see `against_law`
+HEAVY = 100  # such a run's error over the mean of the others
+TOGETHER = 0.25  # the share of the level that tests all means together
 
 
 class LawCheck(NamedTuple):
     """Measured means against their laws, all cells at once."""
 
-    agrees: bool | None  # None: no cell could be tested, or the only ones off are `short`
-    cells: int  # tested
-    largest: float  # gap beyond the law's own accuracy, in standard errors
-    worst: int | None  # which cell: the least likely
-    chance: float  # of a gap like the worst's, by itself, its side given
+    agrees: bool | None  # None: no cell could be tested, or nothing is wrong but cells are `short`
+    cells: int  # how many were tested
+    largest: float  # the largest gap beyond a law's own accuracy, in standard errors
+    worst: int | None  # the index of the least likely cell
+    chance: float  # one-sided p of the worst cell by itself
     untested: int
-    short: list[int]  # cells so far below their law that runs too rare for this sample may carry it
-    enough: int  # runs that would not have missed those
-    together: Mean | None  # measured / law, the mean over cells
+    short: list[int]  # cells whose mean is so low that rare runs, which the sample lacks, may carry the law
+    enough: int  # the number of runs at which the sample would have such rare runs
+    together: Mean | None  # the mean over cells of measured / law
 
 
 class CellCheck(NamedTuple):
@@ -35,7 +35,7 @@ class CellCheck(NamedTuple):
 
     gap: float  # beyond the law's own accuracy, in standard errors
     tails: Tails
-    missed: bool  # the mean is so low that rare runs which the sample lacks may carry the law
+    missed: bool  # the sample is small, and the mean so low that rare runs, which it lacks, may carry the law
 
     def off(self, tail: float) -> bool:
         """Whether the law is contradicted by this cell alone."""
@@ -45,19 +45,18 @@ class CellCheck(NamedTuple):
 def against_law(samples: Sequence[np.ndarray], law: ArrayLike, accuracy: ArrayLike, level: float) -> LawCheck:
     """Is every mean what its law says, within the law's own accuracy? True laws are contradicted with chance `level`.
 
-    samples: for each cell its runs (runs,), nan where a run is not good, or vectors (good runs, p) whose squared length
-    of the mean the law gives. law and accuracy have the shape (cells,).
+    samples: one for each cell. It has either the values (runs,), nan for a run that is not good, or vectors (good runs,
+    p); the law is then the squared length of the vectors' mean. law and accuracy have the shape (cells,).
 
-    Three quarters of the level are split over cells and sides (Bonferroni: whatever the cells share), with the tails of
-    `mean_tails` and `length_tails`, which hold for skewed errors and few runs. The share TOGETHER of it tests the mean
-    over cells of measured / law in the runs that all share: laws that are all a little off show there first.
+    Three quarters of the level are split over cells and sides (Bonferroni, so that cells may share runs). Each cell is
+    tested by `mean_tails` or `length_tails`, which hold for skewed errors and few runs. The share TOGETHER of the level
+    tests the mean over cells of measured / law, in the runs that all cells have. It is the first to show laws that are
+    all a little off.
 
-    No sample can tell that a rarer run, with a lost centre say, does not carry the mean. What is assumed is that runs
-    which lift the mean to 1 + RARE HEAVY = 2 times that of the others, or more, happen at a rate of RARE at least. Then
-    ln(tail)/ln(1 - RARE) runs miss them with chance `tail` only; with fewer, a mean below half of its law is `short`,
-    not off.
-
-    Raises ValueError where lengths differ, for samples of another shape, or a level outside (0, 1).
+    No sample can exclude that runs too rare for it (a lost centre, say) carry the mean. We assume: if rare runs lift
+    the mean to 1 + RARE HEAVY = 2 times that of the others, or more, then at least a share RARE of the runs are such.
+    A sample of ln(tail)/ln(1 - RARE) runs lacks them with chance `tail`. If a smaller sample has a mean below half of
+    its law, the cell counts as `short`, not as off.
     """
     laws, accuracies = np.asarray(law, float), np.asarray(accuracy, float)
     tail = level * (1 - (TOGETHER if len(samples) > 1 else 0)) / (2 * max(len(samples), 1))
@@ -68,8 +67,7 @@ def against_law(samples: Sequence[np.ndarray], law: ArrayLike, accuracy: ArrayLi
     tested = {i: check for i, check in enumerate(every) if check is not None}
     short = [i for i, check in tested.items() if check.missed and check.tails.low < tail]
 
-    # Too low together is what all are that no unseen run may carry: to leave out others that are low errs on the safe
-    # side. Too high is what all are.
+    # Cells that rare runs may carry cannot show that a law is too high. Leaving them out errs on the safe side.
     means = [i for i in tested if samples[i].ndim == 1]
     certain = [i for i in means if not tested[i].missed]
     together = _ratio_of_all(samples, laws, means)
@@ -94,12 +92,12 @@ def against_law(samples: Sequence[np.ndarray], law: ArrayLike, accuracy: ArrayLi
 
 
 def runs_for_rare(tail: float) -> int:
-    """The runs that miss one which happens at rate RARE with chance `tail`."""
+    """The number of runs of which none is rare with chance `tail`, if a share RARE is."""
     return int(np.ceil(np.log(tail) / np.log1p(-RARE)))
 
 
 def _check_cell(sample: np.ndarray, low: float, high: float, tail: float) -> CellCheck | None:
-    """A cell against a law between low and high; None where its runs cannot tell."""
+    """Test one cell's mean against a law that lies between low and high; None where its runs cannot tell."""
     vectors = sample.ndim == 2
     good = sample if vectors else sample[np.isfinite(sample)]
     if len(good) < LEAST_RUNS:
@@ -117,7 +115,10 @@ def _check_cell(sample: np.ndarray, low: float, high: float, tail: float) -> Cel
 
 
 def _ratio_of_all(samples: Sequence[np.ndarray], laws: np.ndarray, cells: list[int]) -> np.ndarray | None:
-    """measured / law, the mean over these cells in each run that all have; None below two cells or LEAST_RUNS."""
+    """The mean over these cells of measured / law, for each run that all of them have, shape (runs,).
+
+    None below two cells or LEAST_RUNS.
+    """
     if len(cells) < 2:
         return None
     common = min(len(samples[i]) for i in cells)
@@ -129,7 +130,7 @@ def _ratio_of_all(samples: Sequence[np.ndarray], laws: np.ndarray, cells: list[i
 def _tails_of_all(
     ratio: np.ndarray | None, laws: np.ndarray, accuracies: np.ndarray, cells: list[int], level: float
 ) -> Tails | None:
-    """Of the mean of the ratio, whether it is 1 within the mean accuracy of these cells; None where nobody can tell."""
+    """Test whether the mean ratio is 1, within the mean accuracy of these cells; None where the runs cannot tell."""
     if ratio is None:
         return None
     within = float(np.mean(accuracies[cells] / laws[cells]))

@@ -1,13 +1,13 @@
 r"""The squared length |E v|^2 of a mean vector, from runs v_r of shape (p,).
 
 With m = E v, S the covariance of v and mbar the sample mean, |mbar|^2 has the bias tr(S)/n. The mean of v_r . v_q over
-all pairs of different runs has none. It is a U-statistic, of variance (Hoeffding 1948)
+all pairs of different runs has no bias. It is a U-statistic with the variance (Hoeffding 1948)
 
     4 m'Sm / n + 2 tr(S^2) / (n (n-1)).
 
-Both terms are estimated from the sample. In m'Sm the sample mean adds tr(S^2)/n, and in tr(S^2) the sample covariance
-adds (tr(S^2) + tr(S)^2)/(n-1); both are taken off, the second exactly for normal runs (Bai and Saranadasa 1996):
-without that, p = n would double the error.
+Both terms are estimated from the sample, and both estimates are corrected for bias. mbar'S mbar is too large by
+tr(S^2)/n. The square of the sample covariance has a trace too large by (tr(S^2) + tr(S)^2)/(n-1); that correction is
+exact for normal runs (Bai and Saranadasa 1996). Without it the error would be twice too large at p = n.
 """
 
 from typing import NamedTuple
@@ -24,10 +24,10 @@ from .student import normal_quantile
 
 
 def squared_length(vectors: ArrayLike) -> Mean:
-    r"""|E v|^2 of vectors (runs, p), without bias, so that it may be negative; its standard error as in the module.
+    r"""The unbiased estimate of |E v|^2 from vectors (runs, p), three or more. It may be negative.
 
-    The estimate of m'Sm counts as 0 where it is below, which leaves the error too large where E v = 0: 1.3 times in the
-    root mean square. Raises ValueError for another shape or fewer than three runs.
+    A negative estimate of m'Sm counts as 0. Where E v = 0 the standard error is therefore too large, by 1.3 times in
+    the root mean square.
     """
     moments = _moments(vectors)
     n = moments.runs
@@ -37,16 +37,16 @@ def squared_length(vectors: ArrayLike) -> Mean:
 
 
 def length_tails(vectors: ArrayLike, low: float, high: float, tail: float) -> Tails | None:
-    """Is |E v|^2 between low and high? As `mean_tails`, with the standard error that the length in question has.
+    """Test whether |E v|^2 is between low and high, as `mean_tails` does, at level 2 `tail`.
 
-    The error of `squared_length` is small where the length came out short: its t test would exclude lengths above the
-    truth 100 times too often. For a length L, r being the variance along m, variance and third cumulant are
+    The standard error is that of an estimate whose true length is `low` or `high`. The error of `squared_length` is
+    itself small where the estimate is small: a t test with it would exclude a truth above the estimate 100 times too
+    often. With true squared length L, and r the variance along m, the estimate's variance and third cumulant are
 
-        4 L r / n + 2 tr(S^2) / n^2,      24 L r^2 / n^2 + 8 tr(S^3) / n^3,
+        4 L r / n + 2 tr(S^2) / n^2,      24 L r^2 / n^2 + 8 tr(S^3) / n^3.
 
-    with tr(S^2)^2 / tr(S) in the place of tr(S^3), and the upper tail is widened by the skewness g of these (Cornish
-    and Fisher 1937): 1 + g (z^2 - 1) / (6 z). None where too few runs carry sum |v - mbar|^2 (`knows_variance`). Raises
-    ValueError as `squared_length` does, or for a tail outside (0, 1).
+    tr(S^2)^2 / tr(S) replaces tr(S^3). The skewness g of the two widens the upper tail by 1 + g (z^2 - 1) / (6 z)
+    (Cornish and Fisher 1937). None where too few runs carry sum |v - mbar|^2 (`knows_variance`).
     """
     moments = _moments(vectors)
     checks.inside_0_1("tail", tail)
@@ -56,14 +56,14 @@ def length_tails(vectors: ArrayLike, low: float, high: float, tail: float) -> Ta
 
 
 class _Moments(NamedTuple):
-    """Of the vectors, what value and variance are made of."""
+    """Moments of the vectors."""
 
-    value: float  # the mean over pairs
+    value: float  # the mean of v_r . v_q over pairs
     length: float  # |mbar|^2
     along: float  # mbar'S mbar
     trace: float  # tr(S)
     square: float  # tr(S^2), without bias
-    effective: float  # runs that carry sum |v - mbar|^2
+    effective: float  # how many runs carry sum |v - mbar|^2
     runs: int
 
 
@@ -89,7 +89,7 @@ def _moments(vectors: ArrayLike) -> _Moments:
 
 
 def _chance(moments: _Moments, length: float, sign: int, tail: float) -> float:
-    """Of a sample as short as this one (sign -1), or as long (1), if the true squared length is this."""
+    """The chance of a sample as short as this one (sign -1), or as long (1), if the true squared length is `length`."""
     n, z = moments.runs, normal_quantile(tail)
     along = max(moments.along / max(moments.length, 1e-300), moments.square / moments.trace)
     error = np.sqrt(4 * max(length, 0.0) * along / n + 2 * moments.square / n**2)

@@ -1,7 +1,7 @@
-r"""What a fit knows of its data: log means of cells, their covariance, and bootstrap replicas of them.
+r"""The data of a fit: log means of cells, their covariance, and bootstrap replicas of them.
 
-Cells share their runs, so a run is resampled in all of them together. Many runs are first put into batches of
-consecutive ones: the mean of a batch is one draw, and 400 draws are quick to resample.
+Cells share their runs, so the bootstrap draws a run in all cells together. Many runs are first averaged in batches of
+consecutive runs: the bootstrap then draws batches, and 400 of them are quick to draw from.
 """
 
 from typing import NamedTuple
@@ -13,11 +13,11 @@ from scipy import special
 from .estimates import ROUNDING
 
 BATCHES = 400  # at most: 400 give the bootstrap's standard deviation to 3.5 %
-SEED = 20240607  # of the bootstrap: the same data give the same interval
+SEED = 20240607  # of the bootstrap, so that the same data give the same interval
 
 
 class Moments(NamedTuple):
-    """Log means of the cells without their bias, the covariance of these, and its degrees of freedom."""
+    """Bias-corrected log means of the cells, their covariance, and its degrees of freedom."""
 
     logs: np.ndarray  # (cells,), log x
     y: np.ndarray  # (cells,)
@@ -32,10 +32,9 @@ class Moments(NamedTuple):
 
 
 def batches(values: ArrayLike, count: int = BATCHES) -> np.ndarray:
-    """Means of consecutive runs, (cells, runs) -> (cells, count); fewer runs than count are kept as they are.
+    """Means of consecutive runs, (cells, runs) -> (cells, count); unchanged if there are fewer runs than count.
 
-    No run is dropped: the sizes of the batches differ by at most one (`batch_sizes`), and weighted by them the means
-    have the mean of all runs. Raises ValueError unless values have two axes and runs, and count is positive.
+    No run is dropped: the sizes of the batches differ by at most one, so means of batches are weighted by their sizes.
     """
     v = np.asarray(values, float)
     if v.ndim != 2 or v.shape[1] < 1 or count < 1:
@@ -52,17 +51,17 @@ def batch_sizes(runs: int, count: int = BATCHES) -> np.ndarray:
 
 
 def log_moments(logs: np.ndarray, means: np.ndarray, counts: np.ndarray) -> Moments:
-    """Of batch means (cells, batches) of `counts` runs each, at sizes whose logarithms are `logs`.
+    """The moments from batch means (cells, batches); counts: the runs in each batch; logs: log x of the cells.
 
-    sum_b n_b (v_b - m)(v_b - m)' / (B - 1) is unbiased for the covariance of one run, whatever the sizes n_b; the bias
+    sum_b n_b (v_b - m)(v_b - m)' / (B - 1) is unbiased for the covariance of one run, for any batch sizes n_b. The bias
     of log m is -var(m) / (2 m^2).
     """
     n, number = counts.sum(), len(counts)
     m = (means * counts).sum(axis=1) / n
     relative = (means / m[:, None] - 1) * np.sqrt(counts)
     covariance = relative @ relative.T / (number - 1) / n + ROUNDING**2 * np.eye(len(m))
-    # Hotelling's test wants many more runs than cells; before that the diagonal, which is conservative where shared
-    # random numbers correlate the cells positively: their contrasts vary less than it says.
+    # Hotelling's test needs many more runs than cells. With fewer only the diagonal is used. That is conservative where
+    # shared random numbers correlate the cells positively, since contrasts then vary less.
     full = number >= 3 * len(m)
     if not full:
         covariance = np.diag(np.diag(covariance))
@@ -76,15 +75,14 @@ def resample(means: np.ndarray, counts: np.ndarray, resamples: int) -> np.ndarra
     drawn += number * np.arange(resamples)[:, None]
     times = np.bincount(drawn.ravel(), minlength=resamples * number).reshape(resamples, number) * counts
     m = (times @ means.T) / times.sum(axis=1)[:, None]
-    return np.log(np.maximum(m, np.finfo(float).tiny))  # all runs drawn may be 0, then the interval is as wide as it is
+    return np.log(np.maximum(m, np.finfo(float).tiny))  # all runs drawn may be 0
 
 
 def hotelling(residuals: np.ndarray, covariance: np.ndarray, moments: Moments) -> tuple[float, float]:
-    """T^2 of residuals (r,) that have this covariance, scaled to an F of expectation near 1, and its p.
+    """T^2 of residuals (r,) with this covariance, scaled to an F of expectation near 1, and its p.
 
-    T^2 (nu-p+1)/(nu p) ~ F(p, nu-p+1) (Hotelling 1931); with the diagonal alone F(p, nu), which is heavier than the
-    truth. Directions without variance (cells whose runs agree but for rounding) are left out: what they say is
-    rounding's.
+    T^2 (nu-p+1)/(nu p) ~ F(p, nu-p+1) (Hotelling 1931). If only the diagonal is used, F(p, nu), whose tail is heavier
+    than the truth's. Directions without variance (cells whose runs agree but for rounding) are left out.
     """
     sizes, directions = np.linalg.eigh(covariance)
     varies = sizes > max(1e-10 * sizes[-1], ROUNDING**2 / 100)

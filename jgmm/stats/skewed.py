@@ -1,29 +1,28 @@
-r"""How sure is the mean of a few skewed errors?
+r"""The uncertainty of the mean of a few skewed errors.
 
-A squared error is a sum of squares of (nearly) Gaussian coordinates, so about a gamma law of some shape kappa, whose
-coefficient of variation is 1/sqrt(kappa) and whose skewness is 2/sqrt(kappa). Student's t takes it for normal: of 22
-true laws of chi^2_4 errors it contradicts one or more in 15 % of the studies of 8 runs that should do so in 2.5 %.
+A squared error is a sum of squares of (nearly) Gaussian coordinates. Its law is about a gamma law of some shape kappa,
+with the coefficient of variation 1/sqrt(kappa) and the skewness 2/sqrt(kappa). Student's t assumes a normal law: a test
+at 2.5 % of 22 true laws of chi^2_4 errors contradicts one or more of them in 15 % of studies of 8 runs.
 
-The mean m of n gamma runs v_r of mean mu would give an exact test of mu if kappa were known (Lukacs 1955):
+If kappa were known, the mean m of n gamma variables v_r would give an exact test of their expectation mu (Lukacs 1955):
 
     m / mu ~ Gamma(n kappa) / (n kappa),      independent of v_r / m, and so of every estimate of kappa.
 
-Kappa is estimated twice, once from the small runs and once from the large ones,
+Kappa is estimated twice, and the smaller estimate is used:
 
-    log kappa - psi(kappa) = n/(n-1) (log m - mean log v)      maximum likelihood, nearly unbiased by the n/(n-1),
-    kappa = m^2/s^2 - 1/n                                      moments,
+    log kappa - psi(kappa) = n/(n-1) (log m - mean log v)      maximum likelihood, nearly unbiased by the n/(n-1)
+    kappa = m^2/s^2 - 1/n                                      moments
 
-and the smaller estimate counts: errors with a longer tail than a gamma law's show it in the second, small ones in the
-first. The uncertainty of kappa is taken for that of a chi-square of nu degrees of freedom over nu, as Student's t takes
-the variance's, with for the first and the second estimate
+The first is sensitive to values much smaller than a gamma law's, the second to values much larger. The uncertainty of
+kappa is that of a chi-square variable of nu degrees of freedom over nu, as Student's t has it for the variance. nu is
 
-    nu = 2 (n-1) kappa^2 (psi'(kappa) - 1/kappa),      nu = (n-1) kappa / (1 + kappa).
+    2 (n-1) kappa^2 (psi'(kappa) - 1/kappa)   for the first,      (n-1) kappa / (1 + kappa)   for the second.
 
-Runs whose skewness g exceeds a gamma law's, by e = max(0, g - 2 s/m), widen the interval as in `student`.
+If the skewness g of the values exceeds a gamma law's, the excess max(0, g - 2 s/m) widens the interval as in `student`.
 
-A long tail need not show in few runs. So a test (`cautious_shape`) takes the coefficient of variation and the skewness
-of a lognormal law where they are larger, unless the logarithms of the runs forbid that law by a likelihood below e^-2
-of the gamma law's. Measured levels and coverage: benchmarks/coverage.py.
+A long tail need not show in few runs. So a test (`cautious_shape`) also considers a lognormal law: it uses that law's
+coefficient of variation and skewness where they are larger. It does not if the gamma law's likelihood is more than e^2
+times the lognormal law's. Measured levels and coverage: benchmarks/coverage.py.
 """
 
 from typing import NamedTuple
@@ -41,11 +40,11 @@ CHANCES = special.ndtr(Z)
 
 
 class Shape(NamedTuple):
-    """What samples (..., runs) say of their laws; every array has the shape (...)."""
+    """The laws that samples (..., runs) are taken to have; every array has the shape (...)."""
 
     mean: np.ndarray
     kappa: np.ndarray  # of the gamma law
-    freedom: np.ndarray  # nu, how well kappa is known
+    freedom: np.ndarray  # nu, the degrees of freedom of the estimate of kappa
     excess: np.ndarray  # skewness beyond the gamma law's
     runs: int
 
@@ -68,7 +67,7 @@ def shape(values: np.ndarray) -> Shape:
 
 
 def cautious_shape(values: np.ndarray) -> Shape:
-    """As `shape`, with a lognormal law's spread and skewness where the runs do not forbid that law."""
+    """As `shape`, but with a lognormal law's spread and skewness where these are larger and the runs allow that law."""
     gamma = shape(values)
     n = gamma.runs
     logs = np.log(values / gamma.mean[..., None])
@@ -87,9 +86,9 @@ def cautious_shape(values: np.ndarray) -> Shape:
 
 
 def _most_likely(logs: np.ndarray) -> np.ndarray:
-    """The kappa with log kappa - psi(kappa) = gap, the gap n/(n-1) times the mean of -log(v/m), from these logs.
+    """The kappa with log kappa - psi(kappa) = n/(n-1) times the mean of -log(v/m); logs: log(v/m).
 
-    Minka's start (2002) is within 1.5 %, two Newton steps are within 1e-8.
+    Minka's start (2002) is within 1.5 %, two Newton steps later it is within 1e-8.
     """
     n = logs.shape[-1]
     gap = np.maximum(-logs.mean(axis=-1) * n / (n - 1), ROUNDING**2 / 2)
@@ -102,9 +101,9 @@ def _most_likely(logs: np.ndarray) -> np.ndarray:
 
 
 def tails(sample: Shape, low: np.ndarray, high: np.ndarray, tail: float) -> tuple[np.ndarray, np.ndarray]:
-    """Chances of a mean as low as the sample's if the true one is `low`, and as high if the true one is `high`.
+    """The chances of a mean as low as the sample's if the true mean is `low`, and as high if it is `high`.
 
-    Compared with `tail` they make a test of that level: the widening for skewness is made for it.
+    A test compares them with `tail`, for which the sample's skewness widens them.
     """
     wider = widening(sample.excess, sample.runs, tail)
     half = sample.freedom[..., None] / 2
@@ -121,13 +120,13 @@ def tails(sample: Shape, low: np.ndarray, high: np.ndarray, tail: float) -> tupl
 def limits(sample: Shape, tail: float) -> tuple[float, float]:
     """The least and the greatest mean that `tails` does not reject at `tail`, for one sample.
 
-    0 or inf where it rejects none within 100 units of the logarithm.
+    0 or inf if no mean within 100 units of the logarithm is rejected.
     """
     return _limit(sample, tail, above=1), _limit(sample, tail, above=0)
 
 
 def _limit(sample: Shape, tail: float, above: int) -> float:
-    """One limit: below the sample's mean, of means that it would be too far above, or above it."""
+    """One limit: the lower one if `above` is 1, where the sample's mean is just not too high; else the upper one."""
 
     def beyond(log_ratio: float) -> float:
         mean = sample.mean * np.exp(log_ratio)

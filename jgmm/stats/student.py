@@ -4,8 +4,8 @@ The studentised mean of n runs of skewness g has the Edgeworth series (Hall 1992
 
     P(sqrt(n) (m - mu) / s <= z) = Phi(z) + g (2 z^2 + 1) phi(z) / (6 sqrt(n)) + ...
 
-Its first term moves the limit z by g (2 z^2 + 1) / (6 sqrt(n)): by the factor 1 + g (2 z^2 + 1) / (6 z sqrt(n)).
-Quantiles are those of scipy.special: to import scipy.stats takes longer than everything else.
+Its first term multiplies the limit z by 1 + g (2 z^2 + 1) / (6 z sqrt(n)). Quantiles come from scipy.special, since
+importing scipy.stats takes longer than importing everything else.
 """
 
 import numpy as np
@@ -23,20 +23,20 @@ def normal_quantile(tail: float) -> float:
 
 
 def widening(skewness: np.ndarray, runs: int, tail: float) -> np.ndarray:
-    """1 + g (2 z^2 + 1) / (6 z sqrt(n)), the factor that skewness g of at least 0 puts on an interval."""
+    """1 + g (2 z^2 + 1) / (6 z sqrt(n)), the factor by which skewness g >= 0 widens an interval."""
     z = normal_quantile(tail)
     return 1 + skewness * (2 * z**2 + 1) / (6 * z * np.sqrt(runs))
 
 
 def widened_error(values: np.ndarray, tail: float) -> np.ndarray:
-    """s / sqrt(n) of values (..., runs) with the widening of their own skewness |g|."""
+    """s / sqrt(n) of values (..., runs), widened by their own skewness |g|."""
     return student_reach(values, tail) / t_quantile(tail, values.shape[-1] - 1)
 
 
 def student_reach(values: np.ndarray, tail: float) -> np.ndarray:
-    """Half of the interval of a mean that leaves `tail` on either side, over the last axis of values (..., runs).
+    """Half the width of the interval of a mean with `tail` on either side: t s / sqrt(n), widened by the skewness |g|.
 
-    It is t s / sqrt(n), widened by the skewness |g| of the values.
+    The mean is over the last axis of values (..., runs).
     """
     n = values.shape[-1]
     centred = values - values.mean(axis=-1, keepdims=True)

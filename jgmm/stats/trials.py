@@ -1,8 +1,10 @@
 r"""One family tried on the data: how well it fits, how well it predicts the largest sizes, and its exponent.
 
-Both tests are Hotelling's T^2, so that p is right at few runs: of the residuals at all sizes, in the directions that
-the parameters leave free, and of the prediction of the largest third of the sizes from the others, whose own
-uncertainty is part of the covariance.
+Two tests, both Hotelling's T^2, whose p holds at few runs.
+
+    the fit           residuals at all sizes, in the directions that the parameters do not fit
+    the prediction    the family is fitted to the smaller two thirds of the sizes and predicts the largest third; the
+                      covariance of its errors includes the uncertainty of that fit
 """
 
 from typing import NamedTuple
@@ -16,12 +18,12 @@ from .families import Family, Solution
 from .moments import Moments, hotelling
 from .student import t_quantile
 
-REJECTED = 0.025  # each of the two tests of a family, 5 % together (Bonferroni)
-UNITS = 3.0  # log log(k x) is as good as log log x for 1/UNITS <= k <= UNITS
+REJECTED = 0.025  # the level of each of the two tests of a family, 5 % together (Bonferroni)
+UNITS = 3.0  # a family with a logarithm may have log log(u x) for any u from 1/UNITS to UNITS
 
 
 class FamilyFit(NamedTuple):
-    """One family: its exponent, its misfit per degree of freedom, and its error on the largest sizes, unseen."""
+    """One family: its exponent, its misfit per degree of freedom, and its error where it predicts."""
 
     family: str
     exponent: float
@@ -29,21 +31,21 @@ class FamilyFit(NamedTuple):
     high: float
     chi2_df: float
     p_value: float
-    heldout: float  # in standard errors of the prediction
+    heldout: float  # the error of the prediction, in its standard errors
     admitted: bool  # neither test rejects it
 
 
 class Trial(NamedTuple):
-    """A family and what decides about it."""
+    """A family's fit, and the numbers that decide about it."""
 
     fit: FamilyFit
     squared_error: float  # of the predicted log means of the largest sizes
-    worst_p: float  # the lesser p of its two tests
+    worst_p: float  # the smaller p of its two tests
     half_width: float  # t times the standard error of its exponent
 
 
 class Slope(NamedTuple):
-    """The limits of an exponent, and t times its standard error; the unit of x may set the limits further apart."""
+    """The limits of an exponent, and t times its standard error. Uncertain units of x set the limits further apart."""
 
     low: float
     high: float
@@ -51,7 +53,7 @@ class Slope(NamedTuple):
 
 
 def try_family(family: Family, moments: Moments, replicas: np.ndarray) -> Trial:
-    """The family fitted to all sizes, and to the smaller two thirds to predict the others.
+    """Fit the family to all sizes, and to the smaller two thirds of them to predict the others.
 
     replicas: bootstrap samples of the log means, (resamples, cells).
     """
@@ -91,13 +93,13 @@ def _misfit(solution: Solution, moments: Moments) -> tuple[float, float]:
 
 
 def _prediction(family: Family, moments: Moments, first: int) -> tuple[np.ndarray, np.ndarray]:
-    """Errors of the log means beyond the first sizes, predicted from these, and the covariance of the errors."""
+    """The family is fitted to the first sizes: its errors at the others, in log means, and their covariance."""
     cells = len(moments.y)
     small = families.solve(family, moments, np.arange(first))
     errors, jacobian = small.residuals[first:], small.jacobian
     if family.floor and jacobian.shape[1] == 2 and errors.sum() > 0:
-        # The smaller sizes may lie above a floor that the larger ones reach: their F = 0 is uncertain upwards. Without
-        # this a late floor (1/N + 1e-7, 2000 runs) was rejected in 30 % of studies.
+        # F = 0 fits the smaller sizes, but a floor may show at the larger ones. So F counts as uncertain. Without this
+        # a late floor (1/N + 1e-7, 2000 runs) was rejected in 30 % of studies.
         jacobian = families.floor_model(family, moments).predict(small.parameters[None])[1][0]
     roots = np.sqrt(moments.weights[:first])
     predict = jacobian[first:] @ np.linalg.pinv(roots[:, None] * jacobian[:first]) * roots
@@ -105,18 +107,18 @@ def _prediction(family: Family, moments: Moments, first: int) -> tuple[np.ndarra
     return errors, unseen @ moments.covariance @ unseen.T
 
 
-# The limits of an exponent are b -+ t SD of b over the bootstrap; not percentiles, which are too narrow at few runs:
-# resampling B runs has the variance s^2 (B-1)/B, and percentiles are those of a normal law, not of Student's.
+# The limits of an exponent are b -+ t SD, with b's standard deviation over the bootstrap. Percentiles of the bootstrap
+# would be too narrow at few runs: resampling B runs has the variance s^2 (B-1)/B, and a normal law's tails.
 
 
 def _linear_slope(family: Family, moments: Moments, replicas: np.ndarray) -> Slope:
-    """The exponent of power and power-log.
+    """The limits of the exponent of power and power-log.
 
-    The b of power-log depends on the unit of x: over 2^10..2^20 the law log(3N)/N has b = -1 with log log 3N, but
-    -0.991 with log log N, and no residual above 0.0004 to tell. So its b is known only up to the units between 1/UNITS
-    and UNITS (less where log(k x) would fall below 1), a set with two ends. The interval covers every point of the
-    set with 95 %, with the t of Imbens and Manski 2004: T(t + width / SD) - T(-t) = 0.95. A width that may be
-    noise must not lessen t (Stoye 2009), so two of its standard deviations are taken off.
+    The b of power-log depends on the unit of x. Over 2^10..2^20 the law log(3N)/N has b = -1 with log log 3N, but
+    -0.991 with log log N, and no residual above 0.0004 shows which is right. So b is known only as a set: the values
+    for units from 1/UNITS to UNITS (from a larger one if log(u x) would be below 1). The interval covers each point of
+    this set with 95 %, by the t of Imbens and Manski 2004: T(t + width / SD) - T(-t) = 0.95. A width that is only noise
+    must not lessen t (Stoye 2009), so two of the width's standard deviations are subtracted.
     """
     freedom = moments.freedom
     units = _units(moments) if family.log else (1.0, 1.0)
@@ -132,7 +134,7 @@ def _linear_slope(family: Family, moments: Moments, replicas: np.ndarray) -> Slo
 
 
 def _floor_slope(family: Family, solution: Solution, moments: Moments, replicas: np.ndarray) -> Slope:
-    """The exponent of the families with a floor; with a logarithm also those that other units of x would give."""
+    """The limits of the exponent of a family with a floor. With a logarithm they include those for other units of x."""
     freedom = moments.freedom
     y = _unbiased(replicas, moments)
     starts = np.broadcast_to(solution.parameters, (len(y), 3))
@@ -147,17 +149,17 @@ def _floor_slope(family: Family, solution: Solution, moments: Moments, replicas:
 
 
 def _units(moments: Moments) -> tuple[float, float]:
-    """The least and the greatest k of log log(k x)."""
+    """The least and the greatest u of log log(u x)."""
     return max(1 / UNITS, float(np.exp(1 - moments.logs[0]))), UNITS
 
 
 def _unbiased(replicas: np.ndarray, moments: Moments) -> np.ndarray:
-    """Log means of bootstrap samples without their bias."""
+    """Log means of bootstrap samples, corrected for their bias."""
     return replicas + np.diag(moments.covariance) / 2
 
 
 def _correction(freedom: int) -> float:
-    """sqrt(B / (B-1)), by which a deviation over the bootstrap is too small."""
+    """sqrt(B / (B-1)): the factor by which a standard deviation over the bootstrap is too small."""
     return float(np.sqrt((freedom + 1) / freedom))
 
 
