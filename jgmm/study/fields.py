@@ -1,4 +1,7 @@
-"""Types of a spec's fields: strict about numbers, and a value alone stands for a list of one."""
+"""Types of a spec's fields: strict about numbers, and a value alone stands for a list of one.
+
+What each key means is said once, where its field is declared, by `about`; docs/spec.md is generated from that.
+"""
 
 from typing import Annotated, Any
 
@@ -44,6 +47,11 @@ def _algorithm(value: Any) -> Any:
     if isinstance(value, str) and value not in ALGORITHMS and not outside.named(value):
         raise ValueError(f"is {shown.value(value)}: expected one of {', '.join(ALGORITHMS)}, or module:NAME")
     return value
+
+
+def about(meaning: str, example: str, unit: str = "") -> Any:
+    """What a key means, a value as a TOML file has it, and its unit, for the spec's page of the documentation."""
+    return Field(description=meaning, examples=[example], json_schema_extra={"unit": unit})
 
 
 Count = Annotated[int, BeforeValidator(_whole), Field(ge=1, lt=2**31)]

@@ -20,6 +20,7 @@ from jgmm.study.fields import (
     Rate,
     StepNumbers,
     Theorem,
+    about,
     of_file,
 )
 from jgmm.study.plain import plain
@@ -46,58 +47,229 @@ TABLES = ("mixture", "stream", "seeding", "em")
 class MixtureSpec(Table):
     """`[mixture]`."""
 
-    k: Annotated[list[Annotated[Count, Field(le=limits.COMPONENTS)]], Axis, NonEmpty] = [2]
-    d: Annotated[list[Annotated[Count, Field(le=limits.MEANS)]], Axis, NonEmpty] = [10]
-    sigma: Annotated[list[Positive], Axis, NonEmpty] = [1.0]
-    weights: Annotated[list[Literal["equal"] | list[NonNegative]], ListAxis, NonEmpty] = ["equal"]
-    scales: Annotated[list[Literal["equal"] | list[Positive]], ListAxis, NonEmpty] = ["equal"]
-    layout: Label = "symmetric"
-    layout_hash: Annotated[str, Field(pattern="^[0-9a-f]{12}$")] | None = None  # of a file's means
-    separation: Annotated[list[Positive], Axis, NonEmpty] = [4.0]
-    side: Positive = 1e4
-    noise: Annotated[list[Label], Axis, NonEmpty] = ["gaussian"]
+    k: Annotated[
+        list[Annotated[Count, Field(le=limits.COMPONENTS)]],
+        Axis,
+        NonEmpty,
+        about("How many components the mixture has.", "[2, 4, 8]", "components"),
+    ] = [2]
+    d: Annotated[
+        list[Annotated[Count, Field(le=limits.MEANS)]],
+        Axis,
+        NonEmpty,
+        about("How many coordinates a sample has.", "10", "dimensions"),
+    ] = [10]
+    sigma: Annotated[
+        list[Positive],
+        Axis,
+        NonEmpty,
+        about(
+            "Standard deviation of every component in each coordinate, times its entry in scales.",
+            "[0.1, 1.0, 10.0]",
+            "units of the data",
+        ),
+    ] = [1.0]
+    weights: Annotated[
+        list[Literal["equal"] | list[NonNegative]],
+        ListAxis,
+        NonEmpty,
+        about(
+            "Probabilities of the components: k numbers with sum 1. A list of such lists is an axis.",
+            "[0.7, 0.3]",
+            "probabilities",
+        ),
+    ] = ["equal"]
+    scales: Annotated[
+        list[Literal["equal"] | list[Positive]],
+        ListAxis,
+        NonEmpty,
+        about(
+            "Standard deviations of the components, in multiples of sigma: k numbers. A list of such lists is an axis.",
+            "[1.0, 2.0]",
+            "sigma",
+        ),
+    ] = ["equal"]
+    layout: Annotated[
+        Label,
+        about(
+            "Where the means lie: a layout of jgmm, module:NAME, or a .npy file of shape (k, d) beside the spec.",
+            '"simplex"',
+        ),
+    ] = "symmetric"
+    layout_hash: Annotated[
+        Annotated[str, Field(pattern="^[0-9a-f]{12}$")] | None,
+        about(
+            "Digest of a .npy file's means; jgmm writes it into study.toml, and refuses other means.", '"0123456789ab"'
+        ),
+    ] = None
+    separation: Annotated[
+        list[Positive],
+        Axis,
+        NonEmpty,
+        about(
+            "Distance C between the two nearest means; of a box the least that is drawn.", "[4.0, 6.0, 8.0]", "sigma"
+        ),
+    ] = [4.0]
+    side: Annotated[
+        Positive,
+        about("Side of the box that means are drawn from.", "100.0", "units of the data"),
+    ] = 1e4
+    noise: Annotated[
+        list[Label],
+        Axis,
+        NonEmpty,
+        about("How a sample differs from its mean: a noise of jgmm, or module:NAME.", '["gaussian", "uniform"]'),
+    ] = ["gaussian"]
 
 
 class StreamSpec(Table):
     """`[stream]`."""
 
-    n: Annotated[list[CountOrNone], Axis, NonEmpty] = [100_000]  # 0: the start alone
-    rate: Annotated[list[Label | Rate | StepNumbers], Axis, NonEmpty] = ["paper"]
-    start: Annotated[list[Literal["seeding", "truth"] | NonNegative], Axis, NonEmpty] = ["seeding"]
-    average: Annotated[list[Annotated[float, Field(ge=0, lt=1)]], Axis, NonEmpty] = [0.0]  # share of last iterates
-    checkpoints: Annotated[Count, Field(le=limits.CHECKPOINTS)] | Annotated[list[Count], NonEmpty] = 10
-    spacing: Literal["log", "linear"] = "log"
-    displacement: bool = False
+    n: Annotated[
+        list[CountOrNone],
+        Axis,
+        NonEmpty,
+        about(
+            "How many samples a run takes in after its start, its horizon N; 0 studies the start alone.",
+            "[1e4, 1e5]",
+            "samples",
+        ),
+    ] = [100_000]
+    rate: Annotated[
+        list[Label | Rate | StepNumbers],
+        Axis,
+        NonEmpty,
+        about(
+            "Step size: a number, a name, the numbers of a rule, or module:NAME.",
+            '["paper", 0.01, { scale = 1.0, power = 0.7 }]',
+        ),
+    ] = ["paper"]
+    start: Annotated[
+        list[Literal["seeding", "truth"] | NonNegative],
+        Axis,
+        NonEmpty,
+        about(
+            "Where the estimates begin: Algorithm 2, the true means, or so far from each in a random direction.",
+            '["seeding", 0.5]',
+            "sigma",
+        ),
+    ] = ["seeding"]
+    average: Annotated[
+        list[Annotated[float, Field(ge=0, lt=1)]],
+        Axis,
+        NonEmpty,
+        about(
+            "Share of the last iterates that the estimate averages; 0 takes the last iterate alone.",
+            "[0.0, 0.5]",
+            "share of N",
+        ),
+    ] = [0.0]
+    checkpoints: Annotated[
+        Annotated[Count, Field(le=limits.CHECKPOINTS)] | Annotated[list[Count], NonEmpty],
+        about(
+            "How many checkpoints record the errors, or a list of them; N is always one.",
+            "[100, 1000, 10000]",
+            "samples",
+        ),
+    ] = 10
+    spacing: Annotated[
+        Literal["log", "linear"],
+        about("How a number of checkpoints is spaced.", '"linear"'),
+    ] = "log"
+    displacement: Annotated[
+        bool,
+        about(
+            "Whether each run stores where its centres ended relative to the truth, from which floors are measured.",
+            "true",
+        ),
+    ] = False
 
 
 class SeedingSpec(Table):
     """`[seeding]`: "seed" stands for the course project's size."""
 
-    n: Annotated[list[Literal["seed"] | Count], Axis, NonEmpty] = ["seed"]
-    block: Annotated[list[Literal["seed"] | Count], Axis, NonEmpty] = ["seed"]
-    graph_points: Annotated[list[Literal["seed"] | Count], Axis, NonEmpty] = ["seed"]
-    neighbors: Annotated[list[Count], Axis, NonEmpty] = [3]
-    method: Annotated[list[Literal["block", "oja"]], Axis, NonEmpty] = ["block"]
+    n: Annotated[
+        list[Literal["seed"] | Count],
+        Axis,
+        NonEmpty,
+        about('Samples N0 of Algorithm 2; "seed" is int(k^3 d^3 ln(k d)), at least 1000.', "[3000, 30000]", "samples"),
+    ] = ["seed"]
+    block: Annotated[
+        list[Literal["seed"] | Count],
+        Axis,
+        NonEmpty,
+        about(
+            'Samples in a block of the power iteration; "seed" is int(d ln d), at least k.', "[100, 1000]", "samples"
+        ),
+    ] = ["seed"]
+    graph_points: Annotated[
+        list[Literal["seed"] | Count],
+        Axis,
+        NonEmpty,
+        about(
+            'Samples that the nearest-neighbour graph joins; "seed" is int(10 k ln k), at least 10.',
+            "[80, 320]",
+            "samples",
+        ),
+    ] = ["seed"]
+    neighbors: Annotated[
+        list[Count],
+        Axis,
+        NonEmpty,
+        about("Nearest neighbours that each graph point is joined to.", "[1, 3]", "points"),
+    ] = [3]
+    method: Annotated[
+        list[Literal["block", "oja"]],
+        Axis,
+        NonEmpty,
+        about("Power iteration by blocks, or Oja's rule.", '["block", "oja"]'),
+    ] = ["block"]
 
 
 class EMSpec(Table):
     """`[em]`, for the algorithms em and soft."""
 
-    beta: Annotated[list[Positive], Axis, NonEmpty] = [1.0]
+    beta: Annotated[
+        list[Positive],
+        Axis,
+        NonEmpty,
+        about(
+            "Sharpness of soft updates: 1 is the posterior, larger is closer to the nearest centre alone.", "[1.0, 2.0]"
+        ),
+    ] = [1.0]
 
 
 class Part(Table):
     """One grid of one algorithm."""
 
-    name: Name = "main"
-    algorithm: AlgorithmName = "lloyd"
-    theorem: Annotated[Literal["auto", "none"] | int, Theorem] = "auto"
-    together: list[str] = []
+    name: Annotated[
+        Name,
+        about("Name of the part, in tables, figures and the part column.", '"tight"'),
+    ] = "main"
+    algorithm: Annotated[
+        AlgorithmName,
+        about("The streaming algorithm: one of jgmm, or module:NAME.", '"em"'),
+    ] = "lloyd"
+    theorem: Annotated[
+        Literal["auto", "none"] | int,
+        Theorem,
+        about(
+            'Number of the theorem that cells are held against; "auto" takes the one about this algorithm and start.',
+            "1",
+        ),
+    ] = "auto"
+    together: Annotated[
+        list[str],
+        about("Axes that are walked in step, value by value, instead of crossed.", '["n", "separation"]'),
+    ] = []
     mixture: MixtureSpec = MixtureSpec()
     stream: StreamSpec = StreamSpec()
     seeding: SeedingSpec = SeedingSpec()
     em: EMSpec = EMSpec()
-    numbers: dict[Label, Annotated[list[Positive], Axis, NonEmpty]] = {}  # other numbers of the algorithm
+    numbers: Annotated[
+        dict[Label, Annotated[list[Positive], Axis, NonEmpty]],
+        about("Other positive numbers that the algorithm names, each an axis.", "{ reach = [1.0, 2.0] }"),
+    ] = {}
 
     def idle(self) -> dict[tuple[str, str], str]:
         """The keys that mean nothing to this part, by table and key, and why."""

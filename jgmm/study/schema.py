@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import Field, ModelWrapValidatorHandler, model_validator
 
 from jgmm.study import limits
-from jgmm.study.fields import Count, Name, Positive
+from jgmm.study.fields import Count, Name, Positive, about
 from jgmm.study.parts import Part, Table
 from jgmm.study.plain import plain
 from jgmm.study.shared import merge, of_use, split
@@ -17,14 +17,48 @@ ROUNDS_GROW = 64  # at most so many times its `runs` has a study with a precisio
 class Study(Table):
     """A whole spec, resolved. Takes the nested tables of a TOML file as keywords."""
 
-    name: Name = "study"
-    aim: Annotated[str, Field(max_length=limits.AIM)] = ""
-    runs: Count = 256
-    precision: Positive | None = None
-    max_runs: Count | None = None
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
-    x64: bool = False
-    report: Annotated[str, Field(pattern=r"^(curves|[\w.]+:\w+)$", max_length=limits.NAME)] = "curves"  # or module:NAME
+    name: Annotated[
+        Name,
+        about("Name of the study, and of its folder below results/; a file's own name if left out.", '"my-study"'),
+    ] = "study"
+    aim: Annotated[
+        str,
+        Field(max_length=limits.AIM),
+        about(
+            "The question that the study asks, in a sentence for the top of its page.",
+            '"Does the error grow like k^3?"',
+        ),
+    ] = ""
+    runs: Annotated[
+        Count,
+        about("Independent runs of each cell; with a precision, those of the first look.", "1024", "runs"),
+    ] = 256
+    precision: Annotated[
+        Positive | None,
+        about(
+            "Runs are doubled until each cell's mean squared error has a relative standard error below this.",
+            "0.01",
+            "share of the mean",
+        ),
+    ] = None
+    max_runs: Annotated[
+        Count | None,
+        about("The most runs of a cell that a precision may lead to; 64 times runs if left out.", "65536", "runs"),
+    ] = None
+    seed: Annotated[
+        int,
+        Field(ge=0, lt=2**32),
+        about("The number that all random draws of the study come from.", "7"),
+    ] = 0
+    x64: Annotated[
+        bool,
+        about("Whether streams compute in float64 instead of float32.", "true"),
+    ] = False
+    report: Annotated[
+        str,
+        Field(pattern=r"^(curves|[\w.]+:\w+)$", max_length=limits.NAME),
+        about('"curves", or module:PAGE for a page of the study\'s own.', '"curves"'),
+    ] = "curves"
     part: Annotated[list[Part], Field(min_length=1, max_length=limits.PARTS)]
 
     @model_validator(mode="wrap")
