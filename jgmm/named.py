@@ -40,12 +40,12 @@ def load(kind: str, name: str) -> Any:
 
 def step_size(name: str, numbers: tuple[float, ...] = ()) -> Any:
     """The step size of this name: of a rule of jgmm's with these numbers (none: its defaults), or one from outside."""
-    found = load("step size", name)
+    rule = load("step size", name)
     if ":" in name:
-        return at("jgmm.steps:of")(found)
-    values = numbers or tuple(default for _, default in found.numbers)
-    pairs = zip(found.numbers, values, strict=True)
-    return at("jgmm.steps:StepSize")(found, {key: value for (key, _), value in pairs})
+        return at("jgmm.steps:of")(rule)
+    values = numbers or tuple(default for _, default in rule.numbers)
+    pairs = zip(rule.numbers, values, strict=True)
+    return at("jgmm.steps:StepSize")(rule, {key: value for (key, _), value in pairs})
 
 
 def name_of(value: Any) -> str:

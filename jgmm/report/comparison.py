@@ -10,7 +10,7 @@ from jgmm.report import drawing
 from jgmm.report.axes import frame, label_ends, legend, scale_x
 from jgmm.report.drawing import COLOURS, MARKERS, SHOWN, Drawn, Picture, Point
 from jgmm.report.results import Row
-from jgmm.study import settings, summary
+from jgmm.study import pairs, settings
 from jgmm.study.read import CellData
 
 PANELS = 4  # mixtures, a panel for each
@@ -69,7 +69,7 @@ def draw(data: list[CellData], last: dict[str, Row]) -> Drawn:
 
 def names(items: list[CellData]) -> list[str]:
     """Each cell's algorithm and step; its part too where another part has the same."""
-    alone = [summary.name_of(item.cell) for item in items]
+    alone = [pairs.name_of(item.cell) for item in items]
     parts: dict[str, set[str]] = {}
     for name, item in zip(alone, items, strict=True):
         parts.setdefault(name, set()).add(item.cell.part)
@@ -84,7 +84,7 @@ def _compared(data: list[CellData]) -> list[list[CellData]]:
     for item in data:
         if not item.cell.start_only:
             groups.setdefault(item.cell.start_fields(), []).append(item)
-    return [items for items in groups.values() if len({summary.name_of(i.cell) for i in items}) >= LEAST]
+    return [items for items in groups.values() if len({pairs.name_of(i.cell) for i in items}) >= LEAST]
 
 
 def _panel(items: list[CellData], names_of_items: list[str], listed: list[str]) -> Panel:
@@ -93,7 +93,7 @@ def _panel(items: list[CellData], names_of_items: list[str], listed: list[str]) 
     for name in listed:
         own = [item for item, its_name in zip(items, names_of_items, strict=True) if its_name == name]
         own.sort(key=lambda item: item.cell.n)
-        points[name] = [drawing.measured(item, item.cell.n, scale=_scale(item) / summary.centres(item)) for item in own]
+        points[name] = [drawing.measured(item, item.cell.n, scale=_scale(item) / item.cell.estimates) for item in own]
     return Panel(items, points)
 
 

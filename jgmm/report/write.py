@@ -14,6 +14,7 @@ from jgmm.study import checks, curves, ownership, read, spec, summary, verdicts
 from jgmm.study.folder import columns, files, parquet, records, store
 from jgmm.study.folder.lock import Lock, holding
 from jgmm.study.folder.spool import Spool
+from jgmm.study.pairs import Paired, paired
 from jgmm.study.read import CellData
 from jgmm.study.spec import Study
 
@@ -89,7 +90,7 @@ def _conclude(folder: Path, study: Study, data: list[CellData], ignored: list[st
         own_table=own.headline is not None,
         fits=[fit for fit in map(curves.fit, lines) if fit is not None],
         floors=verdicts.floor_fits(study, data),
-        pairs=summary.paired(data),
+        pairs=paired(data),
         figures=drawn.made,
         verdicts=verdicts.verdicts(study, data, look),
         laws=verdicts.law_verdict(data, look),
@@ -109,7 +110,7 @@ def _write_tables(folder: Path, written: Written) -> None:
     csv_files.write_table(folder / "summary.csv", table)
     fits = [*written.fits, *map(csv_files.floor_row, written.floors)]
     csv_files.write_rows(folder / "fits.csv", curves.FitRow._fields, fits)
-    csv_files.write_rows(folder / "paired.csv", summary.Paired._fields, written.pairs)
+    csv_files.write_rows(folder / "paired.csv", Paired._fields, written.pairs)
     concluded = [(v.theorem, v.verdict, v.sentence, v.level, v.look) for v in written.verdicts]
     csv_files.write_rows(folder / "verdicts.csv", ("theorem", "verdict", "sentence", "level", "look"), concluded)
 

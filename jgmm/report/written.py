@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from jgmm.report.headline import Headline
 from jgmm.report.results import Results, Row
-from jgmm.study import checks, curves, summary, verdicts
+from jgmm.study import checks, curves, verdicts
+from jgmm.study.pairs import Paired
 from jgmm.study.read import CellData
 
 
@@ -23,7 +24,7 @@ class Written(NamedTuple):
     own_table: bool
     fits: list[curves.FitRow]
     floors: list[verdicts.FloorFit]
-    pairs: list[summary.Paired]
+    pairs: list[Paired]
     figures: Sequence[tuple[Path, str]]
     verdicts: list[verdicts.Verdict]
     laws: verdicts.LawVerdict | None

@@ -24,15 +24,15 @@ def cells(study: Study, folder: Path = Path()) -> list[Cell]:
     with outside.beside(folder, folder / outside.FOLDER):
         _check_size(study)
         files_of_means.check_names(study, folder)
-        made = [cell for part in study.part for cell in _part_cells(part, folder)]
+        every = [cell for part in study.part for cell in _part_cells(part, folder)]
     runs = study.rounds()[-1]
-    rows = runs * sum(cell.rows + cell.stored_displacements // 4 for cell in made)
+    rows = runs * sum(cell.rows + cell.stored_displacements // 4 for cell in every)
     if rows > limits.ROWS:
         raise ValueError(
-            f"{'runs' if study.precision is None else 'max_runs'} is {runs}: {len(made)} cells store {rows:.2g} rows,"
+            f"{'runs' if study.precision is None else 'max_runs'} is {runs}: {len(every)} cells store {rows:.2g} rows,"
             f" expected at most {limits.ROWS:.0e}"
         )
-    return made
+    return every
 
 
 def named_cells(study: Study, folder: Path = Path()) -> dict[str, Cell]:
@@ -41,7 +41,7 @@ def named_cells(study: Study, folder: Path = Path()) -> dict[str, Cell]:
 
 
 def _check_size(study: Study) -> None:
-    """Raises ValueError for more cells, or numbers in them, than the limits, before any is made."""
+    """Raises ValueError for more cells, or more numbers in them, than the limits allow; no cell is built for it."""
     total = numbers = 0
     for part in study.part:
         sizes = {name: len(values) for name, values in axes(part).items()}
@@ -59,6 +59,7 @@ def _check_size(study: Study) -> None:
             )
 
 
+# Where a part holds the values of each axis: a table and a key in it.
 AXES = {name: ("mixture", name) for name in ("k", "d", "sigma", "weights", "scales", "separation", "noise")}
 AXES |= {name: ("stream", name) for name in ("start", "n", "rate", "average")}
 AXES |= {"beta": ("em", "beta")}
@@ -69,16 +70,33 @@ def axes(part: Part) -> dict[str, list]:
     """The values along each axis that means something to the part."""
     idle = part.idle()
     own = {name: getattr(getattr(part, table), key) for name, (table, key) in AXES.items() if (table, key) not in idle}
-    known = dict(named.load("algorithm", part.algorithm).numbers)
+    defaults = {n: value for n, value in named.load("algorithm", part.algorithm).numbers if n not in AXES}
     for name in part.numbers:
-        if name not in known or name in AXES:
-            expected = ", ".join(number for number in known if number not in AXES) or "none"
+        if name not in defaults:
+            expected = ", ".join(defaults) or "none"
             raise ValueError(f"part {part.name!r}: numbers.{name}: unknown key, expected {expected}")
-    return {**own, **{name: part.numbers.get(name, [value]) for name, value in known.items() if name not in AXES}}
+    return {**own, **{name: part.numbers.get(name, [value]) for name, value in defaults.items()}}
 
 
 def _part_cells(part: Part, folder: Path) -> list[Cell]:
+    """The cells of a part: its axes crossed, but for those that are walked together."""
     along = axes(part)
+    _check_together(part, along)
+    walked = [
+        dict(zip(part.together, values, strict=True)) for values in zip(*(along[n] for n in part.together), strict=True)
+    ]
+    crossed = [[{name: value} for value in values] for name, values in along.items() if name not in part.together]
+    means = files_of_means.of_part(part, folder) if of_file(part.mixture.layout) else None
+    points = [
+        {name: value for setting in settings for name, value in setting.items()}
+        for settings in itertools.product(*crossed, walked or [{}])
+    ]
+    cells_of_part = [resolve.cell(part, means, point) for point in points]
+    return list(dict.fromkeys(cells_of_part))  # axes that a start does not use give the same cell again
+
+
+def _check_together(part: Part, along: dict[str, list]) -> None:
+    """Raises ValueError unless `together` names axes of one length, each once."""
     for name in part.together:
         if name not in along:
             near = difflib.get_close_matches(name, along, n=1)
@@ -90,15 +108,5 @@ def _part_cells(part: Part, folder: Path) -> list[Cell]:
     if len(sizes) < len(part.together):
         raise ValueError(f"part {part.name!r}: together is {shown.value(part.together)}, expected each axis once")
     if len(set(sizes.values())) > 1:
-        told = ", ".join(f"{name} has {size}" for name, size in sizes.items())
-        raise ValueError(f"part {part.name!r}: axes walked together differ in length ({told}), expected one length")
-    walked = [
-        dict(zip(part.together, values, strict=True)) for values in zip(*(along[n] for n in part.together), strict=True)
-    ]
-    crossed = [[{name: value} for value in values] for name, values in along.items() if name not in part.together]
-    means = files_of_means.of_part(part, folder) if of_file(part.mixture.layout) else None
-    made = []
-    for settings in itertools.product(*crossed, walked or [{}]):
-        point = {name: value for setting in settings for name, value in setting.items()}
-        made.append(resolve.cell(part, means, point))
-    return list(dict.fromkeys(made))  # axes that a start does not use give the same cell again
+        lengths = ", ".join(f"{name} has {size}" for name, size in sizes.items())
+        raise ValueError(f"part {part.name!r}: axes walked together differ in length ({lengths}), expected one length")

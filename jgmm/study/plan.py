@@ -1,7 +1,7 @@
-"""What is left to do, cut into tasks: each some runs of some cells, a fraction of a minute of work. Needs no JAX.
+"""The runs to compute, cut into tasks: each some runs of some cells, a quarter of a minute of work. Needs no JAX.
 
-Cells of one program (algorithm, k, d) go side by side whatever their N, rate, separation or sigma, the longest first;
-cells that share a seeding go with it. How the work is cut has no effect on results.
+Cells of one program (algorithm, k, d) are in one task whatever their N, rate, separation or sigma, the longest stream
+first; cells that share a start by Algorithm 2 are in one task with it. How the work is cut has no effect on results.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,11 +11,11 @@ from typing import NamedTuple
 from jgmm.study import limits
 from jgmm.study.spec import Cell
 
-TASK_SECONDS = 15.0  # what a kill may cost; estimated
-TASK_RUNS = 2**16  # what a task keeps until it is stored: a million runs of a cell are 16 files on the way
+TASK_SECONDS = 15.0  # estimated: the work that is lost where a task is killed
+TASK_RUNS = 2**16  # at most, kept in memory until a task is stored: a million runs of a cell pass through 16 files
 TASK_PIECES = 512
 PAD = 32  # a task's runs on a device are a multiple of this, where they do not fill its width
-CALL_SAMPLES = 3e6  # a pack at least this long hides what happens around it
+CALL_SAMPLES = 3e6  # a pack of so many samples takes much longer than what happens around its stream
 
 
 class Piece(NamedTuple):
@@ -49,7 +49,7 @@ def samples_of(task: Task) -> int:
 
 
 def program(task: Task) -> tuple:
-    """What a task's programs depend on: tasks of which this is the same compile the same ones."""
+    """What a task's programs depend on: tasks for which this is equal compile the same ones."""
     first = task.pieces[0].cell
     return ("seeding", first.k, first.d, first.seeding.graph_points) if first.seeding else first.program_fields()
 
@@ -90,7 +90,7 @@ def check(todo: Iterable[Piece], *, devices: int, gpu: bool = False) -> None:
     for (kind, _), pieces in _groups(todo).items():
         runs = max(runs, *(p.high - p.low for p in pieces))
         if kind == "seeding":
-            size, _ = _seeded_size(pieces, devices, gpu)
+            size, _ = _seeded_size([piece.cell for piece in pieces], devices, gpu)
             count += sum((p.high - p.low) // size + 2 for p in pieces)
         else:
             count += sum((p.high - p.low) // _plain_size(p.cell, devices, gpu) + 1 for p in pieces)
@@ -102,7 +102,7 @@ def check(todo: Iterable[Piece], *, devices: int, gpu: bool = False) -> None:
 
 
 def _groups(todo: Iterable[Piece]) -> dict[tuple, list[Piece]]:
-    """Those that go together: of one start, or of one program."""
+    """Pieces that may share a task: those of one start by Algorithm 2, or of one program."""
     groups: dict[tuple, list[Piece]] = {}
     for piece in todo:
         cell = piece.cell
@@ -115,50 +115,53 @@ def tasks(todo: Iterable[Piece], *, devices: int, gpu: bool = False) -> list[Tas
     """The pieces cut and grouped into tasks, the longest streams of a program first. Raises ValueError as `check`."""
     todo = list(todo)
     check(todo, devices=devices, gpu=gpu)
-    found = []
+    planned = []
     for (kind, _), pieces in _groups(todo).items():
         if kind == "seeding":
-            found += _seeded_tasks(pieces, devices, gpu)
+            planned += _seeded_tasks(pieces, devices, gpu)
         else:
-            found += _plain_tasks(sorted(pieces, key=lambda p: -p.cell.n), devices, gpu)
-    return found
+            planned += _plain_tasks(sorted(pieces, key=lambda p: -p.cell.n), devices, gpu)
+    return planned
 
 
 def _plain_tasks(pieces: Sequence[Piece], devices: int, gpu: bool) -> list[Task]:
-    found: list[Task] = []
-    held: list[Piece] = []
+    """Tasks filled with pieces in their order, each up to its limits."""
+    full: list[Task] = []
+    filling: list[Piece] = []
     seconds, runs = 0.0, 0
     for piece in pieces:
         for part in _cut(piece, devices, gpu):
-            mine, size = cost(part.cell, part.high - part.low, seeded=False, gpu=gpu) / devices, part.high - part.low
-            if held and (seconds + mine > TASK_SECONDS or runs + size > TASK_RUNS or len(held) >= TASK_PIECES):
-                found.append(Task(held, seconds))
-                held, seconds, runs = [], 0.0, 0
-            held.append(part)
-            seconds += mine
+            size = part.high - part.low
+            more = cost(part.cell, size, seeded=False, gpu=gpu) / devices
+            too_much = seconds + more > TASK_SECONDS or runs + size > TASK_RUNS or len(filling) >= TASK_PIECES
+            if filling and too_much:
+                full.append(Task(filling, seconds))
+                filling, seconds, runs = [], 0.0, 0
+            filling.append(part)
+            seconds += more
             runs += size
-    return [*found, Task(held, seconds)] if held else found
+    return [*full, Task(filling, seconds)] if filling else full
 
 
 def _seeded_tasks(pieces: Sequence[Piece], devices: int, gpu: bool) -> list[Task]:
     """Ranges of runs, each with all the cells that share its start."""
     edges = sorted({edge for piece in pieces for edge in (piece.low, piece.high)})
-    found = []
+    planned = []
     for low, high in pairwise(edges):
-        mine = [p for p in pieces if p.low <= low and high <= p.high]
-        if not mine:
+        sharing = [piece.cell for piece in pieces if piece.low <= low and high <= piece.high]
+        if not sharing:
             continue
-        size, each = _seeded_size(mine, devices, gpu)
+        size, each = _seeded_size(sharing, devices, gpu)
         for start in range(low, high, size):
             stop = min(start + size, high)
-            found.append(Task([Piece(p.cell, start, stop) for p in mine], each * (stop - start) / devices))
-    return found
+            planned.append(Task([Piece(cell, start, stop) for cell in sharing], each * (stop - start) / devices))
+    return planned
 
 
-def _seeded_size(pieces: Sequence[Piece], devices: int, gpu: bool) -> tuple[int, float]:
-    """Runs of a task of cells that share a start, and the seconds of one."""
-    first = pieces[0].cell
-    streams = sum(cost(p.cell, 1, seeded=False, gpu=gpu) for p in pieces)
+def _seeded_size(cells: Sequence[Cell], devices: int, gpu: bool) -> tuple[int, float]:
+    """Runs of a task of cells that share a start, and the seconds that one run takes on one device."""
+    first = cells[0]
+    streams = sum(cost(cell, 1, seeded=False, gpu=gpu) for cell in cells)
     each = cost(first, 1, seeded=True, gpu=gpu) + streams
     width = pack_width(first.k, first.d, 10**9, devices=devices, gpu=gpu)
     return _rounded(TASK_SECONDS * devices / each, width, devices), each
@@ -177,7 +180,7 @@ def _cut(piece: Piece, devices: int, gpu: bool) -> list[Piece]:
 
 
 def _rounded(runs: float, width: int, devices: int) -> int:
-    """About so many runs: a multiple of the width, or what of it fits, a device's padding at least."""
+    """About so many runs: a multiple of the width, or of the devices' padding where it is less than a width."""
     if runs >= width:
         return int(min(runs, TASK_RUNS) // width) * width
     step = PAD * devices

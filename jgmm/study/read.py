@@ -12,25 +12,25 @@ from jgmm.study.folder.spool import ByRun, Spool, Spooled, all_finite
 from jgmm.study.spec import Cell, Study
 
 QUANTITIES = ("error_sq", "error_sum", "error_max")
-TOGETHER = 2**18  # rows that are turned round together
+TOGETHER = 2**18  # rows, about, that are turned from (run, checkpoint) to (checkpoint, run) at once
 TWINS = ("twin_error_sq", "twin_mean_sq")
 
 
 class CellData(NamedTuple):
-    """A stored cell; arrays are (runs, checkpoints), read as `values[name][which runs, checkpoint]`, or (runs,)."""
+    """A stored cell. Arrays (runs, checkpoints) may lie in a file: index them as `values[name][runs, checkpoint]`."""
 
     cell: Cell
     id: str
-    samples: np.ndarray
-    values: dict[str, Any]
-    twin: dict[str, Any] | None
-    ok: np.ndarray
-    realised_separation: np.ndarray
-    largest_mean: np.ndarray
-    components: np.ndarray | None
+    samples: np.ndarray  # counts of samples, (checkpoints,); the start is checkpoint 0
+    values: dict[str, np.ndarray | ByRun]  # QUANTITIES and "lost", (runs, checkpoints)
+    twin: dict[str, np.ndarray | ByRun] | None  # TWINS, (runs, checkpoints); None where the cell has no twin
+    ok: np.ndarray  # (runs,): whether the start has not failed and every error is finite
+    realised_separation: np.ndarray  # (runs,)
+    largest_mean: np.ndarray  # (runs,)
+    components: np.ndarray | None  # (runs,), of the graph; None where the start is not by Algorithm 2
     displacement: np.ndarray | None  # (runs, k r), at the last checkpoint
     twin_displacement: np.ndarray | None  # less its exact mean
-    example: pa.Table | None
+    example: pa.Table | None  # run 0's means, start and graph
 
     @property
     def error_sq(self) -> np.ndarray:
@@ -38,10 +38,10 @@ class CellData(NamedTuple):
         return self.values["error_sq"][self.ok, -1].astype(float)
 
 
-def read(folder: Path, cell: Cell, study: Study, done: store.Done, kept: Spool | None = None) -> CellData:
-    """A cell from its file. Raises ValueError if its runs are not all there.
+def read(folder: Path, cell: Cell, study: Study, done: store.Done, spool: Spool | None = None) -> CellData:
+    """A cell from its file. Raises ValueError if the folder lacks some of its runs, or the file cannot be read.
 
-    kept: where its arrays are to lie; by default all in memory. An example that is damaged is left out, with a word in
+    spool: what makes its arrays; by default all in memory. An example that is damaged is left out, with a sentence in
     `done.ignored`.
     """
     name = cell.identifier(study.seed, study.x64)
@@ -50,20 +50,20 @@ def read(folder: Path, cell: Cell, study: Study, done: store.Done, kept: Spool |
         for word in done.ignored:
             if f"{name}." in word:
                 raise ValueError(f"{word}; jgmm run sets it aside and computes it again")
-        there = pieces[0].high if pieces and not pieces[0].low else 0
+        whole = pieces[0].high if pieces and not pieces[0].low else 0
         raise ValueError(
-            f"{folder} holds {there} of {study.runs} runs of cell {name} of part {cell.part!r}:"
+            f"{folder} holds {whole} of {study.runs} runs of cell {name} of part {cell.part!r}:"
             " expected a finished study (jgmm run goes on with it)"
         )
     path, checkpoints = pieces[0].path, cell.rows
     try:
-        found, lists = _columns(path, checkpoints, pieces[0].high, kept or Spool(None))
+        columns_of, lists = _columns(path, checkpoints, pieces[0].high, spool or Spool(None))
     except (OSError, pa.ArrowException) as error:
         raise ValueError(f"{path} cannot be read ({error}): jgmm run sets it aside and computes it again") from None
-    values = {name: found[name] for name in (*QUANTITIES, "lost")}
-    twin = None if np.isnan(found[TWINS[0]][:, 0]).any() else {name: found[name] for name in TWINS}
+    values = {name: columns_of[name] for name in (*QUANTITIES, "lost")}
+    twin = None if np.isnan(columns_of[TWINS[0]][:, 0]).any() else {name: columns_of[name] for name in TWINS}
     ok = all_finite(values["error_sq"])
-    components = found["components"] if cell.seeding else None
+    components = columns_of["components"] if cell.seeding else None
     if components is not None:
         ok &= (components == cell.k) & (values["lost"][:, 0] == 0)
     return CellData(
@@ -73,8 +73,8 @@ def read(folder: Path, cell: Cell, study: Study, done: store.Done, kept: Spool |
         values,
         twin,
         ok,
-        realised_separation=found["realised_separation"].astype(float),
-        largest_mean=found["largest_mean"].astype(float),
+        realised_separation=columns_of["realised_separation"].astype(float),
+        largest_mean=columns_of["largest_mean"].astype(float),
         components=components,
         displacement=lists.get("displacement"),
         twin_displacement=lists.get("twin_displacement"),
@@ -83,6 +83,7 @@ def read(folder: Path, cell: Cell, study: Study, done: store.Done, kept: Spool |
 
 
 def _example(path: Path, ignored: list[str]) -> pa.Table | None:
+    """The example in a file; None if there is none, or it is damaged, with a sentence in `ignored`."""
     if files.kind(path) is None:
         return None
     try:
@@ -92,48 +93,51 @@ def _example(path: Path, ignored: list[str]) -> pa.Table | None:
         return None
 
 
-def _columns(path: Path, checkpoints: int, runs: int, kept: Spool) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Numbers as float32, (runs, checkpoints) or (runs,); lists as float64, (runs, length). Some row groups at a time.
+def _columns(path: Path, checkpoints: int, runs: int, spool: Spool) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """The numbers of a cell's file, float32, (runs, checkpoints) or (runs,); and its lists, float64, (runs, length).
 
-    (float32 is what the errors were computed in; sums over runs are taken in float64.)
+    float32 is what the errors were computed in; whoever sums over runs does so in float64.
     """
     with files.open_file(path) as raw:
         file = pq.ParquetFile(raw, page_checksum_verification=True)
         if file.schema_arrow.names != columns.cells(x64=False).names:
             raise ValueError(f"{path} has other columns than this version of jgmm gives to a cell")
-        return _read_columns(file, checkpoints, runs, kept)
+        return _read_columns(file, checkpoints, runs, spool)
 
 
-def _read_columns(file: pq.ParquetFile, checkpoints: int, runs: int, kept: Spool) -> tuple[dict, dict]:
+def _read_columns(
+    file: pq.ParquetFile, checkpoints: int, runs: int, spool: Spool
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """As `_columns`, some row groups at a time: a file may be larger than memory."""
     each_row, each_run = (*QUANTITIES, "lost", *TWINS), ("realised_separation", "largest_mean", "components")
     lists = ("displacement", "twin_displacement")
-    arrays = {name: kept.array(checkpoints, runs, np.float32) for name in each_row}
+    arrays = {name: spool.array(checkpoints, runs, np.float32) for name in each_row}
     alone = {name: np.empty(runs, np.float32) for name in each_run}
     vectors: dict[str, list[np.ndarray]] = {name: [] for name in lists}
-    held: dict[str, list[np.ndarray]] = {name: [] for name in (*each_row, *each_run)}
-    here = rows = 0  # runs that are in place, and rows that are not
+    waiting: dict[str, list[np.ndarray]] = {name: [] for name in (*each_row, *each_run)}  # read, not yet in place
+    placed = rows = 0  # runs that are in place, and rows that wait
     for group in range(file.metadata.num_row_groups):
         table = file.read_row_group(group, columns=[*each_row, *each_run, *lists])
         for name in lists:
             vectors[name] += list(table[name].drop_null().to_numpy(zero_copy_only=False))
-        for name in held:
-            held[name].append(table[name].to_numpy(zero_copy_only=False).astype(np.float32))
+        for name in waiting:
+            waiting[name].append(table[name].to_numpy(zero_copy_only=False).astype(np.float32))
         rows += len(table)
         if rows < TOGETHER and group + 1 < file.metadata.num_row_groups:
             continue
         whole = rows // checkpoints
-        for name, pieces in held.items():
+        for name, pieces in waiting.items():
             values = np.concatenate(pieces)
-            held[name] = [np.array(values[whole * checkpoints :])]
+            waiting[name] = [np.array(values[whole * checkpoints :])]
             block = values[: whole * checkpoints].reshape(whole, checkpoints)
             if name in alone:
-                alone[name][here : here + whole] = block[:, 0]
+                alone[name][placed : placed + whole] = block[:, 0]
                 continue
             for checkpoint in range(checkpoints):
-                arrays[name][checkpoint, here : here + whole] = block[:, checkpoint]
-        here, rows = here + whole, rows - whole * checkpoints
+                arrays[name][checkpoint, placed : placed + whole] = block[:, checkpoint]
+        placed, rows = placed + whole, rows - whole * checkpoints
     shaped = {name: ByRun(array) if isinstance(array, Spooled) else array.T for name, array in arrays.items()}
-    return {**shaped, **alone}, {name: np.stack(found) for name, found in vectors.items() if found}
+    return {**shaped, **alone}, {name: np.stack(values) for name, values in vectors.items() if values}
 
 
 def points(example: pa.Table, kind: str, axis: str, count: int) -> np.ndarray:

@@ -99,14 +99,14 @@ def run_study(
         code = {file: source for name in names for file, source in outside.files(name).items()}
     study = files_of_means.at_home(study, spec_folder)
     ownership.check(out, fresh=fresh)
-    with holding(lock, out) as held:
-        held.take()
+    with holding(lock, out) as own_lock:
+        own_lock.take()
         made_with = {"canary": keys.canary(study.seed), **(environment or {})}
         study = ownership.claim(out, study, made_with, fresh=fresh, code=code)
         notes = files_of_means.keep(means, out)
         do = partial(work.work, study, out.absolute(), back_end=back_end)
         report = _run(study, _Inventory(out, spec.named_cells(study, out)), do, executor, Meter(progress, stop))
-        warnings = [held.warning] if held.warning else []
+        warnings = [own_lock.warning] if own_lock.warning else []
         return report._replace(seconds=time.perf_counter() - started, ignored=[*warnings, *notes, *report.ignored])
 
 

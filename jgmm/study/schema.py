@@ -66,8 +66,8 @@ class Study(Table):
     def _shared_tables_lie_under_the_parts(cls, table: Any, make: ModelWrapValidatorHandler["Study"]) -> "Study":
         if not isinstance(table, Mapping):
             return make(table)
-        shared, own, rest = split(table := plain(table))
-        study = make({**rest, "part": [merge(shared, part) for part in own]})
+        shared, own, whole = split(plain(table))
+        study = make({**whole, "part": [merge(shared, part) for part in own]})
         study.__dict__["part"] = of_use(study.part, shared, own)  # frozen for others; this one is being made
         return study
 

@@ -11,7 +11,10 @@ SHARED = {*TABLES, "numbers", "algorithm", "theorem", "together"}  # keys of a s
 
 
 def split(table: Mapping) -> tuple[dict, list, dict]:
-    """What a spec's parts share, each part's own, and the rest. Raises ValueError if `part` is no list of tables."""
+    """Keys that a spec's parts share, each part's own tables, and the study's keys.
+
+    Raises ValueError if `part` is no list of tables.
+    """
     shared = {key: value for key, value in table.items() if key in SHARED}
     own = table.get("part", [{}])
     if not isinstance(own, list) or not all(isinstance(part, dict) for part in own):

@@ -40,7 +40,7 @@ def by_algorithm_2(job: Job, pieces: Sequence[Piece], *, examples: Path | None =
     assert cell.seeding is not None
     job.meter.begin(cell.part)
     mixed = shared_mixture(job, pieces[0])
-    runs, found, example = start.seed(
+    runs, seeding, example = start.seed(
         job.keys.start,
         batch(job.keys.lanes, range(low, high), mixed),
         **cell.seeding.model_dump(),
@@ -49,16 +49,16 @@ def by_algorithm_2(job: Job, pieces: Sequence[Piece], *, examples: Path | None =
         progress=job.meter,
     )
     per_run = {
-        "components": found.num_components,
-        "subspace_distance": start.measure_subspace(found.basis, runs),
+        "components": seeding.num_components,
+        "subspace_distance": start.measure_subspace(seeding.basis, runs),
     }
     if low == 0 and examples is not None:
-        truth, first = np.asarray(mixed.means)[..., 0], found.means[..., 0]
-        table = tables.example_table(truth, first, example, found.basis[..., 0])
+        truth, first = np.asarray(mixed.means)[..., 0], seeding.means[..., 0]
+        table = tables.example_table(truth, first, example, seeding.basis[..., 0])
         for piece in pieces:
             identifier = piece.cell.identifier(job.study.seed, job.study.x64)
             parquet.write_table(examples / f"{identifier}.parquet", table)
-    return Seeded(runs.words, found.means, per_run, found.back_end)
+    return Seeded(runs.words, seeding.means, per_run, seeding.back_end)
 
 
 def side_by_side(

@@ -1,24 +1,21 @@
-"""From stored cells to a summary: a row for each (cell, checkpoint), everything with its Monte-Carlo standard error.
+"""From stored cells to a summary: a row for each cell and checkpoint, every mean with its Monte-Carlo standard error.
 
-Runs whose seeding failed (its graph did not give k components, or the start has lost one) are in `runs` and in the
-plain means; the `_ok` columns leave them out, and `runs_ok` counts the rest. Laws, floors and bounds stand in `laws`.
+A run is good if its start has not failed (Algorithm 2's graph has k components, and no centre is lost) and its errors
+are finite. The plain means are over all runs; `_ok` columns are over the good ones, which `runs_ok` counts.
 """
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from jgmm import stats, theory
 from jgmm.study import expected as laws
-from jgmm.study import settings
 from jgmm.study.folder.spool import all_finite
 from jgmm.study.read import QUANTITIES, TWINS, CellData
-from jgmm.study.spec import Cell
 
-FEW = 8  # good runs: a mean over fewer is marked and never concluded from
-
-TEST_EVENTS = 30  # runs that carry the variance of controlled errors, for a test: its tails are further out than 95 %
+FEW = 8  # good runs: a mean over fewer is marked, and nothing is concluded from it
+TEST_EVENTS = 30  # runs, at least, that must carry the variance of controlled errors for a test of them
 
 
 def summarize(item: CellData) -> list[dict[str, Any]]:
@@ -65,10 +62,10 @@ def _row(item: CellData, index: int) -> dict[str, Any]:
     row |= _controlled(item, index)
     everyone = item.values["error_sq"][:, index].astype(float)
     for level in (5, 50, 95):
-        found = quantile(everyone, level / 100)
-        row[f"error_sq_q{level:02}"] = found.value
+        interval = quantile(everyone, level / 100)
+        row[f"error_sq_q{level:02}"] = interval.value
         if level == 50:
-            row["error_sq_q50_low"], row["error_sq_q50_high"] = found.low, found.high
+            row["error_sq_q50_low"], row["error_sq_q50_high"] = interval.low, interval.high
     row["carried_by_few"] = bool(len(good) > 1 and stats.carried_by_few(good))
     law = laws.law(item, index)
     row["law_error_sq"], row["law_accuracy"], row["law_error_sum"] = law.error_sq, law.accuracy, law.error_sum
@@ -92,36 +89,39 @@ def converged(item: CellData, index: int) -> stats.Interval:
 def _controlled(item: CellData, index: int) -> dict[str, float | None]:
     """The mean with the twin as control variate, by how much its variance is less, and the twin against its own law.
 
-    No controlled mean where so few runs differ from their twins that its error is not known: see `controlled_interval`.
+    No controlled mean where so few runs differ from their twins that its error is not known (`stats.controls`).
     """
-    names = ("error_sq_controlled", "error_sq_controlled_se", "variance_factor", "twin_gap")
+    row: dict[str, float | None] = dict.fromkeys(
+        ("error_sq_controlled", "error_sq_controlled_se", "variance_factor", "twin_gap")
+    )
     if item.twin is None or item.ok.sum() < 3:
-        return dict.fromkeys(names)
+        return row
     values = item.values["error_sq"][item.ok, index].astype(float)
     twin, expected = (item.twin[name][item.ok, index].astype(float) for name in TWINS)
-    found: stats.Controlled | tuple = (None,) * 4
     if stats.controls(values, twin, expected):
-        found = stats.controlled(values, twin, expected)
+        mean = stats.controlled(values, twin, expected)
+        row["error_sq_controlled"], row["error_sq_controlled_se"] = mean.value, mean.standard_error
+        row["variance_factor"] = mean.variance_factor
     away = stats.mean(twin - expected)
     error = math.hypot(away.standard_error, 1e-6 * abs(expected.mean()))  # float32 rounds the twin
-    gap = away.value / error if error else 0.0
-    return dict(zip(names, (*found[:2], found[3], gap), strict=True))
+    row["twin_gap"] = away.value / error if error else 0.0
+    return row
 
 
 def law_sample(item: CellData) -> np.ndarray:
     """Squared errors of every run at the last checkpoint, nan where it is not good, to hold against a law.
 
-    Less c (twin - its exact mean), if enough runs carry what is left of the variance and that is less than half.
+    Less c (twin - its exact mean) where that halves the variance at least, and enough runs carry what is left of it.
     """
-    found = np.where(item.ok, item.values["error_sq"][:, -1].astype(float), np.nan)
+    errors = np.where(item.ok, item.values["error_sq"][:, -1].astype(float), np.nan)
     if item.twin is None or item.ok.sum() < 3:
-        return found
+        return errors
     twin, expected = (item.twin[name][item.ok, -1].astype(float) for name in TWINS)
-    controlled = stats.controlled_values(found[item.ok], twin, expected)
-    enough = stats.controls(found[item.ok], twin, expected, TEST_EVENTS)
-    if enough and controlled.var() < found[item.ok].var() / 2:
-        found[item.ok] = controlled
-    return found
+    controlled = stats.controlled_values(errors[item.ok], twin, expected)
+    enough = stats.controls(errors[item.ok], twin, expected, TEST_EVENTS)
+    if enough and controlled.var() < errors[item.ok].var() / 2:
+        errors[item.ok] = controlled
+    return errors
 
 
 def floor_vectors(item: CellData) -> np.ndarray | None:
@@ -133,17 +133,18 @@ def floor_vectors(item: CellData) -> np.ndarray | None:
 
 
 def _floor(item: CellData) -> tuple[float | None, float | None]:
+    """The measured floor with its standard error: the squared length of the mean displacement."""
     vectors = floor_vectors(item)
     if vectors is None or len(vectors) < 3:
         return None, None
-    found = stats.squared_length(vectors)
-    return found.value, found.standard_error
+    length_sq = stats.squared_length(vectors)
+    return length_sq.value, length_sq.standard_error
 
 
 def limits(values: np.ndarray) -> tuple[float | None, float | None]:
-    """The mean's 95 % limits, where the runs can tell."""
-    found = stats.mean_interval(values) if len(values) else None
-    return (None, None) if found is None else (found.low, found.high)
+    """The limits of a 95 % interval of the mean; None where so few runs, or so skewed ones, give none."""
+    interval = stats.mean_interval(values) if len(values) else None
+    return (None, None) if interval is None else (interval.low, interval.high)
 
 
 def quantile(values: np.ndarray, probability: float, level: float = 0.95) -> stats.Interval:
@@ -152,8 +153,8 @@ def quantile(values: np.ndarray, probability: float, level: float = 0.95) -> sta
     if finite.all():
         return stats.quantile(values, probability, level)
     most = float(values[finite].max(initial=0.0))
-    found = stats.quantile(np.where(finite, values, 4 * most + 1), probability, level)
-    return stats.Interval(*(value if value <= most else math.inf for value in found))
+    interval = stats.quantile(np.where(finite, values, 4 * most + 1), probability, level)
+    return stats.Interval(*(value if value <= most else math.inf for value in interval))
 
 
 def mean_and_error(values: np.ndarray) -> tuple[float, float]:
@@ -162,11 +163,12 @@ def mean_and_error(values: np.ndarray) -> tuple[float, float]:
         return math.nan, math.nan
     if not np.isfinite(values).all():
         return float(values.mean()), math.nan
-    found = stats.mean(values)
-    return found.value, found.standard_error
+    mean = stats.mean(values)
+    return mean.value, mean.standard_error
 
 
 def _theorem3(item: CellData, index: int) -> dict[str, float | None]:
+    """Theorem 3's bound on the largest distance, and the share of runs that meet it; None behind a stream."""
     if not item.cell.start_only:
         return dict.fromkeys(("theorem3_bound", "theorem3_passed", "theorem3_low", "theorem3_high"))
     limit = float(theory.theorem3_bound(separation=item.cell.separation, sigma=max(item.cell.scales)))
@@ -183,83 +185,3 @@ def _theorem3(item: CellData, index: int) -> dict[str, float | None]:
 def proportion(hits: np.ndarray) -> stats.Interval:
     """The share of runs that are hits, with its interval, of 95 % at least."""
     return stats.proportion(int(np.sum(hits)), len(hits))
-
-
-class Paired(NamedTuple):
-    """Two algorithms on the same streams: errors of one centre, their difference and ratio."""
-
-    setting: str
-    first: str
-    second: str
-    n: int
-    difference: float
-    difference_se: float
-    ratio: float
-    ratio_se: float
-    correlation: float
-    labelled: (
-        float | None
-    )  # the ratio if every label were known: what step sizes and samples for each centre make of it
-
-
-def per_centre(item: CellData) -> np.ndarray:
-    """Squared error of one centre in every run at the last checkpoint: EM has one estimate, the others k."""
-    return item.values["error_sq"][:, -1].astype(float) / centres(item)
-
-
-def centres(item: CellData) -> int:
-    """How many estimates an error sums over."""
-    return item.cell.estimates
-
-
-def name_of(cell: Cell) -> str:
-    """An algorithm and its step, in a few words."""
-    words = [cell.algorithm]
-    if cell.record.own_step is None and not cell.start_only:
-        words.append(cell.rate_name if cell.rate_name != "given" else f"{cell.rate:g}")
-    if cell.beta is not None and cell.beta != 1:
-        words.append(f"beta {cell.beta:g}")
-    if cell.average:
-        words.append(f"average {cell.average:g}")
-    return " ".join(words)
-
-
-def paired(data: list[CellData]) -> list[Paired]:
-    """Each cell against the first that has the same mixture, N and start but another algorithm or step."""
-    groups: dict[tuple, list[CellData]] = {}
-    for item in data:
-        if not item.cell.start_only:
-            groups.setdefault((*item.cell.start_fields(), item.cell.n), []).append(item)
-    found = []
-    own = ("layout", "n", "rate", "average", "beta")  # in the names and the column beside it
-    shown = [name for name in settings.varying(item.cell for item in data) if name not in own]
-    told = [
-        name for name in settings.every(item.cell for item in data) if name in ("k", "d", "separation", "sigma", *shown)
-    ]
-    for group in groups.values():
-        first = group[0]
-        for other in group[1:]:
-            a, b = per_centre(first), per_centre(other)
-            both = slice(min(len(a), len(b)))
-            good = first.ok[both] & other.ok[both]
-            if name_of(other.cell) == name_of(first.cell) or good.sum() < 3:
-                continue
-            a, b = a[both][good], b[both][good]
-            gap = stats.paired_difference(b, a)
-            ratio = stats.ratio(b, a) if a.any() else (math.nan,) * 3  # to errors that are all exactly 0
-            cell = other.cell
-            setting = settings.words(cell, told)
-            names = (setting, name_of(first.cell), name_of(cell), cell.n)
-            found.append(Paired(*names, *gap[:2], *ratio, _labelled_ratio(first, other)))
-    return found
-
-
-def _labelled_ratio(first: CellData, second: CellData) -> float | None:
-    """Of one centre's errors with every label known, the second's over the first's; None where it has no law."""
-    known = [
-        None
-        if item.twin is None
-        else float(item.twin["twin_mean_sq"][item.ok, -1].astype(float).mean()) / centres(item)
-        for item in (first, second)
-    ]
-    return known[1] / known[0] if known[0] and known[1] else None

@@ -13,19 +13,20 @@ from jgmm.errors import CentreError
 from jgmm.mixture import Mixture
 from jgmm.start import GraphExample
 from jgmm.study.folder import columns
+from jgmm.study.folder.spool import Spooled
 from jgmm.study.plan import Piece
 from jgmm.study.spec import Cell
 
-SOME_ROWS = 2**15  # of a table that is made at once: 10 MB
+SOME_ROWS = 2**15  # of a table, at most: 10 MB
 
 
 class Rows(NamedTuple):
-    """What some runs of a cell have left, from which their rows are made some runs at a time."""
+    """What some runs of a cell have left. Tables are made of it some runs at a time, since they are much larger."""
 
     piece: Piece
     samples: np.ndarray  # (checkpoints,)
-    errors: dict[str, Any]  # arrays (checkpoints, runs), or spooled
-    twin_sq: Any  # as these; None where there is no twin
+    errors: dict[str, np.ndarray | Spooled]  # by column, (checkpoints, runs)
+    twin_sq: np.ndarray | Spooled | None  # (checkpoints, runs); None where there is no twin
     start_sq: np.ndarray  # (e, runs)
     component: np.ndarray  # as start_sq
     per_run: dict[str, np.ndarray]  # (runs,)
@@ -33,7 +34,7 @@ class Rows(NamedTuple):
 
 
 def rows(piece: Piece, mixed: Mixture, record: Record, per_run: dict[str, np.ndarray]) -> Rows:
-    """What a record leaves: not its centres, which are many, but their displacements where these are stored."""
+    """What the runs of a record have left: errors, and displacements where they are stored; not the centres."""
     return Rows(
         piece=piece,
         samples=record.samples,
@@ -47,7 +48,7 @@ def rows(piece: Piece, mixed: Mixture, record: Record, per_run: dict[str, np.nda
 
 
 def start_rows(piece: Piece, mixed: Mixture, error: CentreError, per_run: dict[str, np.ndarray]) -> Rows:
-    """One row for each run, of a cell that streams nothing behind its start; error: of shape (runs,)."""
+    """One row for each run of a cell that is about its start alone. error: of shape (runs,)."""
     none = np.zeros((0, 0))
     errors = {name: values[None] for name, values in error._asdict().items()}
     return Rows(piece, np.array([0]), errors, None, none, none, {**_of_mixture(mixed), **per_run}, {})
@@ -60,44 +61,44 @@ def _of_mixture(mixed: Mixture) -> dict[str, np.ndarray]:
     return {"realised_separation": _closest(means) / np.asarray(mixed.scales).max(axis=0), "largest_mean": largest}
 
 
-def run_tables(found: Rows) -> Iterator[pa.Table]:
-    """One row for each (run, checkpoint), sorted by run: tables of at most SOME_ROWS, or of one run."""
-    size, each = found.piece.high - found.piece.low, max(1, SOME_ROWS // len(found.samples))
-    for low in range(0, size, each):
-        yield _table(found, low, min(low + each, size))
+def run_tables(left: Rows) -> Iterator[pa.Table]:
+    """Tables of at most SOME_ROWS, or of one run: a row for each run and checkpoint, sorted by run."""
+    runs, at_once = left.piece.high - left.piece.low, max(1, SOME_ROWS // len(left.samples))
+    for low in range(0, runs, at_once):
+        yield _table(left, low, min(low + at_once, runs))
 
 
-def run_table(found: Rows) -> pa.Table:
+def run_table(left: Rows) -> pa.Table:
     """All rows in one table."""
-    return pa.concat_tables(list(run_tables(found)))
+    return pa.concat_tables(list(run_tables(left)))
 
 
-def _table(found: Rows, low: int, high: int) -> pa.Table:
-    """The rows of the runs from `low` to `high` - 1 of these."""
-    cell, runs, checkpoints = found.piece.cell, high - low, len(found.samples)
+def _table(left: Rows, low: int, high: int) -> pa.Table:
+    """The rows of runs `low` to `high` - 1, counted from the piece's first."""
+    cell, runs, checkpoints = left.piece.cell, high - low, len(left.samples)
     size = checkpoints * runs
     cols: dict[str, Any] = {name: getattr(cell, name) for name in columns.SETTING if hasattr(cell, name)}
     cols |= {"start": str(cell.start), "weights": tuple(cell.weights), "scales": tuple(cell.scales)}
     if cell.seeding:
         sizes = cell.seeding.model_dump()
         cols |= {"seeding_n": sizes.pop("n"), **sizes}
-    first = found.piece.low + low
+    first = left.piece.low + low
     cols["run"] = np.repeat(np.arange(first, first + runs, dtype=np.int64), checkpoints)
-    cols["samples"] = np.tile(found.samples.astype(np.int64), runs)
-    cols |= {name: values[:, low:high].T.reshape(-1) for name, values in found.errors.items()}
-    if found.twin_sq is not None:
-        start_sq, component = found.start_sq[..., low:high], found.component[..., low:high]
+    cols["samples"] = np.tile(left.samples.astype(np.int64), runs)
+    cols |= {name: values[:, low:high].T.reshape(-1) for name, values in left.errors.items()}
+    if left.twin_sq is not None:
+        start_sq, component = left.start_sq[..., low:high], left.component[..., low:high]
         assert cell.record.twin_law is not None
         assert cell.step_law is not None
         expected = cell.record.twin_law(
-            cell.step_law, found.samples, cell.weights, cell.scales, cell.d, start_sq, component
+            cell.step_law, left.samples, cell.weights, cell.scales, cell.d, start_sq, component
         )
-        cols["twin_error_sq"] = found.twin_sq[:, low:high].T.reshape(-1).astype(float)
+        cols["twin_error_sq"] = left.twin_sq[:, low:high].T.reshape(-1).astype(float)
         cols["twin_mean_sq"] = expected.T.reshape(-1).astype(float)
-    cols |= {name: np.repeat(values[low:high], checkpoints) for name, values in found.per_run.items()}
+    cols |= {name: np.repeat(values[low:high], checkpoints) for name, values in left.per_run.items()}
     last = np.arange(size) % checkpoints == checkpoints - 1
-    cols |= {name: columns.sparse_lists(values[low:high], last) for name, values in found.vectors.items()}
-    return columns.table(columns.cells(x64=found.errors["error_sq"].dtype == np.float64), cols, size)
+    cols |= {name: columns.sparse_lists(values[low:high], last) for name, values in left.vectors.items()}
+    return columns.table(columns.cells(x64=left.errors["error_sq"].dtype == np.float64), cols, size)
 
 
 def example_table(truth: np.ndarray, start: np.ndarray, example: GraphExample, basis: np.ndarray) -> pa.Table:
@@ -123,7 +124,10 @@ def span(means: np.ndarray) -> np.ndarray:
 
 
 def displacements(cell: Cell, mixed: Mixture, record: Record) -> dict[str, np.ndarray]:
-    """Of each component's centre in the means' span, shape (runs, k r): the estimate's, the twin's less its mean."""
+    """Displacements of each component's centre, as coordinates in the means' span: (runs, k r).
+
+    The estimate's, and the twin's less its exact mean.
+    """
     basis = span(np.asarray(mixed.means)[..., 0])
     order = np.argsort(record.component, axis=0)
 
@@ -131,13 +135,13 @@ def displacements(cell: Cell, mixed: Mixture, record: Record) -> dict[str, np.nd
         projected = ordered.dot(np.moveaxis(vectors, 1, 0)[:, :, None], basis[:, None, :, None])
         return np.take_along_axis(projected, order[:, None], axis=0)
 
-    found = {"displacement": coordinates(record.displacement)}
+    by_column = {"displacement": coordinates(record.displacement)}
     if record.twin_displacement is not None:
         assert cell.step_law is not None
         drift = np.array([cell.step_law.labelled(record.samples, weight).drift[-1] for weight in cell.weights])
         expected = drift[:, None, None] * coordinates(record.start_displacement)
-        found["twin_displacement"] = coordinates(record.twin_displacement) - expected
-    return {name: np.moveaxis(value, -1, 0).reshape(value.shape[-1], -1) for name, value in found.items()}
+        by_column["twin_displacement"] = coordinates(record.twin_displacement) - expected
+    return {name: np.moveaxis(value, -1, 0).reshape(value.shape[-1], -1) for name, value in by_column.items()}
 
 
 def _closest(means: np.ndarray) -> np.ndarray:

@@ -76,8 +76,8 @@ def _store(study: Study, out: Path, finished: list[Computed]) -> list[Receipt]:
         for neighbours in _neighbours(parts):
             low, high = neighbours[0].rows.piece.low, neighbours[-1].rows.piece.high
             # Tables are made as they are written: they take twenty times the memory of what they are made from.
-            made = (table for part in neighbours for table in tables.run_tables(part.rows))
-            store.write_runs(out, name, low, high, made)
+            each = (table for part in neighbours for table in tables.run_tables(part.rows))
+            store.write_runs(out, name, low, high, each)
             receipts.append(Receipt(name, low, high, neighbours[0].driven))
     return receipts
 

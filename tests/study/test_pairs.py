@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from synthetic import stored
 
-from jgmm.study import read, spec, summary
+from jgmm.study import pairs, read, spec
 
 
 def pair(means_of_em):
@@ -17,7 +17,7 @@ def pair(means_of_em):
 
 
 def test_em_and_lloyd_are_paired_by_one_centre():
-    (paired,) = summary.paired(pair(0.1))
+    (paired,) = pairs.paired(pair(0.1))
     assert (paired.first, paired.second) == ("lloyd paper", "em paper")
     assert abs(paired.ratio - 1) < 4 * paired.ratio_se < 0.2
     assert abs(paired.difference) < 4 * paired.difference_se
@@ -26,10 +26,10 @@ def test_em_and_lloyd_are_paired_by_one_centre():
 def test_what_steps_and_samples_make_of_a_ratio_stands_beside_it():
     """EM's twin has half the error of a centre of Lloyd's: a ratio of 1/2 is no price of hard labels."""
     data = pair(0.05)
-    assert summary.paired(data)[0].labelled is None
+    assert pairs.paired(data)[0].labelled is None
     laws = [np.full((256, 2), 0.2), np.full((256, 2), 0.05)]  # of two centres, and of one
     twins = [item._replace(twin=dict.fromkeys(read.TWINS, law)) for item, law in zip(data, laws, strict=True)]
-    (paired,) = summary.paired(twins)
+    (paired,) = pairs.paired(twins)
     assert paired.labelled == pytest.approx(0.5)
     assert abs(paired.ratio - paired.labelled) < 4 * paired.ratio_se
 
@@ -37,6 +37,6 @@ def test_what_steps_and_samples_make_of_a_ratio_stands_beside_it():
 def test_a_pair_whose_first_errors_are_exactly_0_has_a_difference_and_no_ratio():
     data = pair(0.1)
     data[0].values["error_sq"][:] = 0.0
-    (paired,) = summary.paired(data)
+    (paired,) = pairs.paired(data)
     assert math.isnan(paired.ratio)
     assert paired.difference > 0
