@@ -116,6 +116,22 @@ def _start_jax(arguments: argparse.Namespace, x64: bool) -> None:
     importlib.import_module("jgmm.commands.prepare").start_jax(x64=x64, keep_programs=not arguments.no_cache)
 
 
+EXAMPLES = """examples:
+  jgmm presets                         the studies that come with the package
+  jgmm run theorem1 --dry-run          what it would take; nothing is written
+  jgmm run theorem1 --runs 64          a quick look, into results/theorem1
+  jgmm presets theorem1 > mine.toml    a template for a study of your own
+  jgmm report results/theorem1         rebuild the report from the stored runs
+
+jgmm COMMAND --help says what a command takes."""
+EXAMPLES_OF_RUN = """examples:
+  jgmm run theorem1                    compute missing runs, then report
+  jgmm run theorem1 --runs 1e3         go on to 1000 runs of each cell
+  jgmm run mine.toml --out tries/1     your own study, into a folder you choose
+  jgmm run mine.toml --precision 0.01  go on to standard errors below 1 %
+  jgmm run mine.toml --dry-run         samples, memory, files and time
+
+Stop it with Ctrl-C: the same command goes on from the runs that are stored."""
 COMMANDS = {"run": run, "report": report, "show": show, "presets": presets}
 
 
@@ -142,10 +158,20 @@ class _Version(argparse.Action):
 
 def parser() -> argparse.ArgumentParser:
     """What the command line takes."""
-    parser = _Parser(prog="jgmm", description="Monte-Carlo studies of streaming Gaussian mixtures.")
+    parser = _Parser(
+        prog="jgmm",
+        description="Monte-Carlo studies of streaming Gaussian mixtures.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(dest="command", required=True)
-    command = commands.add_parser("run", help="run a study")
+    command = commands.add_parser(
+        "run",
+        help="run a study",
+        epilog=EXAMPLES_OF_RUN,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     command.add_argument("spec", type=_text, metavar="SPEC", help="a preset's name or a TOML file")
     command.add_argument("--runs", type=_count, help="independent runs of each cell")
     command.add_argument("--seed", type=_seed, help="a whole number; the same seed gives the same results")
@@ -183,13 +209,22 @@ def _add_jax_options(command: argparse.ArgumentParser) -> None:
 
 
 def _whole(text: str, *, low: int, high: int) -> int:
+    """The whole number that a text is: "1000", or "1e3"."""
     try:
         value = int(text)
     except ValueError:
-        value = low - 1
+        value = _whole_float(text, otherwise=low - 1)
     if not low <= value <= high:
         raise argparse.ArgumentTypeError(f"{_cut(text)} given, expected a whole number from {low} to {high}")
     return value
+
+
+def _whole_float(text: str, *, otherwise: int) -> int:
+    try:
+        value = float(text)
+    except ValueError:
+        return otherwise
+    return int(value) if value.is_integer() else otherwise
 
 
 def _positive(text: str) -> float:

@@ -7,7 +7,22 @@ import pytest
 
 from jgmm import cli
 
-WHOLE = ["-1", "1e3", "", "nan", "9" * 5000, "4294967296", "1.5", "0x10", "a\x1b[31m", "\ud8ff", "--", "1;2"]
+WHOLE = [
+    "-1",
+    "1e-3",
+    "1e10",
+    "",
+    "nan",
+    "inf",
+    "9" * 5000,
+    "4294967296",
+    "1.5",
+    "0x10",
+    "a\x1b[31m",
+    "\ud8ff",
+    "--",
+    "1;2",
+]
 WHOLE += ["\u0661.\u0662"]
 BAD = {
     "--runs": [*WHOLE, "0", "2147483648"],
@@ -62,6 +77,13 @@ def test_the_range_of_a_random_seed_is_told(capsys, tmp_path):
     (line,) = refused(capsys, "run", str(good), "--dry-run", "--seed", "4294967296")
     assert "expected a whole number from 0 to 4294967295" in line
     assert cli.main(["run", str(good), "--dry-run", "--seed", "3000000000"]) == 0
+
+
+@pytest.mark.parametrize(("text", "runs"), [("1e3", 1000), ("2.0", 2), ("2147483647", 2147483647)])
+def test_a_whole_number_may_be_written_as_a_float(text, runs):
+    arguments = cli.parser().parse_args(["run", "x", "--runs", text, "--max-runs", text, "--seed", text])
+    assert (arguments.runs, arguments.max_runs, arguments.seed) == (runs, runs, runs)
+    assert cli.parser().parse_args(["show", "x", "c", "--run", text]).run_id == runs
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="arguments are text there")

@@ -1,6 +1,7 @@
 """The command line's small words."""
 
 import importlib.metadata
+import re
 import tomllib
 
 import pytest
@@ -47,3 +48,15 @@ def test_a_preset_that_there_is_not_is_refused_with_those_that_there_are(capsys)
 def test_code_that_a_folder_names_is_trusted_only_where_asked(words):
     assert not cli.parser().parse_args(words).trust
     assert cli.parser().parse_args([*words, "--trust"]).trust
+
+
+@pytest.mark.parametrize("words", [["--help"], ["run", "--help"]])
+def test_help_ends_with_examples_that_are_commands(capsys, words):
+    status, said = command(capsys, *words)
+    _, _, examples = said.out.partition("examples:\n")
+    lines = [line.strip() for line in examples.splitlines() if line.startswith("  jgmm ")]
+    assert (status, len(lines)) == (0, 5)
+    for line in lines:
+        typed = re.split(r"  +| > ", line)[0]
+        assert cli.parser().parse_args(typed.split()[1:]).command in cli.COMMANDS
+    assert all(len(line) <= 80 for line in examples.splitlines())
