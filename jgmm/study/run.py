@@ -24,13 +24,14 @@ from jgmm.study.folder.lock import Lock, holding
 from jgmm.study.job import Receipt
 from jgmm.study.meter import Meter, Progress
 from jgmm.study.plan import Piece
+from jgmm.study.share import Share, checked
 from jgmm.study.spec import Cell, Study
 
 __all__ = ["Report", "Stopped", "run_study"]
 
 
 class Report(NamedTuple):
-    """What `run_study` did, in runs of cells; `left` of them are missing, and why."""
+    """What `run_study` did, in runs of cells (of a share, in its own); `left` of them are missing, and why."""
 
     computed: int
     reused: int
@@ -57,6 +58,7 @@ def run_study(
     spec_folder: Path | str = Path(),
     fresh: bool = False,
     back_end: str = "auto",
+    share: tuple[int, int] | None = None,
     progress: Progress = lambda name, done, total: None,
     stop: Callable[[], bool] = lambda: False,
     lock: Lock | None = None,
@@ -71,10 +73,13 @@ def run_study(
     could not do is told in the report's failures; what they have stored is kept, and the same call goes on from it.
     spec_folder: where files of means and modules lie that the study names. fresh: replace the study in `out`.
     back_end: auto, cpu, gpu or scan (see `engine.choose`); what was taken, and why, is told in backends.csv.
+    share: (3, 16) computes the third of sixteen shares of what is left. Each share has a folder of its own, and
+    `jgmm.merge` joins them. Which runs are a share's depends on the cell, the run and 16 alone (see `study.share`).
     progress: told (cells done and what runs, samples consumed, samples in all). stop: asked now and then.
     lock: the folder's, if it is to be held when this ends; otherwise it is taken and released.
-    Raises ValueError for an argument of another kind, a cell or back end that cannot run, a pool that forks, a folder
-    that cannot be used, or that somebody else writes in, Stopped when `stop()` turns true.
+    Raises ValueError for an argument of another kind, a cell or back end that cannot run, a pool that forks, a share
+    of a study with a precision, a folder that cannot be used, or that somebody else writes in; Stopped when `stop()`
+    turns true.
     """
     started = time.perf_counter()
     doors.kind("study", study, Study, "of jgmm.Study(...)")
@@ -88,6 +93,7 @@ def run_study(
     names = outside.names_in(study.model_dump(exclude_none=True))
     preflight.check_executor(executor, names)
     study = spec.changed(study)  # a copy that somebody changed is held to what a spec is
+    own_share = checked(share, study)
     named = spec.named_cells(study, spec_folder)
     preflight.check_mixtures(study, named.values(), spec_folder)
     if executor is None:
@@ -105,7 +111,8 @@ def run_study(
         study = ownership.claim(out, study, made_with, fresh=fresh, code=code)
         notes = files_of_means.keep(means, out)
         do = partial(work.work, study, out.absolute(), back_end=back_end)
-        report = _run(study, _Inventory(out, spec.named_cells(study, out)), do, executor, Meter(progress, stop))
+        inventory = _Inventory(out, spec.named_cells(study, out), own_share)
+        report = _run(study, inventory, do, executor, Meter(progress, stop))
         warnings = [own_lock.warning] if own_lock.warning else []
         return report._replace(seconds=time.perf_counter() - started, ignored=[*warnings, *notes, *report.ignored])
 
@@ -118,9 +125,9 @@ def _hardware(executor: Executor | None) -> tuple[int, bool]:
 class _Inventory:
     """The runs of each cell that a folder holds and those wanted, kept up to date as tasks are finished."""
 
-    def __init__(self, out: Path, named: Mapping[str, Cell]):
-        """named: the study's cells by identifier. Damaged files in `out` are set aside."""
-        self.out, self.named = out, named
+    def __init__(self, out: Path, named: Mapping[str, Cell], share: Share | None):
+        """named: the study's cells by identifier. share: of their runs, which to do. Sets damaged files aside."""
+        self.out, self.named, self.share = out, named, share
         self.pieces, self.ignored = missing.stored(out, named, aside=True)
         self.wanted: dict[str, int] = {}
 
@@ -129,9 +136,17 @@ class _Inventory:
         before, self.wanted = self.wanted, missing.wanted_runs(study, self.named, self.pieces)
         return self.wanted != before
 
-    def to_do(self) -> list[Piece]:
-        """The runs that are wanted and not stored."""
-        return missing.to_do(self.named, self.pieces, self.wanted)
+    def to_do(self, *names: str) -> list[Piece]:
+        """The runs, of all cells or of these, that are wanted, belong to the share and are not stored."""
+        wanted = {name: self.wanted[name] for name in names or self.wanted}
+        return self._shared(missing.to_do(self.named, self.pieces, wanted))
+
+    def num_wanted(self) -> int:
+        """The runs that are wanted and belong to the share, stored or not."""
+        return plan.num_runs(self._shared(Piece(self.named[name], 0, runs) for name, runs in self.wanted.items()))
+
+    def _shared(self, pieces: Iterable[Piece]) -> list[Piece]:
+        return list(pieces) if self.share is None else self.share.of(pieces)
 
     def join(self, name: str) -> None:
         """Make one file of a cell's pieces if they hold all that is wanted of it."""
@@ -145,14 +160,14 @@ class _Inventory:
             self.join(name)
 
     def num_whole(self) -> int:
-        """Cells that have all their wanted runs."""
-        return sum(not store.missing(self.pieces.get(name, []), runs) for name, runs in self.wanted.items())
+        """Cells that have all that is wanted of them."""
+        return sum(not self.to_do(name) for name in self.wanted)
 
 
 def _run(study: Study, inventory: _Inventory, do: Do, executor: Executor | None, meter: Meter) -> Report:
     """Compute what is missing, round by round; the folder is locked by us."""
     inventory.want(study)
-    reused = sum(inventory.wanted.values()) - plan.num_runs(inventory.to_do())
+    reused = inventory.num_wanted() - plan.num_runs(inventory.to_do())
     computed, unfinished = 0, True
     failures: list[str] = []
     while unfinished:
