@@ -1,12 +1,12 @@
-r"""Step sizes that papers give, and the best of the constant ones: numbers and schedules, the same on every machine.
+r"""Step sizes of papers, and the best constant one: numbers and schedules, the same on every machine. Needs no JAX.
 
-    paper            eta = 3 k ln(3N) / N        of streaming Lloyd, constant over a run: it depends on the horizon N
+    paper            eta = 3 k ln(3N) / N        of streaming Lloyd: constant over a run, it depends on the horizon N
     paper_em         eta = 3 ln(N) / N           of streaming EM
     course_project   eta = 3 k log2(3N) / N      the paper's with another logarithm: 1.44 times larger
     polynomial       c / (t + t_0)^a             t samples seen (Robbins and Monro 1951)
     best_constant    eta = ln(4 N w e_0^2/(sigma^2 d)) / (2 w N)
 
-What a rule does with them stands in `steps`. Logarithms are those of `ordered`. Needs no JAX.
+`steps` has the rules that use these numbers. Logarithms are those of `ordered`.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ def paper_em(n: float) -> float:
 
 
 def course_project(n: float, k: int) -> float:
-    """3 k log2(3n) / n: the course project's logarithm."""
+    """3 k log2(3n) / n, as the course project has it."""
     return 3 * k * ordered.log2(3 * n) / n
 
 
@@ -61,8 +61,8 @@ def best_constant(n: float, *, start_sq: float, sigma: float, d: int, weight: fl
     """The constant step with the least error after n samples at large separation, ln(4 n w e0^2/(sigma^2 d)) / (2 w n).
 
     start_sq is e0^2, a centre's squared starting error. The step minimises exp(-2 w eta n) e0^2 + eta sigma^2 d / 2
-    (docs/theory.md, "Labelled centres"). Raises ValueError where the logarithm is not positive: the start is then as
-    good as anything that n samples can give.
+    (docs/theory.md, "Labelled centres"). Raises ValueError if the logarithm is not positive: n samples then give
+    nothing better than the start.
     """
     inside = 4 * n * weight * start_sq / (sigma**2 * d)
     if not inside > 1:
@@ -71,13 +71,13 @@ def best_constant(n: float, *, start_sq: float, sigma: float, d: int, weight: fl
 
 
 class Horizon(NamedTuple):
-    """What a rate's name may depend on."""
+    """What a named rate may depend on."""
 
     n: int
     k: int
     d: int
     start: float | None  # the start's distance from the truth, in standard deviations; None: not known
-    weight: float  # of the lightest component
+    weight: float  # the lightest component's
 
 
 def _paper(horizon: Horizon, paper_step: Callable[..., float]) -> float:
@@ -97,5 +97,5 @@ def _best(horizon: Horizon, paper_step: Callable[..., float]) -> float:
     return best_constant(horizon.n, start_sq=start_sq, sigma=1, d=horizon.d, weight=horizon.weight)
 
 
-# Rates that specs name: of a horizon, and of the step size that an algorithm's paper has.
+# Rates by the names that specs use: functions of a horizon and of the algorithm's own step size in its paper.
 NAMED: dict[str, Callable[[Horizon, Callable[..., float]], float]] = {"paper": _paper, "seed": _seed, "best": _best}

@@ -1,24 +1,23 @@
 r"""What theorems state and what is exactly true: bounds and laws, in float64, without JAX.
 
-    bounds      the theorems: their bounds, their conditions        THEOREMS
-    lloyd       streaming Lloyd: separated laws, fixed points, floors
+    bounds      the theorems: their bounds and conditions        THEOREMS
+    lloyd       streaming Lloyd: laws without overlap, fixed points, floors
     em          streaming EM on a symmetric pair: information, Cramer-Rao, fixed points
-    modes       how both, and updates in between, relax and fluctuate about their fixed points
+    modes       how a pair relaxes to its fixed point and fluctuates about it: Lloyd, EM, and updates in between
     start       the error of a start by Algorithm 2
-    labelled    exact laws of centres that only ever get their own samples
+    labelled    exact laws of centres that get only the samples of their own components
     twins       the exact mean of a twin's squared error
-    situation   what a law is told of a stream
-    overlap     what overlap changes of the labelled law, and how far to trust it
-    expected    the law of a stream or a start, and its accuracy
+    situation   the arguments of a law: a stream's setting and step size as plain numbers
+    overlap     how overlap changes the labelled law, with an accuracy
+    expected    the law of a stream or a start, with its accuracy
     floors      the error that no number of samples removes
     references  the labelled oracle, and the Cramer-Rao bound
 
-Laws are derived in docs/theory.md. Lengths (means, errors, sigma) share one unit, their squares its square; a
-separation is in units of sigma, and rates, weights and probabilities are pure numbers. Arguments broadcast. Functions
-raise ValueError for a rate outside (0, 1), a negative separation, k < 1, and for n, d, sigma, or another size that is
-not positive.
+Laws are derived in docs/theory.md. Lengths (means, errors, sigma) share one unit. A separation is in units of sigma.
+Rates, weights and probabilities are pure numbers. Arguments broadcast. Functions raise ValueError for a rate outside
+(0, 1), a negative separation, k < 1, and a size (n, d, sigma, ...) that is not positive.
 
-Modules load on first use: a plan needs the theorems, and no quadrature.
+Modules load on first use, since a study's plan needs the theorems but no quadrature.
 """
 
 import importlib

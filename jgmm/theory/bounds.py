@@ -1,13 +1,13 @@
-r"""What the theorems state: their bounds term by term, and the conditions they ask for.
+r"""What the theorems state: their bounds term by term, and their conditions.
 
     Theorems 1, 2    A max|mu*|^2/N^a + c_v k^3 sigma^2 d ln N/N + c_f k^3 exp(-C^2/8) (C^2 + k) sigma^2
     Theorem 3        max_i |mu_i^0 - mu_i*| <= C sigma/20 with probability 1 - 1/poly(k)
     Theorem 7        A |mu*|^2/N^a    + c_v sigma^2 d ln N/N
 
-They are those of Raghunathan, Jain and Krishnaswamy, "Learning Mixture of Gaussians with Streaming Data" (NeurIPS
-2017), as transcribed at second hand. Constants that the paper hides are arguments, 1 by default. Symbols: N samples,
-k components in d dimensions, of standard deviation sigma, C = min |mu_i* - mu_j*| / sigma.
-All logarithms are natural. See docs/theory.md, "What the theorems state".
+The paper is Raghunathan, Jain and Krishnaswamy, "Learning Mixture of Gaussians with Streaming Data" (NeurIPS 2017), as
+transcribed at second hand. Constants that it hides are arguments, 1 by default. Symbols: N samples, k components in d
+dimensions with standard deviation sigma, C = min |mu_i* - mu_j*| / sigma. All logarithms are natural. See
+docs/theory.md, "What the theorems state".
 
 To add a theorem: add a record to THEOREMS.
 """
@@ -25,8 +25,8 @@ from jgmm.theory.check import check
 def theorem1_bound(*, n, k, d, sigma, separation, mean_norm, bias_exponent=1.0, bias_constant=1.0, constant=1.0):
     """E sum_i |mu_i^N - mu_i*|^2 <= max|mu*|^2 / N^a + O(k^3) (sigma^2 d ln N / N + exp(-C^2/8) (C^2 + k) sigma^2).
 
-    mean_norm is max|mu*|. The exponent a and both constants are hidden in the paper. Theorem 2 states the same error
-    for the stream alone, from a start within C sigma/20.
+    mean_norm is max|mu*|. The paper hides the exponent a and both constants. Theorem 2 has the same bound for the
+    stream alone, from a start within C sigma/20.
     """
     check(n=n, k=k, d=d, sigma=sigma, separation=separation)
     noise = sigma**2 * d * np.log(n) / n
@@ -35,19 +35,19 @@ def theorem1_bound(*, n, k, d, sigma, separation, mean_norm, bias_exponent=1.0, 
 
 
 def theorem1_separation(k):
-    """(k ln k)^(1/4): the separation that Theorems 1 and 3 ask for, but for a constant that is hidden."""
+    """(k ln k)^(1/4): the separation that Theorems 1 and 3 need, up to a hidden constant."""
     check(k=k)
     return (k * np.log(k)) ** 0.25
 
 
 def theorem2_separation(k):
-    """sqrt(ln k): the separation that Theorem 2 asks for, but for a constant that is hidden."""
+    """sqrt(ln k): the separation that Theorem 2 needs, up to a hidden constant."""
     check(k=k)
     return np.sqrt(np.log(k))
 
 
 def theorem3_bound(*, separation, sigma):
-    """C sigma/20, within which a start lies with probability 1 - 1/poly(k)."""
+    """C sigma/20: the start is at most so far from every mean, with probability 1 - 1/poly(k)."""
     check(sigma=sigma, separation=separation)
     return separation * sigma / 20
 
@@ -61,28 +61,28 @@ def theorem7_bound(*, n, d, sigma, mean_norm, bias_exponent=1.0, bias_constant=1
 class Theorem(NamedTuple):
     """A theorem: what it is about, the terms of its bound, and its conditions.
 
-    Functions take their arguments by name and have every hidden constant 1. A field is None where the theorem has no
-    such term or condition.
+    Functions take their arguments by name, and every hidden constant is 1. A field is None if the theorem has no such
+    term or condition.
     """
 
     number: int
     paper: str
     statement: str
-    hidden: tuple[str, ...]  # constants that the paper does not tell, as the statement names them
-    algorithms: tuple[str, ...]  # by the names that specs have for them; none if it is about the start alone
-    of_start: bool  # about the start alone, before any sample is streamed
+    hidden: tuple[str, ...]  # constants without a value in the paper, as the statement names them
+    algorithms: tuple[str, ...]  # as specs name them; empty if the theorem is about the start alone
+    of_start: bool  # whether it is about the start alone, before any sample is streamed
     bound: Callable[..., float] | None  # (n, k, d, sigma, separation, mean_norm) -> the sum of all terms, for figures
     variance: Callable[..., float] | None  # (n, k, d, sigma) -> the term that falls with n
     log_floor: Callable[..., float] | None  # (k, separation, sigma) -> ln of the term that no number of samples reduces
-    separation: Callable[[int], float]  # k -> the separation that it asks for
+    separation: Callable[[int], float]  # k -> the separation that it needs
     separation_words: str
-    samples: Callable[..., float] | None  # (k, d) -> how many samples it asks for
+    samples: Callable[..., float] | None  # (k, d) -> how many samples it needs
     samples_words: str
-    samples_of: tuple[str, ...]  # whose number that is: "N" of the stream's, "N0" of Algorithm 2's
+    samples_of: tuple[str, ...]  # the numbers that must be so large: "N" (the stream's), "N0" (Algorithm 2's)
     start: str  # "seeding or near" (by Algorithm 2, or within C sigma/20), "near" (within C sigma/20), or "any"
     step: Callable[..., float] | None  # (n, k) -> the step size of the paper's algorithm
-    beta: float | None  # the sharpness of the updates that it is about, for algorithms that have one
-    equal_weights: bool
+    beta: float | None  # the sharpness of its algorithm's updates; None for an algorithm that has none
+    equal_weights: bool  # whether it needs equal weights
 
 
 def _variance_of_1(*, n, k, d, sigma):
@@ -95,7 +95,7 @@ def _variance_of_7(*, n, k, d, sigma):
 
 
 def _log_floor_of_1(*, k, separation, sigma):
-    # Its logarithm, since the term itself underflows at C = 80.
+    # The term itself would underflow at C = 80.
     return 3 * math.log(k) - separation**2 / 8 + math.log(separation**2 + k) + 2 * math.log(sigma)
 
 
@@ -209,15 +209,15 @@ THEOREMS: dict[int, Theorem] = {
         start="near",
         step=_step_of_7,
         beta=1.0,
-        equal_weights=False,  # a symmetric pair has no others
+        equal_weights=False,  # a symmetric pair always has them
     ),
 }
 
 
 def theorem_about(algorithm: str, *, streams: bool, seeded: bool) -> Theorem | None:
-    """The theorem that such a study is about: of several the one whose start it has; None if there is none.
+    """The theorem about this algorithm; if there are several, the one with the same kind of start; None if none.
 
-    streams: whether samples are streamed at all; seeded: whether Algorithm 2 gives the start.
+    streams: whether samples are streamed at all; seeded: whether the start is by Algorithm 2.
     """
     about = [
         theorem

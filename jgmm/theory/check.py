@@ -1,12 +1,12 @@
-"""Checks of what enters a formula."""
+"""The check of a formula's arguments."""
 
 import numpy as np
 
 
 def check(**values):
-    """Raises ValueError, naming the value, for what is out of range.
+    """Raises ValueError, with the name and the value, for an argument out of range.
 
-    A rate lies in (0, 1), a separation is not negative, k is at least 1, anything else is positive; NaN never is.
+    A rate lies in (0, 1), a separation is not negative, k is at least 1, and every other argument is positive.
     """
     for name, value in values.items():
         array = np.asarray(value)

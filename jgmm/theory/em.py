@@ -1,4 +1,4 @@
-r"""Streaming EM on a symmetric pair: what a sample tells of the mean, and where updates of any sharpness settle.
+r"""Streaming EM on a symmetric pair: Fisher information of the mean, and fixed points of updates of any sharpness.
 
 Symbols: C separation, s = C/2, eta the rate, beta the sharpness of the updates (1 is EM), I_par and I_perp the Fisher
 information along the separation and across it. See docs/theory.md, "Streaming EM", "Information" and "Updates sharper
@@ -37,11 +37,11 @@ def em_information(separation):
 
 
 def em_stationary_sq(*, rate, sigma, d, k=1):
-    """E sum |mu_i - mu_i*|^2 = k (eta/2) sigma^2 d of k means, to first order in eta, at every separation.
+    """E sum |mu_i - mu_i*|^2 = k (eta/2) sigma^2 d once k means have settled, to first order in eta, at any separation.
 
-    Of the one mean of a symmetric pair, and of all means of soft updates with beta = 1, for any mixture: an update is
-    eta sigma^2 times the score, so that drift and noise are both the Fisher information (the information identity), and
-    the Lyapunov equation gives the covariance (eta/2) sigma^2 I.
+    It holds for the one mean of a symmetric pair (k = 1), and for soft updates with beta = 1 on any mixture. An update
+    is eta sigma^2 times the score, so drift and noise are both the Fisher information (the information identity). The
+    Lyapunov equation then gives the covariance (eta/2) sigma^2 I.
     """
     check(rate=rate, sigma=sigma, d=d, k=k)
     return k * rate / 2 * sigma**2 * d
@@ -50,8 +50,8 @@ def em_stationary_sq(*, rate, sigma, d, k=1):
 def em_fixed_point_bias(separation, *, beta, sigma=1.0):
     """m - s for the stable root m >= 0 of m = E[x tanh(beta m x)], x ~ N(s, 1); C = separation = 2s.
 
-    0 for beta = 1; near b(C) for beta = 2; b(C) as beta grows; -s (both centres in one place) for beta (1 + s^2) <= 1.
-    Raises ValueError for a beta that is not positive, or beyond 1e4.
+    It is 0 for beta = 1, near b(C) for beta = 2, and b(C) in the limit of large beta. For beta (1 + s^2) <= 1 it is -s:
+    both centres are in one place. Raises ValueError for beta > 1e4.
     """
     check(separation=separation, sigma=sigma, beta=beta)
     if not beta <= 1e4:
@@ -65,7 +65,7 @@ def em_fixed_point_bias(separation, *, beta, sigma=1.0):
             return 0.0
         x, weights = grid(s, beta * (s + 2))
 
-        def gap(bias):  # without the cancellation of E x and s
+        def gap(bias):  # E[x tanh(beta m x)] - m, without the cancellation of E x and s
             m = s + bias
             return -weights @ (x * 2 / (1 + np.exp(np.clip(2 * beta * m * x, -700, 700)))) - bias
 
@@ -76,11 +76,13 @@ def em_fixed_point_bias(separation, *, beta, sigma=1.0):
 
 
 def cramer_rao(*, n, separation, sigma, d, free):
-    """Least squared error of unbiased estimates of a balanced pair from n unlabelled samples (Cramer 1946, Rao 1945).
+    """The least squared error of unbiased estimates of a balanced pair from n unlabelled samples (Cramer, Rao).
 
-    sigma^2/n (1/I_par + (d-1)/I_perp) for the one mean of a pair known to be symmetric (free = 1); for two free means
-    (free = 2) summed over both, 2 sigma^2/n (1/I_par + (d-1)/I_perp + 1/(1 - s^2 (1 - I_perp)) + d - 1).
-    Raises ValueError for another `free`, and where the separation is 0 (no information).
+    free = 1, for the one mean of a pair known to be symmetric:    sigma^2/n (1/I_par + (d-1)/I_perp)
+    free = 2, for two free means, summed over both:
+                                2 sigma^2/n (1/I_par + (d-1)/I_perp + 1/(1 - s^2 (1 - I_perp)) + d - 1)
+
+    Raises ValueError for separation 0, where there is no information.
     """
     check(n=n, separation=separation, sigma=sigma, d=d)
     if free not in (1, 2):

@@ -1,7 +1,7 @@
-"""The expected error of a stream or a start, exact or to first order, and what that may be off by.
+"""The law of a stream or a start: its expected error, exact or to first order, and the accuracy of that.
 
-`accuracy` is the law's own approximation: first order in the rate, overlap, blocks that are not long, float32. It is
-not held against a simulation. A law that may be off by more than a tenth of itself is not given.
+`accuracy` is how far the law may be off by its own approximations: first order in the rate, overlap, short blocks,
+float32. A test of a simulation allows for it. A law that may be off by more than a tenth of itself is not given.
 """
 
 import math
@@ -13,10 +13,10 @@ from scipy import stats
 from jgmm.theory import lloyd, overlap, start
 from jgmm.theory.situation import Situation, StepLaw
 
-FLOAT32 = 1e-5  # relative: what rounding may do to a mean squared error
+FLOAT32 = 1e-5  # the relative error that rounding may make in a mean squared error
 WORST = 0.1  # a law that may be off by more than this share is not given
-NEAR = 1 / 4  # of the separation: from farther away samples are misassigned on the way, and centres lost
-SETTLED = 1e-6  # what is left of the start of a centre that has forgotten it
+NEAR = 1 / 4  # a start farther away than this share of the separation leads to misassigned samples and lost centres
+SETTLED = 1e-6  # a centre has settled when this share of its squared starting error is left
 
 
 class Law(NamedTuple):
@@ -25,14 +25,14 @@ class Law(NamedTuple):
     error_sq: float | None
     accuracy: float | None
     error_sum: float | None
-    exact: bool = True  # False: to first order in something; `accuracy` is then more than what rounding does
+    exact: bool = True  # False: to first order in something; `accuracy` is then larger than rounding
 
 
 UNKNOWN = Law(None, None, None)
 
 
 def stream(situation: Situation, alone: float) -> Law:
-    """The law of a stream's estimates: `alone`, and what overlap adds to it.
+    """The law of a stream's estimates: `alone` plus the change by overlap.
 
     alone: the expected squared error of centres that get only their own components' samples, from the same starts.
     """
@@ -43,18 +43,18 @@ def stream(situation: Situation, alone: float) -> Law:
     if not math.isfinite(situation.separation):  # one component
         return _accepted(situation, alone, 0.0)
     if not situation.hard and len(set(situation.scales)) > 1:
-        return UNKNOWN  # a narrow component's posterior is lost at once where its centre is off by a few of its sigma
+        return UNKNOWN  # a narrow component gets no posterior weight once its centre is off by a few of its sigma
     try:
         return _with_overlap(situation, situation.step, alone)
-    except ValueError:  # no fixed point, or none that quadrature finds
+    except ValueError:  # quadrature finds no fixed point
         return UNKNOWN
 
 
 def with_labels(situation: Situation) -> float | None:
-    """The expected squared error of centres that get only the samples of their own components.
+    """The expected squared error of centres that get only the samples of their own components; None if not known.
 
-    Of the starts only the mean over runs and centres is used. None where no law is known: of a step size without one,
-    and of averages but at a constant rate, after a sample, of components of one weight and scale.
+    Every centre is given the mean squared start over runs and centres. A step size without a law has none here. The law
+    of an average needs a constant rate, equal weights and scales, and at least one sample.
     """
     step, samples, burn = situation.step, situation.samples, situation.burn
     if step is None or (burn is not None and (step.varies or samples == 0 or not situation.equal)):
@@ -68,7 +68,7 @@ def with_labels(situation: Situation) -> float | None:
 
 
 class StartSizes(NamedTuple):
-    """The sizes of Algorithm 2: all samples, those of a block of the power iteration, and those in the graph."""
+    """The sizes of Algorithm 2: all its samples, the samples of a block, and the samples in the graph."""
 
     samples: int
     block: int
@@ -78,11 +78,11 @@ class StartSizes(NamedTuple):
 def started_by_algorithm2(situation: Situation, sizes: StartSizes, means: np.ndarray, *, fixed: bool) -> Law:
     """The law of a start by Algorithm 2, given that its graph found the components: to first order in 1/B and 1/k0.
 
-    means: (k, d); fixed: whether all runs have them, or they are those of the first. The accuracy is of what is left
-    out: 1/(B w) and 1/(k0 w) to second order; that power is finite, with a gap to sigma^2 and so many blocks; a
-    component that no sample of the last block belongs to; and points of two components that are nearer each other than
-    their neighbours (about sigma), so that both are taken for one, and a piece of another for one more. See
-    docs/theory.md, "The start by Algorithm 2".
+    means: those of all runs if `fixed`, else of the first run, (k, d). The accuracy adds up what the law leaves out:
+    second order in 1/(B w) and 1/(k0 w); a signal that is not large beside sigma^2; what a finite number of blocks
+    leaves of the power iteration's start; a component without a sample in the last block; and points of two components
+    so near each other (about sigma) that the graph joins the two and splits another. See docs/theory.md, "The start by
+    Algorithm 2".
     """
     if not situation.equal:
         return UNKNOWN
@@ -91,7 +91,7 @@ def started_by_algorithm2(situation: Situation, sizes: StartSizes, means: np.nda
     errors = start.seeding_error_sq(means, weights, sigma=sigma, block=sizes.block, graph_points=sizes.graph_points)
     value = float(np.sum(errors))
     signal = np.linalg.eigvalsh((means.T * weights) @ means)
-    fall = sigma**2 / (sigma**2 + float(signal[signal > 1e-9 * signal.max()].min()))  # of what is no signal, a block
+    fall = sigma**2 / (sigma**2 + float(signal[signal > 1e-9 * signal.max()].min()))  # a block multiplies noise by this
     size_sq = float(np.sum(means**2))
     blocks = (sizes.samples - sizes.graph_points) // sizes.block
     near = k * (k - 1) / 2 * (sizes.graph_points * light) ** 2 * float(stats.norm.sf((c - 1) / math.sqrt(2)))
@@ -114,7 +114,7 @@ def _with_overlap(situation: Situation, step: StepLaw, alone: float) -> Law:
 
 
 def _settled_distance(situation: Situation) -> float | None:
-    """The sum of distances of settled centres that never take a wrong sample."""
+    """The expected sum of distances of settled centres without misassigned samples; None if they have not settled."""
     step = situation.step
     if not situation.hard or step is None or step.varies or situation.burn is not None or not situation.equal:
         return None
@@ -125,9 +125,9 @@ def _settled_distance(situation: Situation) -> float | None:
 
 
 def _accepted(situation: Situation, value: float, accuracy: float, distance: float | None = None) -> Law:
-    """The law, if it is a number that float32 can have measured, and known well enough.
+    """The law, or UNKNOWN if its value is outside float32's range or its accuracy is above WORST.
 
-    Samples and means are rounded to 2^-23 of the largest mean, which is noise beside sigma where that is far out.
+    Rounding samples and means to 2^-23 of the largest mean is a noise that counts where that mean is far out.
     """
     grain = situation.largest_mean * 2.0**-23 / min(situation.scales)
     accuracy += (FLOAT32 + grain * grain / 6) * abs(value)

@@ -1,4 +1,4 @@
-"""The squared error that no number of samples removes: how far Lloyd's fixed point lies from the means.
+"""The squared error that no number of samples removes: the squared distance of Lloyd's fixed point from the means.
 
 See docs/theory.md, "Where Lloyd settles: a simplex" and "Where Lloyd settles: unequal weights".
 """
@@ -13,9 +13,9 @@ from jgmm.theory.situation import Situation
 
 
 def floor(situation: Situation) -> float | None:
-    """The floor of nearest-centre updates, summed over the centres; None where it is not known.
+    """The floor of nearest-centre updates, summed over the centres; None if not known.
 
-    It is exact, for a simplex of equal weights and for a pair of any.
+    It is known, exactly, for a simplex with equal weights and for a pair with any weights.
     """
     if situation.common_separation is None:
         return None
@@ -23,9 +23,9 @@ def floor(situation: Situation) -> float | None:
 
 
 def floor_accuracy(situation: Situation) -> float:
-    """What a measured floor may be off by: what is left of the way from the start, and the rate's own shift.
+    """How far a measured floor may be from `floor`: part of the start may be left, and the rate itself shifts the mean.
 
-    The shift is what fluctuations do to the separation that samples see (`overlap.seen`).
+    The shift is estimated by the separation that samples see (`overlap.seen`).
     """
     exact, step, separation = floor(situation), situation.step, situation.common_separation
     if exact is None or step is None or step.varies or separation is None:

@@ -24,8 +24,8 @@ def mean(function: Callable, centre: float) -> float:
 def grid(centre: float, steepness: float) -> tuple[np.ndarray, np.ndarray]:
     """Nodes x and weights with weights . f(x) = E f(x), x ~ N(centre, 1), for f smooth on the scale 1/steepness.
 
-    The trapezoidal rule of step h is exact to exp(-2 pi a/h) for a function whose poles lie a away from the real line;
-    those of tanh(steepness x) lie pi/(2 steepness) away.
+    The trapezoidal rule with step h has an error of exp(-2 pi a/h) if the poles of f are a away from the real line. The
+    poles of tanh(steepness x) are pi/(2 steepness) away.
     """
     step = 0.15 / max(1.0, steepness)
     z = step * np.arange(-math.ceil(10 / step), math.ceil(10 / step) + 1)

@@ -1,15 +1,15 @@
-r"""Exact laws of centres that only ever get their own samples: the labelled twin and the labelled oracle.
+r"""Exact laws of centres that get only the samples of their own components: the labelled twin and the labelled oracle.
 
-A centre starts e_0 from its mean and is touched with probability w (its component's weight) per sample,
-e <- (1 - eta) e + eta xi, xi ~ N(0, sigma^2 I_d). Whatever the separation, after t samples
+A centre starts at distance e_0 from its mean. Each sample moves it with probability w, its component's weight:
+e <- (1 - eta) e + eta xi, xi ~ N(0, sigma^2 I_d). At every separation, given e_0, after t samples
 
-    E e_t = m_t e_0,        E|e_t|^2 = a_t |e_0|^2 + b_t sigma^2 d
+    E e_t = m_t e_0,        E|e_t|^2 = a_t |e_0|^2 + b_t sigma^2 d.
 
-given e_0, with a_t (`kept`), b_t (`noise`) and m_t (`drift`) below; t may be an array. Where components overlap,
-centres are pulled back J times as fast in some directions (`relaxation`, of `modes.pair_modes`). Of these a^J and m^J
-are kept, and the noise is that of as much less forgetting, to first order in the rate. Functions raise ValueError for a
-weight outside (0, 1], a rate outside (0, 1), a relaxation that is not positive, or a negative count. See
-docs/theory.md, "Labelled centres".
+The functions give a_t (`kept`), b_t (`noise`) and m_t (`drift`), for a number of samples t or an array of them.
+
+Where components overlap, centres relax J times as fast in some directions (`relaxation`, see `modes.pair_modes`). In
+such a direction replace a_t by a_t^J and m_t by m_t^J. The noise b_t becomes (1 - a_t^J) eta/(2 - eta)/J at a constant
+rate. All to first order in eta. See docs/theory.md, "Labelled centres".
 """
 
 from typing import NamedTuple
@@ -21,7 +21,7 @@ from jgmm.rates import Polynomial
 
 
 class Law(NamedTuple):
-    """E|e_t|^2 = kept |e_0|^2 + noise sigma^2 d, and E e_t = drift e_0: pure numbers, shaped like the sample counts."""
+    """E|e_t|^2 = kept |e_0|^2 + noise sigma^2 d, and E e_t = drift e_0. Shapes are those of the sample counts."""
 
     kept: np.ndarray
     noise: np.ndarray
@@ -29,7 +29,7 @@ class Law(NamedTuple):
 
 
 def untouched(samples) -> Law:
-    """The centre of a component that sends no samples (weight 0) stays where it started."""
+    """The centre of a component of weight 0 stays where it started."""
     samples = np.asarray(samples)
     return Law(np.ones(samples.shape), np.zeros(samples.shape), np.ones(samples.shape))
 
@@ -61,10 +61,10 @@ def polynomial(samples, *, schedule: Polynomial, weight: float, relaxation: floa
 
 
 def inverse_count(samples, *, weight: float, initial: int) -> Law:
-    """Steps of 1/n_i, the start counted as `initial` samples (MacQueen 1967; 0: the oracle, the mean of its samples).
+    """Steps of 1/n (MacQueen 1967): the mean of a centre's n samples and its start, counted i = `initial` times.
 
-    With n ~ Binomial(t, w): a = E(i/(n + i))^2, b = E n/(n + i)^2, m = E i/(n + i); for i = 0 a centre that has had no
-    sample is still at its start, a = m = P(n = 0), b = E(1/n; n > 0).
+    With n ~ Binomial(t, w): a = E(i/(n + i))^2, b = E n/(n + i)^2, m = E i/(n + i). i = 0 is the oracle: the start is
+    left with the first sample, so a = m = P(n = 0), b = E(1/n; n > 0).
     """
     samples = _check(samples, weight)
 
@@ -75,7 +75,7 @@ def inverse_count(samples, *, weight: float, initial: int) -> Law:
         chance = stats.binom.pmf(n, t, weight)
         total = np.maximum(n + initial, 1)
         share = np.where(n + initial > 0, initial / total, 1.0)
-        # Sums of NumPy, not products of a linear algebra library: these numbers are stored beside each twin's.
+        # NumPy's sums are the same on every machine, a linear algebra library's products are not. These are stored.
         return np.sum(chance * share**2), np.sum(chance * n / total**2), np.sum(chance * share)
 
     values = np.array([one(int(t)) for t in samples.ravel()]).reshape(-1, 3).T
@@ -83,7 +83,7 @@ def inverse_count(samples, *, weight: float, initial: int) -> Law:
 
 
 def averaged(samples, *, rate: float, weight: float, burn: int, relaxation: float = 1.0) -> Law:
-    """The mean of the iterates after the first `burn` at a constant rate; the last iterate until there is one.
+    """The mean of the iterates after the first `burn`, at a constant rate; the last iterate as long as there are none.
 
     E|sum e_t|^2 = sum_t E|e_t|^2 (1 + 2 sum_(j <= T - t) r^j), r = 1 - w eta J, since E(e_(t+j) | e_t) = r^j e_t.
     """
@@ -104,7 +104,7 @@ def averaged(samples, *, rate: float, weight: float, burn: int, relaxation: floa
 
 
 def _power(less, times) -> tuple[np.ndarray, np.ndarray]:
-    """(1 + less)^times, and by how much that is less than 1."""
+    """(1 + less)^times, and 1 less that power."""
     exponent = times * np.log1p(less)
     return np.exp(exponent), -np.expm1(exponent)
 

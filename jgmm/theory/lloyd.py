@@ -1,9 +1,9 @@
-r"""Where streaming Lloyd is while it learns, and where it settles.
+r"""Streaming Lloyd: its error while it learns, and its fixed points.
 
-Far apart no sample is misassigned, and the law of a centre is exact (S1, S2). Where components overlap, centres settle
-outside the means, at the fixed points of Lloyd's algorithm. Symbols: C separation = min |mu_i - mu_j| / sigma, eta the
-rate, w the weight of a component, s = C/2, phi and Q the normal density and upper tail, t samples. See docs/theory.md,
-"Streaming Lloyd, well separated", and the four sections after it.
+If components are far apart no sample is misassigned, and the law of a centre is exact (S1, S2). If they overlap,
+centres settle outside the means, at the fixed points of Lloyd's algorithm. Symbols: C = min |mu_i - mu_j| / sigma the
+separation, s = C/2, eta the rate, w the weight of a component, t samples, phi and Q the normal density and upper tail.
+See docs/theory.md, "Streaming Lloyd, well separated", and the four sections after it.
 """
 
 import math
@@ -17,13 +17,13 @@ from jgmm.theory.gaussian import density
 
 
 def contraction(*, rate, weight):
-    """q = 1 - w eta (2 - eta): the factor of |e|^2's transient per sample."""
+    """q = 1 - w eta (2 - eta): a sample multiplies the start's part of E|e|^2 by it."""
     check(rate=rate, weight=weight)
     return 1 - weight * rate * (2 - rate)
 
 
 def lloyd_error_sq(*, samples, rate, weight, sigma, d, start_sq):
-    """(S1) E|e_t|^2 = q^t |e_0|^2 + (1 - q^t) eta sigma^2 d / (2 - eta), for one centre."""
+    """(S1) E|e_t|^2 = q^t |e_0|^2 + (1 - q^t) eta sigma^2 d / (2 - eta) of one centre."""
     remaining = contraction(rate=rate, weight=weight) ** samples
     return remaining * start_sq + (1 - remaining) * stationary_sq(rate=rate, sigma=sigma, d=d)
 
@@ -41,16 +41,16 @@ def stationary_distance(*, rate, sigma, d):
 
 
 def lloyd_bias(separation, *, sigma=1.0):
-    """b(C) = sigma (2 phi(C/2) - C Q(C/2)): the fixed points of a symmetric pair lie this far outside the means."""
+    """b(C) = sigma (2 phi(C/2) - C Q(C/2)): how far outside the means the fixed points of a symmetric pair are."""
     check(separation=separation, sigma=sigma)
     c = np.asarray(separation, float)
     return sigma * (2 * stats.norm.pdf(c / 2) - c * stats.norm.sf(c / 2))
 
 
 def simplex_displacement(k, separation, *, sigma=1.0):
-    """delta_k(C): outward displacement of the fixed points of a regular simplex with equal weights.
+    """delta_k(C): how far outside the means the fixed points of a regular simplex with equal weights are.
 
-    sigma sqrt(k/(k-1)) times the integral over u > C/sqrt(2) of 1 - E_g Phi(g + u)^(k-1), g standard normal.
+    It is sigma sqrt(k/(k-1)) times the integral over u > C/sqrt(2) of 1 - E_g Phi(g + u)^(k-1), g standard normal.
     """
     check(separation=separation, sigma=sigma)
     if k < 2:
@@ -74,12 +74,12 @@ def simplex_floor(k, separation, *, sigma=1.0):
 
 
 def lloyd_pair_fixed_points(separation, weights, *, sigma=1.0):
-    """Where Lloyd's centres of a pair at +-C/2 settle for any weights, shape (2,), along the separation: exact.
+    """The exact fixed points, shape (2,), of Lloyd's centres for means at +-C/2 with any weights.
 
-    m_1 = E(x | x > t), m_2 = E(x | x < t), t = (m_1 + m_2)/2, x ~ w_1 N(s, 1) + w_2 N(-s, 1). These equations may have
-    several roots. The one meant is where t -> (m_1 + m_2)/2 leads from the truth, t = 0: conditional means grow with
-    t, so the iterates never turn back and never pass a root. Raises ValueError for weights that are not two positive
-    numbers with sum 1, or where a centre comes to lie nearer the other's mean: no fixed point belongs to the truth.
+    They solve m_1 = E(x | x > t), m_2 = E(x | x < t), t = (m_1 + m_2)/2 with x ~ w_1 N(s, 1) + w_2 N(-s, 1). There may
+    be several roots. This one is the limit of t -> (m_1 + m_2)/2 from the truth, t = 0. Conditional means grow with t,
+    so the iterates never turn back and never pass a root. Raises ValueError where a centre comes nearer to the other's
+    mean: no fixed point belongs to the truth then.
     """
     check(separation=separation, sigma=sigma)
     weights = np.asarray(weights, float)
@@ -115,15 +115,15 @@ def lloyd_pair_fixed_points(separation, weights, *, sigma=1.0):
 class PairLaw(NamedTuple):
     """Stationary law of one centre of streaming Lloyd on a symmetric pair."""
 
-    bias: np.ndarray  # outward, of the fixed point
-    shift: np.ndarray  # of the mean from the fixed point, of order eta
+    bias: np.ndarray  # how far outside the mean the fixed point is
+    shift: np.ndarray  # the mean's distance from the fixed point, outward, of order eta
     variance_parallel: np.ndarray
     variance_transverse: np.ndarray  # summed over the d - 1 directions
     error_sq: np.ndarray
 
 
 def lloyd_pair_law(separation, *, rate, d, sigma=1.0):
-    """Stationary law of each centre of a symmetric pair, to first order in eta, for C > 0 (the pair turns freely at 0).
+    """Stationary law of each centre of a symmetric pair, to first order in eta. C > 0: at 0 the pair turns freely.
 
     variance along    (eta/4) (1 + s^2 - m^2) (1 + 1/(1 - 2fm))
     variance across   (eta/4) (d - 1) (1 + 1/(1 - 2f/m))

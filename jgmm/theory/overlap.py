@@ -1,26 +1,29 @@
-r"""What overlap does to the law of a stream, to first order in the rate, and what that may be off by.
+r"""How overlap changes the law of a stream, to first order in the rate, and the accuracy of that.
 
-Far apart, centres obey the law of centres that get only the samples of their own component (`labelled`). Where
-components overlap, half the difference of two centres and half their sum relax and fluctuate at rates of their own
-(`modes.pair_modes`), and the fixed point moves. With more than two centres, the changes of all pairs are added up. A
-mode of relaxation J and noise V changes a squared error by
+Without overlap, centres obey the law of centres that get only the samples of their own component (`labelled`). With
+overlap, half the difference of two centres and half their sum relax and fluctuate at rates of their own
+(`modes.pair_modes`), and the fixed point moves. The changes of all pairs of centres add up. A mode of relaxation J and
+noise V changes the squared error by
 
     kept    (a_J - a_1) start        what is left of the start
     noise   V b_J - b_1              a_J, b_J of `labelled`
     moved   (bias + sum pull V b_J / J_parallel)^2 (1 - drift)^2      the mean, outward
 
-Accuracy. All this is linear about the fixed point. Where a centre's squared error is e a coordinate, the squared
-distance of two centres is longer by 2 e (d - 1) across it (the boundary between them is tilted, and passes nearer to
-the means), and their midpoint fluctuates by e/2 along it. Of EM's one mean and its mirror image the distance is longer
-by 4 e (d - 1). Samples see the separation as
+Accuracy. The theory is linear about the fixed point. Let e be a centre's squared error in one coordinate. Errors across
+the separation lengthen the squared distance of two centres by 2 e (d - 1): the boundary between them is tilted and
+passes nearer to the means. Errors along it move their midpoint by e/2, in the square. For EM's one mean and its mirror
+image the two are 4 e (d - 1) and e. Samples then see the separation
 
     C_eff^2 = C^2 / ((1 + 2 e (d - 1)/C^2) (1 + e/2)),     misassignments grow about like exp(d eta/8) (Lloyd).
 
-The difference between the changes at C_eff and at C tells how wrong the linear theory is. CAUTION times that, mode by
-mode, is added to the law's accuracy. So are the changes themselves times how far the mean still is from its fixed
-point, and times eta, since only their first order is known. Changes by several pairs add up only while they are small:
-their square, relative to the error, is added too. No simulation was off by more (benchmarks/calibration.py). See
-docs/theory.md, "What overlap changes".
+The accuracy is CAUTION times the sum of
+
+    the difference between the changes at C_eff and at C, mode by mode
+    the changes times how far the mean still is from its fixed point
+    the changes times eta, since only their first order is known
+    for more than two centres, the square of the changes over the error, since only small changes add up
+
+No simulation was off by more (benchmarks/calibration.py). See docs/theory.md, "What overlap changes".
 """
 
 import math
@@ -34,18 +37,18 @@ from jgmm.theory.modes import pair_modes
 from jgmm.theory.situation import Situation, StepLaw
 
 CAUTION = 2.0
-NEGLIGIBLE = 1e-6  # by how much a mode differs from a labelled centre's and is taken for that
+NEGLIGIBLE = 1e-6  # a mode that differs from a labelled centre's by less is replaced by it
 
 
 class Overlap(NamedTuple):
-    """The change of a squared error by overlap, in squared units of the data, and what that may be off by."""
+    """The change of a squared error by overlap, and its accuracy, both in squared units of the data."""
 
     change: float
     accuracy: float
 
 
 def symmetric(situation: Situation, step: StepLaw) -> Overlap:
-    """For components of one weight and scale, all as far apart (a pair or a simplex).
+    """The change for components of equal weights, scales and distances (a pair or a simplex).
 
     Raises ValueError where the centres have no fixed point of their own.
     """
@@ -53,7 +56,7 @@ def symmetric(situation: Situation, step: StepLaw) -> Overlap:
     plain = _effect(situation, step, separation, weight, start_sq)
     settled, began = _spreads(situation, step, weight)
     noisy = _effect(situation, step, seen(situation, separation, settled), weight, start_sq)
-    # What the first steps of a schedule left behind is remembered as a start is.
+    # A schedule's first, large steps leave an error that is forgotten as a start is.
     spread = began * situation.estimates * situation.d * situation.scales[0] ** 2
     straight = _effect(situation, step, separation, weight, spread)
     early = _effect(situation, step, seen(situation, separation, settled + began), weight, spread)
@@ -64,16 +67,16 @@ def symmetric(situation: Situation, step: StepLaw) -> Overlap:
     linear = sum(map(abs, plain.kept)) + plain.raw
     curved += plain.astray * (linear + plain.moved)
     accuracy = CAUTION * (curved + step.now(situation.samples, weight) * (linear + plain.moved))
-    if situation.k > 2:  # pairs are not alone: their changes to second order, relative to all centres' error
+    if situation.k > 2:  # the changes by several pairs add up to first order only
         base = step.mode(situation.samples, weight, 1.0, situation.burn)
         alone = float(base.kept) * start_sq + float(base.noise) * situation.k * situation.d * situation.scales[0] ** 2
         accuracy += CAUTION * linear * (linear + plain.moved) / alone
-        accuracy += 0 if situation.hard else plain.moved  # whose fixed point is that of pairs alone
+        accuracy += 0 if situation.hard else plain.moved  # only the pair's fixed point is known for soft updates
     return Overlap(sum(plain.kept) + sum(plain.noise) + plain.moved, accuracy)
 
 
 def uneven(situation: Situation, step: StepLaw) -> float:
-    """What a start's squared error may change by where its directions are not uniform: as if it were in one mode."""
+    """How much more the start's part may change if its directions are not uniform: as if all of it were in one mode."""
     weight = _one_weight(situation)
     modes = pair_modes(situation.separation, beta=_beta(situation))
     base = step.mode(situation.samples, weight, 1.0, situation.burn)
@@ -82,10 +85,11 @@ def uneven(situation: Situation, step: StepLaw) -> float:
 
 
 def most(situation: Situation, step: StepLaw) -> float:
-    """The largest change that overlap may make where components differ in weight, scale or distance.
+    """An upper bound on the change where components differ in weight, scale or distance.
 
-    Every pair is taken as close as the closest, and its changes as many times larger as its weights differ: a heavy
-    component's samples that a light one's centre wins count so many times more to that. Raises as `symmetric`.
+    Take every pair at the least distance, and multiply its change by the ratio of the larger to the smaller weight,
+    because a heavy component's misassigned samples move a light component's centre by that factor more. Raises
+    ValueError as `symmetric` does.
     """
     weights = [w for w in situation.weights if w > 0]
     heavy, light = max(weights), min(weights)
@@ -94,14 +98,14 @@ def most(situation: Situation, step: StepLaw) -> float:
     for weight in {heavy, light}:
         settled, began = _spreads(situation, step, weight)
         near = seen(situation, situation.separation, settled + began)
-        if not situation.hard:  # the boundary stands nearer the light component
+        if not situation.hard:  # the boundary is nearer to the light component
             near -= 2 * math.log(heavy / light) / (_beta(situation) * near)
         effect = _effect(situation, step, near, weight, situation.start_sq)
         largest = max(largest, sum(map(abs, effect.kept)) + effect.raw + heavy / light * effect.moved)
         nearest = min(nearest, near)
     pull = (situation.k - 1) * (heavy / light + 1) * math.exp(-(nearest**2) / 8) / math.sqrt(2 * math.pi)
     total = CAUTION * heavy / light * largest + situation.k * (pull * scale) ** 2
-    if len(weights) < situation.k:  # a centre without samples of its own moves by every one of others' that it wins
+    if len(weights) < situation.k:  # every sample that the centre of an absent component wins moves it away
         won = situation.samples * float(special.ndtr(-nearest / 2))
         total += won * (step.fastest() * scale) ** 2 * (situation.separation**2 + situation.d)
     return total
@@ -115,7 +119,7 @@ def seen(situation: Situation, separation: float, spread: float) -> float:
 
 
 def _one_weight(situation: Situation) -> float:
-    """The share of samples that move an estimate: all of them where one mean stands for both of a pair."""
+    """The share of samples that move an estimate: all of them if one mean stands for both of a pair."""
     return 1.0 if situation.tied else situation.weights[0]
 
 
@@ -126,7 +130,7 @@ def _beta(situation: Situation) -> float:
 
 
 def _spreads(situation: Situation, step: StepLaw, weight: float) -> tuple[float, float]:
-    """A coordinate's squared error by noise, and by the start (the first steps of a schedule are like one)."""
+    """The squared error of one coordinate by noise, and by the start and a schedule's first steps, in sigma^2."""
     settled = float(step.mode(situation.samples, weight, 1.0).noise)
     began = situation.start_sq / (situation.estimates * situation.d * max(situation.scales) ** 2)
     if step.varies:
@@ -140,18 +144,18 @@ def _simplex_displacement(k: int, separation: float) -> float:
 
 
 class _Effect(NamedTuple):
-    """What overlap changes, a number for each mode in lists."""
+    """The changes by overlap; lists have an entry for each mode."""
 
     kept: list[float]
     noise: list[float]
     moved: float
-    young: list[float]  # J and V times noise that nothing has forgotten yet: what `noise` comes to be
-    raw: float  # the size of all changes of noise, where in `noise` V and J cancel
-    astray: float  # how far the mean still is from its fixed point, relative to the half separation
+    young: list[float]  # J and V times the noise, times the share of the start that is left
+    raw: float  # the sizes of the changes of noise by V and by J, which may cancel in `noise`
+    astray: float  # how far the mean still is from its fixed point, over half the separation
 
 
 def _effect(situation: Situation, step: StepLaw, separation: float, weight: float, start_sq: float) -> _Effect:
-    """What overlap at this separation would change, of a start of this squared error."""
+    """The changes by overlap at this separation, for a start with this squared error."""
     tied, k, d, samples, burn = situation.tied, situation.k, situation.d, situation.samples, situation.burn
     modes = pair_modes(separation, beta=_beta(situation))
     pairs = 1 if tied else k * (k - 1) / 2
@@ -161,7 +165,7 @@ def _effect(situation: Situation, step: StepLaw, separation: float, weight: floa
     directions = [(modes.parallel, 1), (modes.across, d - 1)] + ([] if tied else [(modes.shift, 1)])
     for mode, count in directions:
         if abs(1 - mode.relaxation) + abs(1 - mode.noise) < NEGLIGIBLE:
-            mode = mode._replace(relaxation=1.0, noise=1.0)  # whose law is computed already
+            mode = mode._replace(relaxation=1.0, noise=1.0)  # its law is in the cache
         law = step.mode(samples, weight, mode.relaxation, burn)
         kept.append(pairs * count * float(law.kept - base.kept) * start_sq / (situation.estimates * d))
         noise.append(pairs * count * float(mode.noise * law.noise - base.noise) * scale_sq)
@@ -169,12 +173,12 @@ def _effect(situation: Situation, step: StepLaw, separation: float, weight: floa
         young += [size * fresh * mode.relaxation, size * fresh * mode.noise]
         raw += size * (abs(1 - mode.noise) + fresh * abs(1 - mode.relaxation))
         raw += pairs * count * float(abs(law.noise - base.noise)) * scale_sq
-        # Of the variance of the centres half is that of their difference, half that of their sum.
+        # Half of the centres' variance is their difference's, half their sum's.
         last = step.mode(samples, weight, mode.relaxation)
         pull += count * mode.pull * mode.noise * float(last.noise) / (1 if tied else 2)
     outward = modes.bias + pull / modes.parallel.relaxation
     forgotten = 1 - float(step.mode(samples, weight, modes.parallel.relaxation, burn).drift)
-    share = math.sqrt(pairs)  # of the pairs' displacements, along the simplex' radius
+    share = math.sqrt(pairs)  # the sum of the pairs' displacements along the simplex' radius
     if k > 2 and situation.hard:
         outward += _simplex_displacement(k, separation) / share - modes.bias
     astray = abs(modes.bias) * (1 - forgotten) / (separation / 2)

@@ -1,4 +1,4 @@
-"""What a stream is compared with: the least error that is possible with labels, and without.
+"""The least errors that are possible with labels and without, for comparison with a stream's.
 
 See docs/theory.md, "Information".
 """
@@ -8,14 +8,14 @@ from functools import lru_cache
 from jgmm.theory import em, labelled
 from jgmm.theory.situation import Situation
 
-LEAST_SAMPLES = 20  # expected of every component: below that one may have had none
-FARTHEST = 40  # separation, beyond which the information is that of labels to all digits
+LEAST_SAMPLES = 20  # samples expected of every component: with fewer it may have none
+FARTHEST = 40  # the separation beyond which samples have the information of labelled ones to all digits
 
 
 def oracle(situation: Situation) -> float | None:
-    """The squared error of the mean of each component's own samples, summed; None where one may have had none.
+    """The exact squared error of the means of the components' own samples, summed; None if a component may have none.
 
-    Exact. The one mean of a symmetric pair is the mean of all samples, their signs known.
+    The one mean of a symmetric pair is the mean of all samples with their signs.
     """
     if situation.samples * min(situation.weights) < LEAST_SAMPLES:
         return None
@@ -26,7 +26,7 @@ def oracle(situation: Situation) -> float | None:
 
 
 def cramer_rao(situation: Situation) -> float | None:
-    """The least squared error of unbiased estimates without labels; known for a pair of equal weights and scales."""
+    """The least squared error of unbiased estimates without labels; None but for a pair of equal weights and scales."""
     separation = situation.common_separation
     if situation.k != 2 or not situation.equal or separation is None:
         return None
@@ -35,9 +35,9 @@ def cramer_rao(situation: Situation) -> float | None:
     return _of_one_sample(separation, situation.scales[0], situation.d, situation.estimates) / situation.samples
 
 
-@lru_cache(maxsize=4096)  # components of one weight share it
+@lru_cache(maxsize=4096)
 def _mean_inverse_count(samples: int, weight: float) -> float:
-    """E(1/n; n > 0), n the samples of a component."""
+    """E(1/n; n > 0) for the number n of a component's samples."""
     return float(labelled.inverse_count(samples, weight=weight, initial=0).noise)
 
 

@@ -1,7 +1,7 @@
-"""What a law is told of a stream: its setting at one checkpoint, and its step size, as plain numbers.
+"""The arguments of a law: a stream's setting at one checkpoint, and its step size, as plain numbers.
 
-A law knows no algorithm, layout or step size by name, nor what is stored of a study: whoever asks describes the
-situation. Both records are hashable, so that what is costly can be kept for the many that share it.
+A law knows no algorithm, layout or step size by name, and nothing of a stored study: the caller describes the
+situation. Both records are hashable, so that costly results can be cached.
 """
 
 import math
@@ -14,13 +14,13 @@ from jgmm.theory.labelled import Law
 
 
 class StepLaw(NamedTuple):
-    """What laws ask of a step size. See docs/theory.md, "Labelled centres"."""
+    """A step size with a law. See docs/theory.md, "Labelled centres"."""
 
     rule: str  # "constant", "polynomial", or "1/n"
-    numbers: tuple[float, ...]  # (rate,), (scale, power, shift), or (initial,): the samples that a start counts as
+    numbers: tuple[float, ...]  # (rate,), (scale, power, shift), or (initial,): how many samples the start counts as
 
     def labelled(self, samples, weight: float) -> Law:
-        """The exact law of a centre that gets only the samples of its own component, of this weight."""
+        """The exact law of a centre that gets only the samples of its own component, which has this weight."""
         if not weight:
             return labelled.untouched(samples)
         if self.rule == "1/n":
@@ -30,24 +30,25 @@ class StepLaw(NamedTuple):
     def mode(self, samples: int, weight: float, relaxation: float, burn: int | None = None) -> Law:
         """The law of a direction that relaxes `relaxation` times as fast as a labelled centre.
 
-        Steps of 1/n are taken as the schedule that they follow in the mean. burn: of the average of all iterates but
-        the first `burn`; None: of the last iterate. Raises ValueError for an average at other than a constant rate.
+        burn: the estimate is the average of all iterates but the first `burn`; None: it is the last iterate. Steps of
+        1/n are replaced by the schedule that they follow in the mean. Raises ValueError for an average unless the rate
+        is constant.
         """
-        return _kept_of_mode(self, samples, weight, relaxation, burn)
+        return _cached_of_mode(self, samples, weight, relaxation, burn)
 
     @property
     def varies(self) -> bool:
-        """Whether the first steps are larger than the others."""
+        """Whether the steps fall with the samples."""
         return self.rule != "constant"
 
     def fastest(self) -> float:
-        """The largest step."""
+        """The largest step, which is the first."""
         if self.rule == "polynomial":
             return float(rates.Polynomial(*self.numbers)(0))
         return 1 / (self.numbers[0] + 1) if self.rule == "1/n" else self.numbers[0]
 
     def now(self, samples: int, weight: float) -> float:
-        """The step after so many samples."""
+        """The step after this number of samples."""
         if self.rule == "polynomial":
             return float(rates.Polynomial(*self.numbers)(samples))
         return 1 / (weight * samples + (self.numbers[0] + 1)) if self.rule == "1/n" else self.numbers[0]
@@ -68,35 +69,35 @@ def _of_mode(step: StepLaw, samples, weight: float, relaxation: float, burn: int
     return labelled.polynomial(samples, schedule=schedule, weight=weight, relaxation=relaxation)
 
 
-@lru_cache(maxsize=4096)  # sums that the modes of many checkpoints and cells share
-def _kept_of_mode(step: StepLaw, samples: int, weight: float, relaxation: float, burn: int | None) -> Law:
+@lru_cache(maxsize=4096)  # many checkpoints and cells ask for the same sums
+def _cached_of_mode(step: StepLaw, samples: int, weight: float, relaxation: float, burn: int | None) -> Law:
     return _of_mode(step, samples, weight, relaxation, burn)
 
 
 class Situation(NamedTuple):
-    """A stream's setting at one checkpoint. Lengths are in the units of the data where no other unit is named."""
+    """A stream's setting at one checkpoint. Lengths are in units of the data unless another unit is named."""
 
     k: int
     d: int
     weights: tuple[float, ...]
     scales: tuple[float, ...]  # standard deviations of the components
-    separation: float  # distance of the closest two means of any run, in the largest scale; inf for k = 1
-    widest: float  # the same of the run whose closest two are farthest apart
-    common_separation: float | None  # what every two means are built apart (simplex, symmetric pair); None elsewhere
-    largest_mean: float  # of any run
+    separation: float  # the least distance of two means over all runs, in the largest scale; inf for k = 1
+    widest: float  # the largest over the runs of a run's least distance, in the same unit
+    common_separation: float | None  # the distance of every two means of a simplex or symmetric pair; else None
+    largest_mean: float  # the largest norm of a mean in any run
     estimates: int  # k, or 1 for the one mean of a symmetric pair
-    sharpness: float | None  # beta of soft updates and EM, inf: of nearest-centre updates, None: all labels are known
-    step: StepLaw | None  # None: one without a law
+    sharpness: float | None  # beta of soft updates and EM; inf: the nearest centre moves; None: all labels are known
+    step: StepLaw | None  # None: a step size without a law
     samples: int  # seen so far
     n: int  # the horizon
-    burn: int | None  # first iterates that an average leaves out; None: the last iterate is the estimate
-    start_sq: float  # squared error of the start, summed over estimates, in the mean over runs
-    start_reach: float  # how far a start is from the truth, in the largest scale; inf: some have lost a centre
-    random_start: bool  # whether the start errs in uniformly random directions (an offset), not in ways of its own
+    burn: int | None  # how many first iterates an average leaves out; None: the estimate is the last iterate
+    start_sq: float  # the start's squared error, summed over estimates, mean over runs
+    start_reach: float  # the start's distance from the truth, in the largest scale; inf: a start has lost a centre
+    random_start: bool  # whether the start's errors have uniformly random directions (an offset)
 
     @property
     def tied(self) -> bool:
-        """Whether one mean stands for both of a pair."""
+        """Whether one mean is estimated for both of a symmetric pair."""
         return self.estimates < self.k
 
     @property
@@ -111,5 +112,5 @@ class Situation(NamedTuple):
 
     @property
     def hard(self) -> bool:
-        """Whether the nearest centre wins a sample whole, as in Lloyd's algorithm."""
+        """Whether a sample moves the nearest centre alone, as in Lloyd's algorithm."""
         return self.sharpness == math.inf

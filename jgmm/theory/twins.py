@@ -1,7 +1,7 @@
-"""The exact mean of a twin's squared error: the same start fed the same samples, with every label known.
+"""The exact mean of a twin's squared error. A twin is the same start fed the same samples, with every label known.
 
-It depends on the noise by its variance alone, and on nothing else of the mixture than its weights and scales. See
-`labelled` for the laws of one centre.
+The mean depends on the mixture's weights and scales and on the noise's variance, on nothing else. `labelled` has the
+laws of one centre.
 """
 
 import numpy as np
@@ -19,10 +19,10 @@ def each_its_own(
     start_sq: np.ndarray,
     component: np.ndarray,
 ) -> np.ndarray:
-    """Of centres that each get the samples of their own component, by such a step: (counts, runs).
+    """The mean for centres that each get the samples of their own component, shape (counts, runs).
 
-    samples: (counts,); start_sq, the squared distances of the starts, and component, which one each estimate stands
-    for: (k, runs).
+    samples: the counts of samples, (counts,). start_sq: the starts' squared errors, (k, runs). component: which
+    component each estimate stands for, (k, runs).
     """
     expected = np.zeros((len(samples), start_sq.shape[-1]))
     for index, (weight, scale) in enumerate(zip(weights, scales, strict=True)):
@@ -41,7 +41,7 @@ def one_of_all(
     start_sq: np.ndarray,
     component: np.ndarray,
 ) -> np.ndarray:
-    """Of the one mean of a symmetric pair, which gets all samples with their signs: as `each_its_own`."""
+    """The mean for the one mean of a symmetric pair, which gets all samples with their signs; as `each_its_own`."""
     del weights, component
     law = step.labelled(samples, 1.0)
     return law.kept[:, None] * start_sq + law.noise[:, None] * scales[0] ** 2 * d
