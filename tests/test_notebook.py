@@ -34,7 +34,34 @@ def test_the_tightness_notebook_comes_to_its_verdict():
     assert sum("image/png" in output.get("data", {}) for output in outputs) == 1
 
 
-@pytest.mark.parametrize("name", ["01_course_project.ipynb", "02_tightness.ipynb"])
+def texts(outputs):
+    return "".join(output.get("text", "") for output in outputs)
+
+
+@pytest.mark.slow
+def test_the_floors_notebook_measures_the_law_and_none_of_soft_labels():
+    outputs = executed("03_floor.ipynb", 64)
+    rows = [line.split() for line in texts(outputs).splitlines() if line.startswith(("hard ", "soft "))]
+    hard = [(float(row[2]), float(row[3]), float(row[4])) for row in rows if row[0] == "hard"]
+    assert len(hard) == 6
+    assert all(abs(floor - law) < 5 * error + 0.02 * law for floor, error, law in hard)  # 2 %: the step's own shift
+    assert all(abs(float(row[2])) < 5 * float(row[3]) for row in rows if row[0] == "soft")
+    assert sum("image/png" in output.get("data", {}) for output in outputs) == 1
+
+
+@pytest.mark.slow
+def test_the_notebook_of_an_algorithm_of_ones_own_finds_larger_floors():
+    rows = [line.split() for line in texts(executed("04_your_algorithm.ipynb", 64)).splitlines()]
+    lazy = {(row[1], row[2]): float(row[6]) for row in rows if row[:1] == ["lazy"]}
+    lloyd = {row[1]: float(row[5]) for row in rows if row[:1] == ["lloyd"]}
+    assert len(lazy) == 9
+    assert all(floor > lloyd[separation] for (_, separation), floor in lazy.items())
+
+
+NAMES = sorted(path.name for path in FOLDER.glob("*.ipynb"))
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_the_committed_notebooks_have_their_outputs(name):
     notebook = nbformat.read(FOLDER / name, as_version=4)
     assert all(cell.outputs for cell in notebook.cells[2:] if cell.cell_type == "code")
