@@ -51,19 +51,19 @@ def squared_distances(
     k, d, *runs = means.shape
     flat = [x.reshape(len(x), d, -1) for x in (origin, offset, means)]
     count = flat[0].shape[-1]
-    found = np.zeros((len(origin), k, count), means.dtype)
+    distances_sq = np.zeros((len(origin), k, count), means.dtype)
     together = max(1, TOGETHER_BYTES // (k * k * means.itemsize))
     for low in range(0, count, together):
-        mine, moved, theirs = (x[..., low : low + together] for x in flat)
-        total = found[..., low : low + together]
+        origins, offsets, targets = (x[..., low : low + together] for x in flat)
+        total = distances_sq[..., low : low + together]
         gap = np.empty_like(total)
         with np.errstate(over="ignore", invalid="ignore"):  # what has left the floats shows in its run
             for j in range(d):  # in place: half the time
-                np.subtract(mine[:, None, j], theirs[None, :, j], out=gap)
-                gap += moved[:, None, j]
+                np.subtract(origins[:, None, j], targets[None, :, j], out=gap)
+                gap += offsets[:, None, j]
                 gap *= gap
                 total += gap
-    return found.reshape(len(origin), k, *runs)
+    return distances_sq.reshape(len(origin), k, *runs)
 
 
 def match(distances_sq: Float[np.ndarray, "e k *runs"]) -> Matching:
@@ -107,15 +107,15 @@ def subspace_distance(
     It is the root of the largest eigenvalue of R^T R, R = (I - U U^T) Q, Q an orthonormal basis of the means' span. In
     the precision of the basis; computed in float64.
     """
-    held, means = (np.asarray(x) for x in (basis, means))
-    frame = held.astype(np.float64)
+    basis, means = (np.asarray(x) for x in (basis, means))
+    frame = basis.astype(np.float64)
     directions = ordered.span(means, tolerance=10 * float(np.finfo(means.dtype).eps) * max(means.shape[:2]))
     outside = []
     for direction in directions:
         inside = ordered.add_up(row * ordered.dot(row, direction)[None] for row in frame)
         outside.append(direction - inside)
     gram = np.array([[ordered.dot(a, b) for b in outside] for a in outside])
-    return np.asarray(np.sqrt(ordered.eigenvalues(gram).max(axis=0).clip(0)), held.dtype)
+    return np.asarray(np.sqrt(ordered.eigenvalues(gram).max(axis=0).clip(0)), basis.dtype)
 
 
 def estimate(values: Float[Array | np.ndarray, "*shape runs"]) -> Estimate:

@@ -17,7 +17,7 @@ from jaxtyping import Array, Float, Key, UInt32
 from jgmm import doors, lanes, ordered, reach, threefry
 
 Propose = Callable[..., np.ndarray]  # as `proposed`
-DRAWN = 2**20  # coordinates of a box's means that are drawn together, over all their runs
+DRAWN = 2**20  # coordinates of a box's means that are drawn together, over all runs
 
 
 class Mixture(NamedTuple):
@@ -102,7 +102,9 @@ def symmetric_box(
     scales=1.0,
     max_tries: int = 1000,
 ) -> Mixture:
-    """The seed's pair: a mean uniform in [0, side]^d and its mirror image, at least separation * max(scales) apart.
+    """The course project's pair: a mean uniform in [0, side]^d and its mirror image.
+
+    The two are at least separation * max(scales) apart.
 
     Raises ValueError as `box` does.
     """
@@ -152,7 +154,7 @@ def check(k: int, weights, scales) -> tuple[np.ndarray, np.ndarray]:
 
 
 def check_whole(mixture: Mixture) -> None:
-    """Raises ValueError unless this is a mixture that could have been built here: for those made by hand."""
+    """Raises ValueError unless one of the builders could have made this mixture: it may have been made by hand."""
     doors.kind("mixture", mixture, Mixture, "of mixture.given, simplex, symmetric, box or symmetric_box")
     arrays = {name: np.asarray(x) for name, x in mixture._asdict().items()}
     means, weights, scales = arrays.values()
@@ -222,10 +224,10 @@ def drawn_together(k: int, d: int) -> int:
 def _apart(
     keys: np.ndarray, propose: Propose, k: int, d: int, side: np.floating, distance: np.floating, max_tries: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The first proposal of each key whose means are this far apart, and the most that any came apart.
+    """The first proposal of each key whose means are this far apart, and how far apart the best proposal's were.
 
-    A run takes the first of its tries that will do, however many are made at once: as many as before, if the width of a
-    draw allows it.
+    A run takes the first of its tries that will do, however many are made at once: each round makes as many as all
+    before it, if the width of a draw allows it.
     """
     runs, width = keys.shape[1], drawn_together(k, d)
     means, reached = np.empty((k, d, runs), side.dtype), np.zeros(runs, side.dtype)
@@ -234,16 +236,17 @@ def _apart(
         more = min(max(tried, 1), width // len(left), max_tries - tried)
         tries = np.arange(tried, tried + more, dtype=np.uint32)
         of_tries = threefry.fold_in(keys[:, left, None], tries[None]).reshape(2, -1)
-        found = propose(of_tries, k, d, side=side)
-        gaps = closest(found).reshape(len(left), more)
+        proposals = propose(of_tries, k, d, side=side)
+        gaps = closest(proposals).reshape(len(left), more)
         first = (gaps >= distance).argmax(axis=1)  # or 0, which is no worse than another
         reached[left] = np.maximum(reached[left], gaps.max(axis=1))
-        means[..., left] = found[..., np.arange(len(left)) * more + first]
+        means[..., left] = proposals[..., np.arange(len(left)) * more + first]
         left, tried = left[gaps.max(axis=1) < distance], tried + more
     return means, reached
 
 
-def _rejection(keys, propose, k, d, side, separation, weights, scales, max_tries) -> Mixture:
+def _rejection(keys, propose: Propose, k, d, side, separation, weights, scales, max_tries) -> Mixture:
+    """Means proposed until they are far enough apart; arguments are checked here. Raises ValueError as `box` does."""
     doors.keys("keys", keys, 1)
     k, d, max_tries = (doors.whole(name, x) for name, x in (("k", k), ("d", d), ("max_tries", max_tries)))
     weights, scales = check(k, weights, scales)
@@ -253,8 +256,8 @@ def _rejection(keys, propose, k, d, side, separation, weights, scales, max_tries
     words, width = threefry.words(keys), drawn_together(k, d)
     means = np.empty((k, d, len(keys)), of)
     for low in range(0, len(keys), width):  # a draw takes several times the memory of what it keeps
-        here = slice(low, low + width)
-        means[..., here], reached = _apart(words[:, here], propose, k, d, of(side), of(distance), max_tries)
+        some = slice(low, low + width)
+        means[..., some], reached = _apart(words[:, some], propose, k, d, of(side), of(distance), max_tries)
         if (least := reached.min()) < of(distance):
             raise ValueError(
                 f"separation is {separation:g} (a distance of {distance:g}), but {max_tries} draws of {k} means in a"

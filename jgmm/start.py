@@ -1,8 +1,8 @@
 r"""Where streams begin: at an offset from the truth, or by Algorithm 2 of the paper.
 
-Algorithm 2 has block power iteration (or Oja's rule) find the means' subspace from the first samples of each run, and a
-neighbour graph of the next ones, projected to it, the centres. Samples are drawn and folded by a back end; all else is
-NumPy and SciPy.
+Algorithm 2 finds the subspace of the means from the first samples of each run, by block power iteration (or Oja's
+rule), and the centres from a neighbour graph of the next samples, projected to that subspace. A back end draws the
+samples and runs the power iteration; all else is NumPy and SciPy.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -23,9 +23,7 @@ from jgmm.lanes import LaneState
 from jgmm.mixture import Mixture, check_whole
 
 POINTS_BYTES = 2**26  # of the graph points of the runs that are drawn together
-
-
-_none: Any = np.int32(0)
+NO_SAMPLES: Any = np.int32(0)  # that Oja's rule has seen
 
 
 class Seeding(NamedTuple):
@@ -95,7 +93,7 @@ def seed(
     doors.called("progress", progress)
     check_power(batch.mixture, block=block)
     basis = frames(key, batch)
-    blocks, rest = divmod(n - graph_points, block)
+    blocks, unused = divmod(n - graph_points, block)
     noise = named.load("noise", noise) if isinstance(noise, str) else noise
     doors.kind("noise", noise, Noise, "of jgmm.noise")
     kernel, state, params = _power(basis) if method == "block" else _oja(basis, batch.mixture)
@@ -103,7 +101,7 @@ def seed(
     stream, chosen = choose.opened(back_end, kernel, batch.words, state, params, batch.mixture)
     advance(stream, blocks, live=runs, block=block, progress=progress)
     words, basis = stream.words(), stream.state().basis
-    for _ in range(rest):
+    for _ in range(unused):
         words = lanes.next_bits(words)[0]
     words, starts, example = _by_graph(batch, words, basis, graph_points, neighbors, chosen, noise)
     means = np.stack([start.means for start in starts], axis=-1)
@@ -119,13 +117,15 @@ def frames(key: Key[Array, ""], batch: Batch) -> Float[np.ndarray, "r d runs"]:
 
 
 def _power(basis: Any) -> tuple:
+    """Block power iteration from a basis: kernel, state and params."""
     return pca.POWER, pca.PowerState(basis, np.zeros_like(basis)), {}
 
 
 def _oja(basis: Any, mixture: Mixture) -> tuple:
+    """Oja's rule from a basis: kernel, state and params."""
     gap, shift = (x.astype(basis.dtype) for x in oja_rate(mixture))
     log_d = basis.dtype.type(ordered.ln(max(basis.shape[1], 3)))
-    return pca.OJA, pca.OjaState(basis, _none), {"log_d": log_d, "gap": gap, "shift": shift}
+    return pca.OJA, pca.OjaState(basis, NO_SAMPLES), {"log_d": log_d, "gap": gap, "shift": shift}
 
 
 def _by_graph(
@@ -142,14 +142,14 @@ def _by_graph(
     after: list[LaneState] = []
     with ThreadPoolExecutor(machine.cores()) as pool:
         for low in range(0, runs, together):
-            here = jax.tree.map(lambda x, low=low: x[..., low : low + together], whole)
-            ahead, points = draw(*here, graph_points, pair=noise.pair)
+            words_of_some, mixture_of_some = jax.tree.map(lambda x, low=low: x[..., low : low + together], whole)
+            ahead, points = draw(words_of_some, mixture_of_some, graph_points, pair=noise.pair)
             after.append(ahead)
             graphs = [(basis[..., low + i], points[..., i].T) for i in range(points.shape[-1])]
-            found = list(pool.map(lambda each: graph.centres(*each, k=k, neighbors=neighbors), graphs))
-            starts += [start for start, _ in found]
+            centres = list(pool.map(lambda each: graph.centres(*each, k=k, neighbors=neighbors), graphs))
+            starts += [start for start, _ in centres]
             if low == 0:
-                first, component = points[..., 0].T, found[0][1]
+                first, component = points[..., 0].T, centres[0][1]
     example = GraphExample(first, graph.project(basis[..., 0], first), component)
     return jax.tree.map(lambda *parts: np.concatenate(parts, axis=-1), *after), starts, example
 

@@ -25,7 +25,8 @@ from jaxtyping import Array, Bool, Float
 from jgmm import apart, doors, elementary, rates, reach
 from jgmm.rates import Polynomial
 
-Numbers: TypeAlias = float | int | np.number | np.ndarray | Array | Sequence[float] | Sequence[int]  # for all, or each
+# A number for all runs, or one for each.
+Numbers: TypeAlias = float | int | np.number | np.ndarray | Array | Sequence[float] | Sequence[int]
 Gate: TypeAlias = Bool[Array, "e *runs"] | Float[Array, "e *runs"] | None  # None: all move
 
 
@@ -38,13 +39,16 @@ def _unchecked(numbers: dict[str, float]) -> None:
 
 
 class Rule(NamedTuple):
-    """init(numbers, offset) -> memory; apply(numbers, memory, offset, pull, gate) -> (offset, memory).
+    """How estimates move, for any numbers: what is compiled of a step size.
 
-    Functions of modules, or what is equal to another of its kind: two rules of one kind are equal. numbers: a dict of
-    arrays of shape (runs,).
+    init(numbers, offset) -> memory: what it remembers at the start. numbers: a dict of arrays (runs,); offset: the
+        estimates', (e, d, runs).
+    apply(numbers, memory, offset, pull, gate) -> (offset, memory): takes in one sample. pull: from each estimate to
+        where it is pulled, as offset; gate: which estimates move, (e, runs), flags or shares; None: all.
     words: what it does, in a line.
 
-    For specs, which name a rule by its numbers (`rate = { scale = 1.0, power = 0.7 }`):
+    Both are functions of modules, or of a class whose values can be equal: two rules of one kind are equal, and share a
+    compiled program. For specs, which name a rule by its numbers (`rate = { scale = 1.0, power = 0.7 }`):
 
     numbers: their names, with their defaults (None: must be given).
     label(numbers): a few characters for tables. check(numbers): raises ValueError for what gives no step in (0, 1].
@@ -106,7 +110,7 @@ def from_optax(transformation: optax.GradientTransformation | optax.MultiSteps) 
 
 
 def of(steps: Steps) -> StepSize:
-    """The step size that this stands for."""
+    """The step size that a number, a schedule or an optax transformation stands for. Raises ValueError as they do."""
     if isinstance(steps, StepSize):
         return steps
     if isinstance(steps, Polynomial):
@@ -126,21 +130,20 @@ def check(steps: StepSize, shape: tuple[int, int, int], dtype: Any) -> dict[str,
     if not isinstance(steps.rule, Rule) or not isinstance(steps.numbers, dict):
         raise doors.bad("steps", steps, "a StepSize of jgmm.steps")
     low_to_high: dict[str, Any] = {"rate": (0, 1), "adam": (0, np.inf), "initial": (0, 2**31)}
-    held = {}
+    numbers = {}
     for name, given in steps.numbers.items():
         low, high = low_to_high.get(name, (0, np.inf))
         values = doors.numbers(name, given, (), (shape[-1],), low=low, high=high, closed=name == "initial")
         reach.check_held(name, values, dtype=dtype)
-        held[name] = values
+        numbers[name] = values
     if steps.rule == POLYNOMIAL:
-        first = np.ravel(held["scale"] / held["shift"] ** held["power"])
-        if (held["power"] > 1).any() or (first > 1).any():
-            raise ValueError(
-                f"rate starts at {first.max():g}, power at most {held['power'].max():g}: expected 1 at most"
-            )
+        power = numbers["power"]
+        first = np.ravel(numbers["scale"] / numbers["shift"] ** power)
+        if (power > 1).any() or (first > 1).any():
+            raise ValueError(f"rate starts at {first.max():g}, power at most {power.max():g}: expected 1 at most")
     if isinstance(steps.rule.apply, (Transformed, Scheduled)):
         apart.check(steps.rule.apply.as_optax(), shape, dtype)
-    return {name: np.broadcast_to(values.astype(dtype), shape[-1:]) for name, values in held.items()}
+    return {name: np.broadcast_to(values.astype(dtype), shape[-1:]) for name, values in numbers.items()}
 
 
 def check_moves(numbers: dict[str, np.ndarray], *, offset: np.ndarray, scales: np.ndarray) -> None:
@@ -154,17 +157,18 @@ def check_moves(numbers: dict[str, np.ndarray], *, offset: np.ndarray, scales: n
 
 
 def _check_schedule(rate: Callable) -> None:
+    """Raises ValueError unless this is a function of a count that JAX can trace and that gives a step size at 0."""
     expected = "a number in (0, 1), one for each run, a schedule (count -> number) or an optax.GradientTransformation"
     try:
         hash(rate)
-        found = jax.eval_shape(rate, jax.ShapeDtypeStruct((), jnp.int32))
-        first = np.asarray(rate(jnp.int32(0)), float) if isinstance(found, jax.ShapeDtypeStruct) else None
+        kind = jax.eval_shape(rate, jax.ShapeDtypeStruct((), jnp.int32))
+        first = np.asarray(rate(jnp.int32(0)), float) if isinstance(kind, jax.ShapeDtypeStruct) else None
     except Exception as error:  # whatever somebody's function raises
         raise ValueError(
             f"steps is {doors.told(rate)}, which fails on a count ({error!r:.80}), expected {expected}"
         ) from None
     if first is None or first.shape or not 0 <= first <= 1:
-        gives = doors.told(found if first is None or first.shape else float(first))
+        gives = doors.told(kind if first is None or first.shape else float(first))
         raise ValueError(f"steps is {doors.told(rate)}, which gives {gives} at 0, expected {expected}")
 
 

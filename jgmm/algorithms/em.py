@@ -35,14 +35,14 @@ def labelled_step(state: State, sample: Sample, params: dict, move: Callable) ->
 
 
 def params(mixture: Mixture, component: np.ndarray, numbers: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """What a step is told: component, and beta / sigma^2, computed in float64."""
+    """component: which of the two the estimate stands for; sharpness: beta / sigma^2, computed in float64."""
     scale = np.asarray(mixture.scales[0], np.float64)
     sharpness = (numbers["beta"] / scale**2).astype(np.asarray(mixture.means).dtype)
     return {"component": component[0], "sharpness": sharpness}
 
 
 def one(k: int) -> int:
-    """A single estimate."""
+    """1: the mean of either component; the other's is its negative."""
     del k
     return 1
 

@@ -44,16 +44,21 @@ def nearest(points: Float[np.ndarray, "n r"], *, neighbors: int) -> Int[np.ndarr
     count = len(points)
     asked = min(neighbors + 1 + SPARE, count)
     reach, proposed = cKDTree(points).query(points, k=asked)
-    found, far_sq = _closest(points, np.arange(count), proposed, neighbors)
+    nearest_of, far_sq = _closest(points, np.arange(count), proposed, neighbors)
     if asked < count:
         for point in np.flatnonzero(reach[:, -1] ** 2 <= far_sq * (1 + ROUNDING)):
             everyone = np.arange(count)[None]
-            found[point] = _closest(points, np.array([point]), everyone, neighbors)[0]
-    return found
+            nearest_of[point] = _closest(points, np.array([point]), everyone, neighbors)[0]
+    return nearest_of
 
 
-def _closest(points, rows, candidates, neighbors) -> tuple[np.ndarray, np.ndarray]:
-    """The nearest of the candidates of each of these points, but itself; and the farthest's squared distance."""
+def _closest(
+    points: Float[np.ndarray, "n r"],
+    rows: Int[np.ndarray, "m"],
+    candidates: Int[np.ndarray, "m c"],
+    neighbors: int,
+) -> tuple[Int[np.ndarray, "m neighbors"], Float[np.ndarray, "m"]]:
+    """The nearest of the candidates of each of the points at `rows`, itself left out, and the farthest's distance^2."""
     ordered_candidates = np.sort(candidates, axis=1)
     columns = points.T
     gaps = (column[ordered_candidates] - column[rows, None] for column in columns)
@@ -99,6 +104,6 @@ def centres(
     rank, count = component_of_rank(components(nearest(projected, neighbors=neighbors)), k=k)
     everyone = np.ones(len(points), bool)
     chosen = [rank == i if i < count else everyone for i in range(k)]
-    means = np.stack([ordered.mean(projected[mine]) for mine in chosen])
+    means = np.stack([ordered.mean(projected[members]) for members in chosen])
     lifted = ordered.dot(basis.astype(np.float64)[:, None], means.T[:, :, None])
     return GraphStart(lifted.astype(points.dtype), np.array(count, np.int32), basis), rank

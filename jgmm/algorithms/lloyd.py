@@ -48,9 +48,12 @@ def squared_distances(
     # Written out, a small sum stays in registers: 10 to 40 % of a step at k d <= 100, since `flags` keeps its readers
     # apart.
     k, d = offset.shape[:2]
+
+    def gap_sq(j):
+        return ((x[None, j] - origin[:, j]) - offset[:, j]) ** 2
+
     unroll = d if k * d <= WRITTEN_OUT else 1
-    term = lambda j: ((x[None, j] - origin[:, j]) - offset[:, j]) ** 2  # noqa: E731
-    return loops.over_coordinates(d, term, jnp.zeros_like(offset[:, 0]), unroll=unroll)
+    return loops.over_coordinates(d, gap_sq, jnp.zeros_like(offset[:, 0]), unroll=unroll)
 
 
 def nearest(
@@ -82,12 +85,12 @@ def flags(count: int, index: Int[Array, "*runs"]) -> Bool[Array, "count *runs"]:
 
 
 def own_means() -> steps.StepSize:
-    """Each estimate is the mean of its samples, and forgets its start."""
+    """1 / n_i: each estimate is the mean of its samples, and forgets its start at the first of them."""
     return steps.inverse_count(0)
 
 
 def labels_known(numbers: dict) -> None:
-    """No sample is ever given to another component's estimate."""
+    """None: no sample is ever given to another component's estimate."""
     del numbers
 
 

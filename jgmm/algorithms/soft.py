@@ -42,7 +42,7 @@ def posterior(
 
 
 def params(mixture: Mixture, component: np.ndarray, numbers: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """What a step is told, computed in float64: prior, ln(w_i) - d ln(sigma_i), and sharpness, beta / (2 sigma_i^2)."""
+    """prior: ln(w_i) - d ln(sigma_i), and sharpness: beta / (2 sigma_i^2), (k, runs); computed in float64."""
     del component  # estimates stand in the order of the components
     means, weights, scales = (np.asarray(x) for x in mixture)
     # A component of weight 0 has a share of 0.
