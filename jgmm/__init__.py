@@ -18,6 +18,7 @@ PLACES = {
     "Algorithm": "jgmm.contract:Algorithm",
     "Study": "jgmm.study.spec:Study",
     "run_study": "jgmm.study.run:run_study",
+    "merge": "jgmm.study.merge:merge",
     "write_report": "jgmm.report.write:write_report",
 }
 __all__ = list(PLACES)

@@ -26,6 +26,7 @@ REPORTS = ("summary.parquet", "summary.csv", "fits.csv", "verdicts.csv", "paired
 OWNED = ("looks.json", "backends.csv", "kernels.csv", *REPORTS)  # earlier versions wrote kernels.csv
 GROWS = ("runs", "precision", "max_runs")  # keys that may differ between a folder's study and one that continues it
 WORDS = ("aim", "report")  # as may these, which say nothing about the numbers
+ANOTHER_FOLDER = "another --out, or --fresh to replace it"
 
 
 def check(folder: Path, *, fresh: bool = False) -> None:
@@ -71,7 +72,7 @@ def claim(
         if fresh:
             _remove_owned(folder)
         elif files.kind(stored):
-            study = _same_study(folder, study, environment)
+            study = same_study(folder, study, environment)
         records.looks(folder)  # refused here if damaged, before anything is computed
         files.make_root(folder)
         written = study.model_dump(exclude_none=True)
@@ -140,8 +141,11 @@ def _sealed(path: Path) -> str:
         ) from None
 
 
-def _same_study(folder: Path, study: Study, environment: Mapping) -> Study:
-    """The study, with as many runs as the folder's if that has more. Raises ValueError if the folder's is another."""
+def same_study(folder: Path, study: Study, environment: Mapping, expected: str = ANOTHER_FOLDER) -> Study:
+    """The study, with as many runs as the folder's if that has more.
+
+    expected: what a message says that was expected. Raises ValueError if the folder's study, or its canary, is another.
+    """
     old = tomllib.loads(_sealed(folder / "study.toml"))
     canary = old.pop("environment", {}).get("canary")
     new = tomllib.loads(tomli_w.dumps(study.model_dump(exclude_none=True)))
@@ -149,11 +153,9 @@ def _same_study(folder: Path, study: Study, environment: Mapping) -> Study:
     differing = [key for key in sorted({*new, *old}) if key not in free and new.get(key) != old.get(key)]
     if differing:
         differences = "; ".join(_difference(key, old.get(key), new.get(key)) for key in differing)
-        raise ValueError(
-            f"{folder} holds another study ({differences}): expected another --out, or --fresh to replace it"
-        )
+        raise ValueError(f"{folder} holds another study ({differences}): expected {expected}")
     if environment.get("canary") is not None:
-        _same_draws(folder, canary, environment["canary"], "another --out, or --fresh to replace it")
+        _same_draws(folder, canary, environment["canary"], expected)
     return study.model_copy(update={"runs": max(study.runs, int(old.get("runs", 0)))})
 
 

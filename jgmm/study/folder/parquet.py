@@ -6,6 +6,7 @@ size, and each is written from memory in one chunk.
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -54,6 +55,31 @@ def read_groups(path: Path) -> Iterator[pa.Table]:
         parquet = pq.ParquetFile(file, page_checksum_verification=True)
         for group in range(parquet.metadata.num_row_groups):
             yield parquet.read_row_group(group)
+
+
+def read_rows(path: Path, start: int, stop: int) -> Iterator[pa.Table]:
+    """Rows `start` to `stop` - 1 of a file, at most a row group at a time. Raises as `read`."""
+    first = 0
+    for table in read_groups(path):
+        low, high = max(start - first, 0), min(stop - first, table.num_rows)
+        if low < high:
+            yield table.slice(low, high - low)
+        first += table.num_rows
+
+
+def same_rows(tables: Iterable[pa.Table], others: Iterable[pa.Table]) -> bool:
+    """Whether both hold the same rows to the last bit (a NaN is itself), however they are cut into tables."""
+    return all(
+        one is not None and other is not None and _encoded(one) == _encoded(other)
+        for one, other in zip_longest(_groups(tables), _groups(others))
+    )
+
+
+def _encoded(table: pa.Table) -> pa.Buffer:
+    """A table of one chunk as Parquet: bytes that depend on its rows alone."""
+    stream = pa.BufferOutputStream()
+    pq.write_table(table.replace_schema_metadata(None), stream, compression="none")
+    return stream.getvalue()
 
 
 def facts(path: Path) -> tuple[dict[str, Any], int]:

@@ -51,7 +51,16 @@ def record_look(folder: Path, look: dict) -> None:
 
 
 def record_back_ends(folder: Path, receipts: Iterable) -> None:
-    """Add the back ends that receipts (`job.Receipt`) name; a line for each range of runs with the same back ends.
+    """Add the back ends that receipts (`job.Receipt`) name."""
+    new = []
+    for name, low, high, (device, *choices) in receipts:
+        words = [word for choice in choices for word in ((choice.name, choice.reason) if choice else ("", ""))]
+        new.append(dict(zip(BACK_ENDS, (name, str(low), str(high), device, *words), strict=True)))
+    add_back_ends(folder, new)
+
+
+def add_back_ends(folder: Path, new: Iterable[dict[str, str]]) -> None:
+    """Add lines, as `back_ends` gives them; a line for each range of runs with the same back ends stays.
 
     A file with damaged lines is set aside first.
     """
@@ -59,9 +68,7 @@ def record_back_ends(folder: Path, receipts: Iterable) -> None:
     rows, ignored = back_ends(folder)
     if ignored:
         files.set_aside(path)
-    for name, low, high, (device, *choices) in receipts:
-        words = [word for choice in choices for word in ((choice.name, choice.reason) if choice else ("", ""))]
-        rows.append(dict(zip(BACK_ENDS, (name, str(low), str(high), device, *words), strict=True)))
+    rows += new
     merged: list[dict[str, str]] = []
     for row in sorted(rows, key=lambda row: (row["cell"], int(row["low"]))):
         last = merged[-1] if merged else {}
