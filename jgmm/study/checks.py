@@ -1,7 +1,7 @@
-"""What a reader must know before any other number: is the simulator right, and which runs are means taken over.
+"""Two checks that come before any other number: is the simulator right, and over which runs are means taken?
 
-A twin is the same start fed the same samples with every label known; its mean error is known exactly, whatever the
-mixture. A twin that is away from that mean is no finding about an algorithm: labels, noise or arithmetic are wrong.
+A twin is the same start fed the same samples, with every label known. Its mean error is known exactly for any mixture.
+If a twin's mean is far from that, the simulator's labels, noise or arithmetic are wrong.
 """
 
 from typing import Any, NamedTuple
@@ -10,21 +10,21 @@ from scipy import special
 
 from jgmm.study.summary import FEW
 
-FAR = 5.0  # standard errors of a normal law, 6e-7 on both sides: 1,000 means of right twins are all nearer
+FAR = 5.0  # standard errors; a normal variable is farther from its mean with chance 6e-7
 
 
 class Twins(NamedTuple):
-    """Twins beside their exact means; where they are not `right` the simulation is wrong and nothing else counts."""
+    """The check of twins against their exact means. If `right` is false, the simulation is wrong."""
 
     right: bool
     sentence: str
 
 
 def twins(rows: list[dict[str, Any]]) -> Twins | None:
-    """Is every twin's mean within FAR standard errors of its exact mean? None where no cell has one.
+    """Is every twin's mean within FAR standard errors of its exact mean? None if no cell has a twin.
 
-    rows: of the summary (`summary.summarize`), every checkpoint of every cell. At few runs the standard error is
-    itself uncertain: the limit is Student's quantile of the probability that FAR has under a normal law.
+    rows: the summary's (`summary.summarize`), of every checkpoint of every cell. The limit is Student's quantile with
+    the probability that FAR has under a normal law, since the standard error of few runs is uncertain.
     """
     tested = [row for row in rows if row["twin_gap"] is not None]
     if not tested:
@@ -50,9 +50,9 @@ def twins(rows: list[dict[str, Any]]) -> Twins | None:
 
 
 def conditioning(rows: list[dict[str, Any]]) -> str | None:
-    """Which means leave runs out, and the least share of runs kept; None where every run of every cell counts.
+    """Which means leave runs out, and the least share of runs kept; None if every run of every cell counts.
 
-    rows: of the summary, the last checkpoint of each cell.
+    rows: the summary's, of the last checkpoint of each cell.
     """
     partial = [row for row in rows if row["runs_ok"] < row["runs"]]
     few = sum(row["few"] for row in rows)

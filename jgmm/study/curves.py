@@ -1,8 +1,8 @@
 """Curves along one axis of a grid, and the exponents fitted to them.
 
-A curve is the cells of a part that differ along one numeric axis (and those walked together with it), three values or
-more. Exponents are those of the plain mean squared error at the last checkpoint, over the runs that are good in all
-cells of the curve; run r shares its random numbers over the cells, and the fit keeps that covariance.
+A curve is three cells or more of a part that differ along one numeric axis (and along axes that are walked together
+with it). Exponents are fitted to the mean squared error at the last checkpoint, over the runs that are good in all
+cells of the curve. Run r shares its random numbers over the cells, and the fit uses that covariance.
 """
 
 from typing import NamedTuple
@@ -21,7 +21,7 @@ WORDS = {"n": "N", "separation": "C"}
 
 
 class Curve(NamedTuple):
-    """Cells along an axis, by size."""
+    """Cells along an axis, sorted by size."""
 
     part: str
     axis: str
@@ -31,9 +31,9 @@ class Curve(NamedTuple):
 
 
 class FitRow(NamedTuple):
-    """A row of fits.csv: what the sizes say about an exponent; law and bound are slopes over the same sizes.
+    """A row of fits.csv: the exponent along a curve, and the slopes of law and bound over the same sizes.
 
-    `exponent` is that of `family` (nan limits: none fits); `slope` is the plain one, end to end.
+    `exponent` is the fitted family's; its limits are nan if no family fits. `slope` is a straight line's.
     """
 
     part: str
@@ -53,8 +53,8 @@ class FitRow(NamedTuple):
     slope_low: float
     slope_high: float
     sizes: int
-    runs: int  # good in every cell
-    kept: float  # the least share of a cell's runs that are
+    runs: int  # how many are good in every cell
+    kept: float  # the least share of good runs in a cell
 
 
 def curves(study: Study, data: list[CellData]) -> list[Curve]:
@@ -70,7 +70,7 @@ def _of_part(part: Part, items: list[CellData]) -> list[Curve]:
     varying = [name for name in names if len({point.get(name) for point in points}) > 1]
     lines = []
     for axis in varying:
-        if axis in part.together[1:]:  # walked with the first of these, which stands for all
+        if axis in part.together[1:]:  # walked with the first of these, whose curve they share
             continue
         moving = {axis, *(part.together if axis in part.together else ())}
         shown = [name for name in varying if name not in moving]
@@ -101,15 +101,15 @@ def _short(value: str | int | float) -> str:
 
 
 def usable(curve: Curve) -> bool:
-    """Whether exponents mean anything on this curve."""
+    """Whether the curve has an exponent."""
     return why_not(curve) is None
 
 
 def why_not(curve: Curve) -> str | None:
-    """Why a curve has no exponent, or None.
+    """Why a curve has no exponent; None if it has one.
 
-    Sizes and means are positive (an error of exactly 0 has no logarithm), FEW runs or more are good in every cell,
-    and no mean is carried by a few of them.
+    It has one if its sizes and means are positive, FEW runs or more are good in every cell, and no mean is carried by a
+    few of them.
     """
     if not (curve.x > 0).all():
         return "0 is among its sizes"
@@ -123,7 +123,7 @@ def why_not(curve: Curve) -> str | None:
 
 
 def _good(curve: Curve) -> np.ndarray:
-    """Which runs are good in every cell, of those that every cell has; (runs,)."""
+    """Which runs are good in every cell, of those that every cell has, shape (runs,)."""
     common = min(len(item.ok) for item in curve.items)
     return np.logical_and.reduce([item.ok[:common] for item in curve.items])
 
@@ -135,14 +135,14 @@ def values(curve: Curve) -> np.ndarray:
 
 
 def law(curve: Curve) -> np.ndarray | None:
-    """The law of the squared error at each size, (sizes,); None unless it is known at every one."""
+    """The law of the squared error at each size, (sizes,); None unless it is known at all sizes."""
     return _if_all_known([each.error_sq for each in _laws(curve)])
 
 
 def variance_term(curve: Curve) -> np.ndarray | None:
-    """The bound's variance term at each size, its constant taken for 1; None unless it is known at every one.
+    """The bound's variance term at each size, with constant 1; None unless it is known at all sizes.
 
-    Along the separation that term does not move: there a bound is its floor, which errors of few samples hide.
+    None along the separation, where this term is constant: only the bound's floor depends on it.
     """
     if curve.axis == "separation":
         return None
@@ -159,7 +159,7 @@ def _laws(curve: Curve) -> list[expected.Law]:
 
 
 def fit(curve: Curve) -> FitRow | None:
-    """The fitted exponent of a curve, law and bound beside it; None where it has none (`usable`, `NO_POWERS`)."""
+    """The fitted exponent of a curve, with law and bound; None if it has no exponent (`usable`, `NO_POWERS`)."""
     if curve.axis in NO_POWERS or not usable(curve):
         return None
     errors = values(curve)
@@ -191,9 +191,9 @@ def fit(curve: Curve) -> FitRow | None:
 
 
 def _beside_law(curve: Curve, laws: np.ndarray, slope: stats.Interval) -> str:
-    """Whether the interval of the slope reaches the law's, within what the law itself may be off by.
+    """Whether the slope's interval includes the law's slope, allowing for the law's accuracy.
 
-    Cells that differ in sigma alone share their bits: the interval is then as narrow as rounding.
+    Cells that differ in sigma alone share their bits: their interval is as narrow as rounding.
     """
     weights = stats.slope_weights(curve.x)
     accuracies = np.array([each.accuracy or 0.0 for each in _laws(curve)])

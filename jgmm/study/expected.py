@@ -1,4 +1,4 @@
-"""What theory says of a stored cell: the situation that its rows tell, and what `jgmm.theory` makes of that."""
+"""Laws and bounds of a stored cell: its rows become a `Situation`, which `jgmm.theory` answers."""
 
 import math
 
@@ -14,7 +14,7 @@ __all__ = ["FLOAT32", "UNKNOWN", "WORST", "Law", "bound", "cramer_rao", "floor",
 
 
 def situation(item: CellData, samples: int) -> Situation:
-    """What a law is told of a cell after so many samples."""
+    """The arguments of a law, for a cell after this number of samples."""
     cell = item.cell
     scale = max(cell.scales)
     start_sq = float(item.values["error_sq"][item.ok, 0].astype(float).mean()) if item.ok.any() else math.nan
@@ -44,35 +44,36 @@ def situation(item: CellData, samples: int) -> Situation:
 
 
 def law(item: CellData, index: int) -> Law:
-    """The law of a cell's checkpoint, given its runs' starts."""
+    """The law of a cell's checkpoint, given the starts of its runs."""
     cell = item.cell
     if not item.ok.any():
         return UNKNOWN
-    told = situation(item, int(item.samples[index]))
+    at_checkpoint = situation(item, int(item.samples[index]))
     if cell.start_only:
-        return _start(item, told) if cell.disturbed.gaussian else UNKNOWN
+        return _start(item, at_checkpoint) if cell.disturbed.gaussian else UNKNOWN
     if cell.record.law is None or not cell.disturbed.gaussian:
         return UNKNOWN
     if cell.average or cell.record.twin is None:
-        alone = expected.with_labels(told)
+        alone = expected.with_labels(at_checkpoint)
     elif item.twin is None:
         return UNKNOWN
     else:
         alone = float(item.twin["twin_mean_sq"][item.ok, index].astype(float).mean())
-    return UNKNOWN if alone is None else cell.record.law(told, alone)
+    return UNKNOWN if alone is None else cell.record.law(at_checkpoint, alone)
 
 
-def _start(item: CellData, told: Situation) -> Law:
+def _start(item: CellData, at_start: Situation) -> Law:
     cell, sizes = item.cell, item.cell.seeding
     if item.example is None or sizes is None or sizes.method != "block":
         return UNKNOWN
     means = points(item.example, "mean", "x", cell.d)
-    asked = expected.StartSizes(samples=sizes.n, block=sizes.block, graph_points=sizes.graph_points)
-    return expected.started_by_algorithm2(told, asked, means, fixed=cell.placed is None or not cell.placed.drawn)
+    of_start = expected.StartSizes(samples=sizes.n, block=sizes.block, graph_points=sizes.graph_points)
+    fixed = cell.placed is None or not cell.placed.drawn
+    return expected.started_by_algorithm2(at_start, of_start, means, fixed=fixed)
 
 
 def floor(item: CellData) -> float | None:
-    """The squared displacement of the fixed point, which no number of samples removes; None where it is not known."""
+    """The squared displacement of the fixed point, which no number of samples removes; None if not known."""
     cell = item.cell
     if cell.start_only or cell.record.floor is None or not cell.disturbed.gaussian:
         return None
@@ -80,24 +81,24 @@ def floor(item: CellData) -> float | None:
 
 
 def floor_accuracy(item: CellData) -> float:
-    """What a stored floor may be off by."""
+    """How far the cell's measured floor may be from `floor`."""
     return floors.floor_accuracy(situation(item, item.cell.n))
 
 
 def oracle(item: CellData, samples: int) -> float | None:
-    """The labelled oracle: the mean of each component's own samples, exact; None before all are likely seen."""
+    """The exact error of the labelled oracle, the means of each component's samples; None if one may have no sample."""
     return references.oracle(situation(item, samples))
 
 
 def cramer_rao(item: CellData, samples: int) -> float | None:
-    """The least error of unbiased estimates from unlabelled samples; known for the symmetric pair."""
+    """The least error of unbiased estimates from unlabelled samples; known for a pair of equal weights and scales."""
     return None if not item.cell.disturbed.gaussian else references.cramer_rao(situation(item, samples))
 
 
 def bound(item: CellData, samples: int) -> float | None:
-    """The theorem that the cell is held against, at the end of a run, with unit constants; None elsewhere.
+    """The bound of the cell's theorem at the end of a run, with constants of 1; None before, and without a bound.
 
-    For tables and figures: every constant is hidden, so the sum of the terms decides nothing (`regime`).
+    It is for tables and figures. The constants are hidden, so this sum of terms decides nothing (`regime`).
     """
     cell = item.cell
     theorem = THEOREMS.get(cell.theorem) if isinstance(cell.theorem, int) else None

@@ -1,7 +1,7 @@
-"""Means that a `.npy` file gives: checked as they are read, identified by a digest, copied beside the results.
+"""Means from a `.npy` file: checked as they are read, identified by a digest, copied beside the results.
 
-A spec names the file relative to itself. The study's folder holds a copy under the file's base name, and `study.toml`
-names that copy and the digest of its numbers. Needs no JAX.
+A spec names the file relative to itself. The study's folder has a copy under the file's base name; `study.toml` names
+the copy and the digest of its numbers. Needs no JAX.
 """
 
 import hashlib
@@ -17,18 +17,17 @@ from jgmm.study.folder import files
 from jgmm.study.parts import Part
 from jgmm.study.schema import Study
 
-BASE_NAME = re.compile(
-    r"\w[\w .+-]*\.npy"
-)  # it names a file and stands in summary.csv: no path, no formula of a spreadsheet
+# A base name is also written into summary.csv: it may be no path, and no formula of a spreadsheet.
+BASE_NAME = re.compile(r"\w[\w .+-]*\.npy")
 HEADER_BYTES = 2**16
 
 
 class Means(NamedTuple):
-    """The content of a file."""
+    """The content of a file of means."""
 
     values: np.ndarray  # (k, d), float64
     digest: str
-    closest: float  # the smallest distance between two of them; infinite for one
+    closest: float  # the smallest distance between two means; infinite if there is only one
 
 
 def read(path: Path) -> Means:
@@ -53,7 +52,7 @@ def read(path: Path) -> Means:
 
 
 def _numbers(file: BinaryIO, size: int) -> np.ndarray:
-    """The array in a .npy file of so many bytes, as float64."""
+    """The array in a .npy file of `size` bytes, as float64."""
     expected = "expected a .npy file of real numbers of shape (k, d), as np.save writes it"
     if size > 16 * limits.MEANS + HEADER_BYTES:
         raise ValueError(f"has {size} bytes, more than k d = {limits.MEANS} numbers take")
@@ -80,14 +79,14 @@ def _numbers(file: BinaryIO, size: int) -> np.ndarray:
 
 def _closest(means: np.ndarray) -> float:
     """The smallest distance between two means."""
-    scale = np.abs(means).max() or 1.0  # without it squares could overflow or vanish
+    scale = np.abs(means).max() or 1.0  # so that squares neither overflow nor underflow
     scaled = means / scale
     apart = [((scaled[i + 1 :] - mean) ** 2).sum(axis=1).min() for i, mean in enumerate(scaled[:-1])]
     return float(np.sqrt(min(apart)) * scale) if apart else np.inf
 
 
 def of_part(part: Part, folder: Path) -> Means:
-    """The means of a part whose layout is a file. Raises ValueError unless the file is what the spec says."""
+    """The means of a part whose layout is a file. Raises ValueError unless the file is as the spec says."""
     layout = part.mixture.layout
     layout_is = f"part {part.name!r}: layout is {shown.path(layout)}"
     if not BASE_NAME.fullmatch(Path(layout).name):
@@ -115,7 +114,7 @@ def at_home(study: Study, folder: Path) -> Study:
 
 
 def check_names(study: Study, folder: Path) -> None:
-    """Raises ValueError if two files that differ have one base name, for their copies lie beside each other."""
+    """Raises ValueError if two different files have the same base name, since their copies lie in one folder."""
     files_by_name: dict[str, tuple[Path, str]] = {}
     for part in study.part:
         if of_file(part.mixture.layout):
@@ -135,7 +134,7 @@ def contents(study: Study, folder: Path) -> dict[str, bytes]:
 
 
 def keep(contents: dict[str, bytes], out: Path) -> list[str]:
-    """Write these files of means into `out`; a sentence about each file that was in the way and is set aside."""
+    """Write these files of means into `out`. Other files of these names are set aside; return a sentence for each."""
     set_aside = []
     for name, content in contents.items():
         path = out / name

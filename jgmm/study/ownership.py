@@ -2,13 +2,13 @@
 
     .lock                          who is writing (see `lock`)
     study.toml                     the resolved spec, and the versions that it is computed with
-    code/                          sources of what the study names outside jgmm (see `outside`), if it does
-    cells/, tiles/, examples/      what is computed (see `store`)
-    looks.json, backends.csv       what was done (see `records`); figures/.written lists our figures
-    summary.*, *.csv, report.html  what a report says
+    code/                          sources of what the study names outside jgmm (see `outside`), if any
+    cells/, tiles/, examples/      computed runs (see `store`)
+    looks.json, backends.csv       looks and back ends (see `records`); figures/.written lists our figures
+    summary.*, *.csv, report.html  the report
 
-`study.toml` is written first and replaced in one step, never removed: at any moment a folder belongs to one study.
-Files of the user's are never removed and links never followed.
+`study.toml` is written first, replaced in one step and never removed, so that a folder always belongs to one study.
+The user's own files are never removed, and links never followed.
 """
 
 import tomllib
@@ -25,15 +25,15 @@ from jgmm.study.spec import Study
 REPORTS = ("summary.parquet", "summary.csv", "fits.csv", "verdicts.csv", "paired.csv", "report.html")
 OWNED = ("looks.json", "backends.csv", "kernels.csv", *REPORTS)  # earlier versions wrote kernels.csv
 GROWS = ("runs", "precision", "max_runs")  # keys that may differ between a folder's study and one that continues it
-WORDS = ("aim", "report")  # as may these, which say nothing about the numbers
+WORDS = ("aim", "report")  # these may differ too, since no number depends on them
 ANOTHER_FOLDER = "another --out, or --fresh to replace it"
 
 
 def check(folder: Path, *, fresh: bool = False) -> None:
-    """Raises ValueError if the folder cannot become, or is not, a study's. Nothing is written.
+    """Raises ValueError unless the folder is a study's or can become one. Nothing is written.
 
-    It may be missing, or hold no more than a study that was killed at its start leaves behind. fresh: it may hold any
-    files that studies write, damaged ones too.
+    It can if it is missing, empty, or has only what a study killed at its start leaves behind. fresh: it can also if it
+    has any files that studies write, damaged ones included.
     """
     if files.kind(folder) is not None and not folder.is_dir():
         raise ValueError(f"{folder} is a {files.kind(folder)}, expected a folder")
@@ -58,12 +58,12 @@ def check(folder: Path, *, fresh: bool = False) -> None:
 def claim(
     folder: Path, study: Study, environment: Mapping, *, fresh: bool, code: Mapping[str, bytes] | None = None
 ) -> Study:
-    """Make the folder this study's, or continue the same study in it; return the study with the runs that it now has.
+    """Make the folder this study's, or continue the same study in it; return the study with the folder's runs.
 
-    A folder that holds more runs than the study asks for keeps them. If this is killed at any moment, the same call
-    continues. code: sources to keep beside the results, by file name. Raises ValueError, and overwrites nothing, if the
-    folder cannot be written or holds another study, other files, or results of other random bits. For the holder of the
-    lock.
+    If the folder's study has more runs than this one, it keeps them. If this call is killed at any moment, the same
+    call continues. Only the holder of the lock may call it. code: sources to keep beside the results, by file name.
+    Raises ValueError, and overwrites nothing, if the folder cannot be written or has another study, other files, or
+    results of other random bits.
     """
     check(folder, fresh=fresh)
     code = code or {}
@@ -73,7 +73,7 @@ def claim(
             _remove_owned(folder)
         elif files.kind(stored):
             study = same_study(folder, study, environment)
-        records.looks(folder)  # refused here if damaged, before anything is computed
+        records.looks(folder)  # raises if they are damaged, before anything is computed
         files.make_root(folder)
         written = study.model_dump(exclude_none=True)
         text = tomli_w.dumps({**written, "environment": dict(environment)})
@@ -92,7 +92,7 @@ def claim(
 
 
 def check_study(folder: Path) -> Path:
-    """The path of the folder's study.toml. Raises ValueError if it is not a study's folder."""
+    """The path of the folder's study.toml. Raises ValueError if the folder is not a study's."""
     check(folder)
     path = folder / "study.toml"
     if files.kind(path) is None:
@@ -101,10 +101,10 @@ def check_study(folder: Path) -> Path:
 
 
 def load(folder: Path, *, trust: bool = False) -> Study:
-    """The study whose folder this is. Raises ValueError if it is none, or its study.toml is damaged.
+    """The study of a folder. Raises ValueError if the folder is not a study's, or its study.toml is damaged.
 
-    A study that names an algorithm, a noise, a step size or a page outside jgmm needs the code that its folder keeps.
-    trust: import it; without, such a folder is refused.
+    A study that names an algorithm, a noise, a step size or a page outside jgmm needs the code in its folder. trust:
+    import that code; without it such a folder is refused.
     """
     path = check_study(folder)
     text = _sealed(path)
@@ -114,7 +114,7 @@ def load(folder: Path, *, trust: bool = False) -> Study:
 
 
 def runs(folder: Path) -> int:
-    """How many runs of each cell the folder's study asks for. Raises ValueError as `load` does, but needs no trust."""
+    """How many runs of each cell the folder's study asks for. Raises ValueError as `load` does; needs no trust."""
     return int(tomllib.loads(_sealed(check_study(folder))).get("runs", 0))
 
 
@@ -130,7 +130,7 @@ def _without_environment(stored: Path) -> dict:
 
 
 def _sealed(path: Path) -> str:
-    """The text of study.toml. Raises ValueError if it is not as it was written."""
+    """The text of study.toml without its digest. Raises ValueError if the file is not as it was written."""
     try:
         return seal.read_text(path)
     except OSError as error:
@@ -142,9 +142,9 @@ def _sealed(path: Path) -> str:
 
 
 def same_study(folder: Path, study: Study, environment: Mapping, expected: str = ANOTHER_FOLDER) -> Study:
-    """The study, with as many runs as the folder's if that has more.
+    """The study, with the folder's number of runs if that is larger.
 
-    expected: what a message says that was expected. Raises ValueError if the folder's study, or its canary, is another.
+    Raises ValueError if the folder's study, or its canary, is another; expected: the end of that message.
     """
     old = tomllib.loads(_sealed(folder / "study.toml"))
     canary = old.pop("environment", {}).get("canary")
@@ -160,7 +160,7 @@ def same_study(folder: Path, study: Study, environment: Mapping, expected: str =
 
 
 def check_canary(folder: Path, canary: list[int]) -> None:
-    """Raises ValueError if the folder was drawn from other random bits than those of this canary."""
+    """Raises ValueError if the folder's results were drawn from other random bits than this canary's."""
     _same_draws(folder, environment(folder).get("canary"), canary)
 
 
@@ -173,7 +173,7 @@ def _same_draws(folder: Path, stored: list[int] | None, here: list[int], *otherw
 
 
 def _difference(key: str, old: object, new: object) -> str:
-    """The keys at and below `key` that differ, with their values."""
+    """The keys at and below `key` whose values differ, with the values."""
     if isinstance(old, dict) and isinstance(new, dict):
         keys = [k for k in sorted({*old, *new}) if old.get(k) != new.get(k)]
         return "; ".join(_difference(f"{key}.{k}", old.get(k), new.get(k)) for k in keys)
@@ -186,7 +186,7 @@ def _difference(key: str, old: object, new: object) -> str:
 
 
 def _leftover(path: Path, *, fresh: bool) -> bool:
-    """Whether a study that was killed at its start leaves this behind; with `fresh`, whether any study writes it."""
+    """Whether a study killed at its start may leave this behind. fresh: whether any study may write it."""
     if path.name == lock.NAME or files.TEMPORARY.fullmatch(path.name):
         return True
     if path.name in store.FOLDERS:
@@ -196,7 +196,7 @@ def _leftover(path: Path, *, fresh: bool) -> bool:
 
 
 def _is_owned(path: Path) -> bool:
-    """Whether a file in one of our folders is ours."""
+    """Whether a study wrote this file of one of its folders, by its name."""
     name = store.FOLDERS[path.parent.name]
     if name is None:
         return path.name == records.WRITTEN or path.name in records.figures(path.parent)
@@ -204,7 +204,7 @@ def _is_owned(path: Path) -> bool:
 
 
 def _remove_owned(folder: Path) -> None:
-    """Remove every file of ours but study.toml, which is replaced later; the list of our figures goes last of them."""
+    """Remove every file of ours but study.toml, which is replaced later. The list of our figures is removed last."""
     for name in store.FOLDERS:
         inside = sorted((folder / name).iterdir()) if files.kind(folder / name) else []
         for path in sorted(inside, key=lambda path: path.name == records.WRITTEN):

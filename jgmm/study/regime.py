@@ -1,16 +1,15 @@
-"""Whether a cell meets the conditions of the theorem that it is held against, and the terms of that theorem's bound.
+"""A cell's theorem: whether the cell meets the theorem's conditions, and the terms of its bound for this cell.
 
-Every question goes to the theorem's record (`theory.bounds.THEOREMS`). Its hidden constants are read as 1 in a
-condition, and are left free where errors are compared: with a constant of 1 the floor term of Theorem 1 is 57 at k = 5,
-C = 6, where the error is 1 and falls like ln N/N, so a sum of terms with guessed constants decides nothing. Errors
-along N, k, d or sigma are compared with the variance term, floors along C with the floor term. The bias is left aside:
-its exponent is recalled as above 1, so that with N it falls faster than the other terms.
+The theorem's record (`theory.bounds.THEOREMS`) has the conditions and terms. Hidden constants are 1 in a condition, and
+free in a comparison of errors. Errors along N, k, d or sigma are compared with the variance term, floors along C with
+the floor term. The sum of the terms with constants of 1 would decide nothing: at k = 5, C = 6 the floor term of
+Theorem 1 is 57, where the error is 1 and falls like ln N/N. The bias is not compared: its exponent is recalled as above
+1, so it falls faster with N than the other terms.
 
-Conditions are the updates, their step size, the start, weights, noise and separation. Sample sizes are another matter.
-N >= k^3 d^3 ln d asks for 4.6e7 samples at k = d = 16, where errors follow the bound's shape from 1e4 on; nobody knows
-how much less than 1 its constant is, and a rule that refused would leave no cell of any affordable study. So a cell
-with fewer samples counts for what is consistent with a bound (which then holds on more than its regime), never for a
-contradiction, and the sentence counts such cells.
+The conditions are on the updates, the step size, the start, the weights, the noise and the separation. The number of
+samples is no condition. N >= k^3 d^3 ln d is 4.6e7 samples at k = d = 16, where errors follow the bound's shape from
+1e4 on; its constant is unknown, and no affordable study would meet it. So a cell with fewer samples may show that a
+bound is consistent, or loose, but never that it is contradicted. The sentence counts such cells.
 """
 
 import math
@@ -21,21 +20,21 @@ import numpy as np
 from jgmm.study.read import CellData
 from jgmm.theory.bounds import THEOREMS, Theorem, theorem3_bound
 
-ROUNDING = 1e-6  # of a separation or a step size, relatively
+ROUNDING = 1e-6  # the relative rounding of a separation or a step size
 STEP = "the step size is not the paper's"
 UPDATES = "the updates are not EM's"
 Length = TypeVar("Length", float, np.ndarray)
 
 
 class Reason(NamedTuple):
-    """A condition that a cell does not meet, in the same words for all cells, and what the cell has."""
+    """A condition that a cell does not meet, and what the cell has instead. A condition has one text for all cells."""
 
     condition: str
     detail: str
 
 
 def theorem_of(item: CellData) -> Theorem | None:
-    """The theorem that the cell is held against."""
+    """The theorem that the cell tests."""
     number = item.cell.theorem
     return THEOREMS[number] if isinstance(number, int) else None
 
@@ -44,7 +43,7 @@ def theorem_of(item: CellData) -> Theorem | None:
 
 
 def variance(item: CellData) -> float | None:
-    """The term that falls with the samples, at the cell's horizon; None where its theorem has none."""
+    """The variance term at the cell's horizon; None if its theorem has none."""
     cell, theorem = item.cell, theorem_of(item)
     if theorem is None or theorem.variance is None:
         return None
@@ -52,15 +51,15 @@ def variance(item: CellData) -> float | None:
 
 
 def log_floor(item: CellData) -> float | None:
-    """ln of the term that no number of samples reduces; None where the cell's theorem has none."""
+    """ln of the floor term; None if the cell's theorem has none."""
     theorem = theorem_of(item)
     return None if theorem is None else _log_floor(theorem, item)
 
 
 def log_floor_beside(item: CellData) -> float:
-    """`log_floor` of the cell's theorem, or else of the first theorem that has such a term.
+    """`log_floor` of the cell's theorem, or else of the first theorem that has a floor term.
 
-    A measured floor has something to stand beside in a table, whatever its study is held against.
+    So a table has a bound for every measured floor, whatever theorem its study tests.
     """
     own = theorem_of(item)
     terms = (_log_floor(theorem, item) for theorem in (own, *THEOREMS.values()) if theorem is not None)
@@ -74,11 +73,11 @@ def _log_floor(theorem: Theorem, item: CellData) -> float | None:
     return theorem.log_floor(k=cell.k, separation=cell.separation, sigma=max(cell.scales))
 
 
-# --- the samples that it asks for ---
+# --- its number of samples ---
 
 
 def enough_samples(item: CellData) -> bool:
-    """Whether N, and N0 where Algorithm 2 starts the run, are what the theorem asks for with constant 1."""
+    """Whether N, and N0 if the start is by Algorithm 2, are as large as the theorem asks for with constant 1."""
     cell, theorem = item.cell, theorem_of(item)
     if theorem is None or theorem.samples is None:
         return True
@@ -90,7 +89,7 @@ def enough_samples(item: CellData) -> bool:
 
 
 def unmet(item: CellData) -> list[Reason]:
-    """Every condition of its theorem that the cell does not meet; none if it is held against no theorem."""
+    """The conditions of its theorem that the cell does not meet; none if it tests no theorem."""
     theorem = theorem_of(item)
     if theorem is None:
         return []
@@ -99,19 +98,19 @@ def unmet(item: CellData) -> list[Reason]:
 
 
 def own_updates(item: CellData) -> bool:
-    """Whether the cell's updates have the sharpness (beta) that its theorem is about."""
+    """Whether the cell's updates have its theorem's sharpness (beta)."""
     theorem = theorem_of(item)
     return theorem is None or theorem.beta is None or item.cell.beta in (None, theorem.beta)
 
 
 def starts_near_instead(item: CellData) -> bool:
-    """Whether the cell starts near the truth, by a theorem that is about starts by Algorithm 2 too."""
+    """Whether the theorem allows a start by Algorithm 2 or one near the truth, and the cell has one near the truth."""
     theorem = theorem_of(item)
     return theorem is not None and theorem.start == "seeding or near" and item.cell.start != "seeding"
 
 
 def near(separation: Length, sigma: float) -> Length:
-    """C sigma/20: the distance within which theorems ask that a start is, and promise that Algorithm 2's is."""
+    """C sigma/20: the limit of a start's distance in the theorems' conditions, and in Theorem 3's bound."""
     return theorem3_bound(separation=separation, sigma=sigma)
 
 
@@ -138,7 +137,7 @@ def _last(theorem: Theorem, item: CellData) -> Reason | None:
 
 
 def _method(theorem: Theorem, item: CellData) -> Reason | None:
-    """A start by Algorithm 2 must have its power iteration, and theorems about starts are about no other."""
+    """A start by Algorithm 2 must use a block power iteration. A theorem about starts needs a start by Algorithm 2."""
     sizes, condition = item.cell.seeding, "the seeding is not Algorithm 2"
     if sizes is None:
         return Reason(condition, f"start = {item.cell.start}") if theorem.of_start else None
@@ -146,7 +145,7 @@ def _method(theorem: Theorem, item: CellData) -> Reason | None:
 
 
 def _start(theorem: Theorem, item: CellData) -> Reason | None:
-    """Starts are by Algorithm 2, where the theorem is about those, or within C sigma/20 of the truth."""
+    """A start must be within C sigma/20 of the truth, or by Algorithm 2 if the theorem allows that."""
     cell, condition = item.cell, "the start is farther than C sigma/20"
     if theorem.start == "any" or cell.start == "truth":
         return None

@@ -1,4 +1,4 @@
-"""What a cell is set to, axis by axis, and in words: tables, legends and sentences name the axes where cells differ."""
+"""A cell's value on each axis, and words for it: tables, legends and sentences name the axes on which cells differ."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -25,7 +25,7 @@ HEADINGS = {
     "seeding.graph_points": "k0",
     "seeding.neighbors": "neighbors",
     "seeding.method": "method",
-}  # every axis of a spec, and the two keys of a mixture that are none but may differ between parts
+}  # every axis of a spec, and layout and side, which are no axes but may differ between parts
 USUAL = {
     "noise": GAUSSIAN,
     "sigma": 1.0,
@@ -40,12 +40,12 @@ USUAL = {
 
 
 def heading(axis: str) -> str:
-    """An axis as tables name it; numbers of an algorithm's own have the names that it gives them."""
+    """The name of an axis in tables; an algorithm's own numbers keep their names."""
     return HEADINGS.get(axis, axis)
 
 
 def every(cells: Iterable[Cell]) -> list[str]:
-    """All axes that a spec may have, and the numbers that these cells' algorithms have beside."""
+    """All axes that a spec may have, and the own numbers of these cells' algorithms."""
     own = [name for cell in cells for name, _ in cell.numbers]
     return list(dict.fromkeys([*HEADINGS, *own]))
 
@@ -90,7 +90,7 @@ def scales(cell: Cell) -> str:
 
 
 def varying(cells: Iterable[Cell]) -> list[str]:
-    """The axes on which these cells have more than one value; a cell without an axis counts for none of its values."""
+    """The axes on which these cells have more than one value. A cell that lacks an axis has no value on it."""
     seen: dict[str, set] = {name: set() for name in HEADINGS}
     for cell in cells:
         for name, value in place(cell).items():
@@ -99,12 +99,12 @@ def varying(cells: Iterable[Cell]) -> list[str]:
 
 
 def text(value: Any) -> str:
-    """A value as a table has it; nothing where there is none."""
+    """A value as tables write it; "" for None."""
     return "" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def where(cell: Cell) -> str:
-    """A cell in a sentence that knows no other: its part, and its values that are not the usual."""
+    """A cell in a sentence about this cell alone: its part, and the values that are not the usual ones."""
     unusual = [
         name for name, value in place(cell).items() if name not in ("layout", "side") and value != USUAL.get(name)
     ]

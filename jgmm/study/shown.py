@@ -1,4 +1,4 @@
-"""How messages quote what somebody else wrote: short, on one line, without characters that a terminal would obey."""
+"""Quotes of a user's text in messages: short, on one line, without control characters."""
 
 import reprlib
 from typing import Any

@@ -53,8 +53,8 @@ def stream(situation: Situation, alone: float) -> Law:
 def with_labels(situation: Situation) -> float | None:
     """The expected squared error of centres that get only the samples of their own components; None if not known.
 
-    Every centre is given the mean squared start over runs and centres. A step size without a law has none here. The law
-    of an average needs a constant rate, equal weights and scales, and at least one sample.
+    Every centre is given the mean squared start over runs and centres. None for a step size without a law. The law of
+    an average needs a constant rate, equal weights and scales, and at least one sample.
     """
     step, samples, burn = situation.step, situation.samples, situation.burn
     if step is None or (burn is not None and (step.varies or samples == 0 or not situation.equal)):

@@ -1,24 +1,24 @@
-"""One sentence per theorem: what a study says about it, at a level that stays valid however often one looks.
+"""Verdicts: one sentence on what a study says about each theorem.
 
-    consistent, tight      the terms' shapes are the error's along every axis tried, to within the margin
-    consistent, loose      a term grows faster, or falls more slowly, along an axis
-    consistent             the error is below the bound's floor term, which hides the other
-    contradicted           no constants could make the bound hold on over the range tried
-    inconclusive           too few runs, sizes or samples to tell
+    consistent, tight      along every axis the error grows as the bound's term does, within the margin
+    consistent, loose      along some axis the term grows faster than the error, or falls more slowly
+    consistent             the error is below the bound's floor term, so the other term cannot be seen
+    contradicted           no constants make the bound hold, if the error goes on as over the range tried
+    inconclusive           too few runs, sizes or samples
     out of the theorem's regime
 
-A grid is finite and constants are hidden: a theorem is at best consistent with what was tried, and what was tried is
-said. Each term of a bound has a constant of its own, and only cells that meet a theorem's conditions count (`regime`).
+A grid is finite and constants are hidden, so a theorem is at best consistent with what was tried. The sentence says
+what that was. Each term of a bound has its own constant. Only cells that meet the theorem's conditions count
+(`regime`).
 
     errors       a theorem that bounds an error: exponents, floors, constants, basin
     success      a theorem about starts: how many are near
-    laws         the exact laws beside the simulation
-    finding      the records; words, phrases: how they are told
+    laws         the exact laws against the simulation
+    finding      the records; words, phrases: their sentences
 
-Level: the j-th look at growing data tests at 0.05/(j(j+1)) in all, split evenly over a theorem's comparisons and
-constants. The sum over any number of looks is below 0.05, so a study may be looked at and grown, also without a plan:
-looks that are not declared are why this and not a split over declared ones; a confidence sequence would be wider at the
-first looks.
+Level. The j-th look at growing data tests at 0.05/(j(j+1)), split evenly over a theorem's comparisons and constants.
+The sum over all looks is below 0.05, so a study may be looked at and grown again and again, without a plan of the
+looks. (A confidence sequence would be wider at the first looks.)
 """
 
 from jgmm import stats
@@ -44,7 +44,7 @@ __all__ = [
 
 
 def verdicts(study: Study, data: list[CellData], look: int) -> list[Verdict]:
-    """A verdict for each theorem that the study's cells are held against, and each sharpness (beta) of the updates."""
+    """A verdict for each theorem that the study's cells test, and each sharpness (beta) of the updates."""
     groups: dict[tuple[int, float | None], list[CellData]] = {}
     for item in data:
         if isinstance(item.cell.theorem, int):
@@ -54,7 +54,7 @@ def verdicts(study: Study, data: list[CellData], look: int) -> list[Verdict]:
 
 
 def _verdict(study: Study, theorem: Theorem, beta: float | None, items: list[CellData], look: int) -> Verdict:
-    """The verdict on one theorem, from cells whose updates have this sharpness."""
+    """The verdict on one theorem, from the cells with this sharpness."""
     level = stats.look_level(look)
     if theorem.of_start:
         conclusion = success.conclude(theorem, items, level)

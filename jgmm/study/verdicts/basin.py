@@ -1,15 +1,15 @@
-"""The basin: from how far away nearly all runs converge."""
+"""The basin: the starts from which nearly all runs converge."""
 
 from jgmm.study import summary
 from jgmm.study.read import CellData
 
-LEAST_RUNS = 100  # for a word on the basin: of 71 that all converge the exact interval begins below 95 %
-LEAST_STARTS = 3  # distances tried at a separation
-SHARE = 0.95  # of runs, at the low end of its interval
+LEAST_RUNS = 100  # for a sentence on the basin: if 71 of 71 converge, the exact interval still begins below 95 %
+LEAST_STARTS = 3  # distances of the start that a separation must have
+SHARE = 0.95  # of the runs must converge, by the low end of the share's interval
 
 
 def sentences(items: list[CellData]) -> list[str]:
-    """The largest start from which, and from all smaller ones, SHARE of the runs converge, at each separation."""
+    """For each separation the largest start such that SHARE of the runs converge from it and from all smaller ones."""
     reaches, few = [], []
     for separation in sorted({item.cell.separation for item in items}):
         by_start: dict[float, list[CellData]] = {}

@@ -1,4 +1,4 @@
-"""The least constant that a term of a bound can have: the largest ratio of error to term over the cells tried."""
+"""The least possible constant of a bound's term: the largest ratio of error to term over the cells tried."""
 
 from typing import NamedTuple
 
@@ -6,26 +6,25 @@ import numpy as np
 from scipy import special
 
 from jgmm import stats
-from jgmm.study import regime, summary
+from jgmm.study import regime, settings, summary
 from jgmm.study.read import CellData
-from jgmm.study.verdicts import phrases
 from jgmm.study.verdicts.exponents import AT_FLOOR
 from jgmm.study.verdicts.finding import Constant
 from jgmm.study.verdicts.floors import floor_share, measured_floor
 
-HALF = 0.5  # of an error: with more of it in its floor the floor term is the right one
+HALF = 0.5  # an error whose floor is a larger share than this is compared with the floor term
 
 
 class Ratio(NamedTuple):
-    """What is measured in a cell, and the logarithm of the term that it is held against."""
+    """A cell's errors or displacements, and the logarithm of the term that they are compared with."""
 
-    values: np.ndarray  # squared errors (runs,), or displacements (runs, p) whose squared mean length is the floor
+    values: np.ndarray  # squared errors (runs,), or displacements (runs, p); their mean's squared length is the floor
     log_term: float
     item: CellData
 
 
 def ratios(inside: list[CellData], settled: list[CellData]) -> dict[str, list[Ratio]]:
-    """For each term the cells where it is the right one: the variance term above the floor, the floor term on it.
+    """The cells that are compared with each term: with the variance term above the floor, with the floor term on it.
 
     inside: cells whose errors count. settled: cells whose measured floors count.
     """
@@ -51,20 +50,20 @@ def ratios(inside: list[CellData], settled: list[CellData]) -> dict[str, list[Ra
 
 
 def constant(term: str, rows: list[Ratio], level: float) -> Constant:
-    """The largest ratio, with an interval that holds over all cells at this level."""
+    """The largest ratio, with an interval that is simultaneous over the cells at this level."""
     scaled = []
     for values, log_term, item in rows:
         interval = _interval(values, level / len(rows))
-        with np.errstate(over="ignore"):  # the floor term underflows far out: then no constant would do
+        with np.errstate(over="ignore"):  # at a large separation the floor term underflows: no constant is enough
             scale = np.exp(-log_term)
-        scaled.append((*(value * scale for value in interval), phrases.where(item)))
+        scaled.append((*(value * scale for value in interval), settings.where(item.cell)))
     value, _, _, where = max(scaled)
     low, high = (max(row[i] for row in scaled) for i in (1, 2))
     return Constant(term, float(value), float(low), float(high), where, len(rows))
 
 
 def _interval(values: np.ndarray, level: float) -> stats.Interval:
-    """Of a mean error, open where the runs cannot tell; or of a floor, by Student's t."""
+    """The interval of a mean error (from 0 to infinity where the runs cannot tell), or of a floor, by Student's t."""
     if values.ndim == 1:
         return stats.mean_interval(values, 1 - level) or stats.Interval(float(values.mean()), 0.0, np.inf)
     mean = stats.squared_length(values)

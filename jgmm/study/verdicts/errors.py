@@ -1,8 +1,8 @@
-"""A theorem that bounds an error: its variance term against errors, its floor term against floors.
+"""The verdict on a theorem that bounds an error: its variance term against errors, its floor term against floors.
 
-Cells outside the theorem's regime speak neither for it nor against it, with two exceptions. Cells whose step size is
-not the paper's count for floors: a floor is where the algorithm settles as its step goes to 0. Cells whose updates are
-not the theorem's are compared with its bound for what that shows, and the verdict stays out of the regime.
+Cells outside the theorem's regime do not count, with two exceptions. A cell with another step size than the paper's
+counts for floors, since a floor is the limit as the step goes to 0. A cell with other updates than the theorem's is
+compared with the bound all the same, but the verdict stays out of the regime.
 """
 
 from typing import NamedTuple
@@ -19,29 +19,29 @@ from jgmm.theory.bounds import Theorem
 
 
 class Evidence(NamedTuple):
-    """The cells that a study holds against a theorem, sorted by what they can say about it."""
+    """The cells with which a study tests a theorem, sorted by what they count for."""
 
     items: list[CellData]
-    unmet: list[list[regime.Reason]]  # the theorem's conditions that each of them does not meet
-    inside: list[CellData]  # whose errors count
-    settled: list[CellData]  # whose floors count
-    lines: list[Curve]  # of cells inside, along an axis that the variance term depends on
-    above: list[Curve]  # the same lines without cells that are on their floor
-    floors: list[FloorCurve]  # of settled cells, along the separation
+    unmet: list[list[regime.Reason]]  # for each cell the theorem's conditions that it does not meet
+    inside: list[CellData]  # cells whose errors count
+    settled: list[CellData]  # cells whose floors count
+    lines: list[Curve]  # curves of cells inside, along an axis that the variance term depends on
+    above: list[Curve]  # the same curves without cells that are on their floor
+    floors: list[FloorCurve]  # curves of settled cells, along the separation
 
     @property
     def compared(self) -> list[Curve]:
-        """The lines that are long enough above the floor."""
+        """The curves with enough sizes above the floor."""
         return [curve for curve in self.above if len(curve.x) >= exponents.LEAST_SIZES]
 
     @property
     def compared_floors(self) -> list[FloorCurve]:
-        """The curves of floors that are long enough above the noise."""
+        """The curves of floors with enough separations above the noise."""
         return [floor for floor in self.floors if floors.long_enough(floor)]
 
 
 def evidence(study: Study, items: list[CellData]) -> Evidence:
-    """Sort the cells that are held against one theorem."""
+    """Sort the cells that test one theorem."""
     unmet = [regime.unmet(item) for item in items]
     conditions = [{reason.condition for reason in reasons} for reasons in unmet]
     inside = [item for item, names in zip(items, conditions, strict=True) if names <= {regime.UPDATES}]
@@ -52,12 +52,12 @@ def evidence(study: Study, items: list[CellData]) -> Evidence:
 
 
 def _settles(item: CellData) -> bool:
-    """Whether the cell, at a constant step, measured a floor that its theorem has a term for."""
+    """Whether the cell has a constant step, measured a floor, and its theorem has a floor term."""
     return item.displacement is not None and item.cell.rate is not None and regime.log_floor(item) is not None
 
 
 def conclude(theorem: Theorem, study: Study, items: list[CellData], level: float) -> Conclusion:
-    """What these cells say about the theorem; `level` is split over all comparisons and constants."""
+    """The conclusion from these cells; `level` is split over all comparisons and constants."""
     cells = evidence(study, items)
     by_term = constants.ratios(cells.inside, cells.settled)
     comparisons = len(cells.compared) + len(cells.compared_floors) + len(by_term)
@@ -81,7 +81,7 @@ def _headline(theorem: Theorem, cells: Evidence, findings: list[Finding]) -> tup
     if not cells.inside and not cells.settled:
         return OUT, [f"{name}: {OUT}."]
     measured = words.along_axes(findings, theorem)
-    if not regime.own_updates(cells.items[0]):  # all cells of a verdict have the same
+    if not regime.own_updates(cells.items[0]):  # all cells of a verdict have the same beta
         beta = f"{cells.items[0].cell.beta:g}"
         said = [f"{name}: {OUT}: updates with beta = {beta}, as the course project prints them, are not its algorithm."]
         return OUT, [*said, f"Held against its bound all the same: {measured}."] if findings else said
@@ -91,7 +91,7 @@ def _headline(theorem: Theorem, cells: Evidence, findings: list[Finding]) -> tup
 
 
 def _tried(theorem: Theorem, cells: Evidence) -> list[str]:
-    """The cells, sizes, runs and samples that the verdict rests on."""
+    """Sentences on the cells, sizes, runs and samples that the verdict rests on."""
     inside = {item.id for item in cells.inside}
     counted = [item for item in cells.items if item.id in inside | {item.id for item in cells.settled}]
     runs = phrases.span([len(item.ok) for item in counted])
@@ -111,7 +111,7 @@ def _tried(theorem: Theorem, cells: Evidence) -> list[str]:
 
 
 def _left_out(cells: Evidence) -> list[str]:
-    """The cells, curves and runs that no number was taken from, each with the reason."""
+    """Sentences on the cells, curves and runs that do not count, each with the reason."""
     inside, said = cells.inside, []
     enough = [item for item in inside if item.ok.sum() >= summary.FEW]
     hidden = sum(len(a.items) - len(b.items) for a, b in zip(cells.lines, cells.above, strict=True))

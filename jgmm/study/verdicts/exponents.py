@@ -1,4 +1,4 @@
-"""How an error grows along N, k, d or sigma, against the variance term of a theorem's bound, whose constant is free."""
+"""How an error grows along N, k, d or sigma, compared with a bound's variance term; the term's constant is free."""
 
 import numpy as np
 
@@ -11,18 +11,18 @@ from jgmm.study.verdicts import phrases
 from jgmm.study.verdicts.finding import Finding
 from jgmm.study.verdicts.floors import floor_share
 
-AXES = ("n", "k", "d", "sigma")  # that variance terms depend on
-LEAST_SIZES = 3  # on a curve that is compared
-AT_FLOOR = 0.05  # of an error: with more of it in its floor it bends by more than the margin within a decade of N
+AXES = ("n", "k", "d", "sigma")  # the axes that variance terms depend on
+LEAST_SIZES = 3  # that a curve must have
+AT_FLOOR = 0.05  # an error whose floor is a larger share bends by more than the margin within a decade of N
 
 
 def lines(study: Study, items: list[CellData]) -> list[Curve]:
-    """The curves of these cells along which a variance term may be compared."""
+    """The curves of these cells that can be compared with a variance term."""
     return [curve for curve in curves.curves(study, items) if curve.axis in AXES and curves.usable(curve)]
 
 
 def above_floor(curve: Curve) -> Curve:
-    """The curve without the cells of whose error more than AT_FLOOR is the floor that no number of samples removes."""
+    """The curve without the cells whose floor is more than AT_FLOOR of their error."""
     return _only(curve, [i for i, item in enumerate(curve.items) if not floor_share(item) > AT_FLOOR])
 
 
@@ -31,7 +31,7 @@ def _only(curve: Curve, indices: list[int]) -> Curve:
 
 
 def finding(number: int, curve: Curve, level: float) -> Finding:
-    """The errors of a curve against the variance term of Theorem `number`."""
+    """Compare the errors of a curve with the variance term of Theorem `number`."""
     comparison = _against_variance(curve, level)
     kind = _of_contradiction(curve, level) if comparison.kind == "contradicted" else comparison.kind
     axis = curves.WORDS.get(curve.axis, curve.axis)
@@ -64,13 +64,13 @@ def _against_variance(curve: Curve, level: float) -> stats.BoundCheck:
 
 
 def _of_contradiction(curve: Curve, level: float) -> str:
-    """The kind of a finding whose error grows faster than the variance term: whether that contradicts the theorem."""
+    """The kind of a finding whose error grows faster than the variance term: "contradicted", or why it is not."""
     if not regime.own_updates(curve.items[0]):
         return "exceeds"
     floors = [regime.log_floor(item) for item in curve.items[-2:]]
     logs = np.log(curves.values(curve).mean(axis=1)[-2:])
     if all(floor is not None and floor >= log for floor, log in zip(floors, logs, strict=True)):
-        return "floor term"  # which covers the error with constant 1, whatever the other term does
+        return "floor term"  # it covers the error with constant 1, whatever the other term does
     enough = [i for i, item in enumerate(curve.items) if regime.enough_samples(item)]
     if len(enough) == len(curve.items):
         return "contradicted"

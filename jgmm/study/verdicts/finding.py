@@ -1,24 +1,22 @@
-"""What a verdict is made of: findings, one for each comparison, and constants, one for each term of a bound."""
+"""The records of a verdict: findings, one for each comparison, and constants, one for each term of a bound."""
 
 from typing import NamedTuple
 
 import numpy as np
 
 OUT = "out of the theorem's regime"
-FLOOR_AXIS = "exp(-C^2)"  # the axis of findings about floors: they are compared by how they fall with C^2
-ABOVE_TERM = ("contradicted", "exceeds", "few samples", "floor term")  # kinds of an error that grows faster than a term
+FLOOR_AXIS = "exp(-C^2)"  # the axis of findings about floors, whose fall with C^2 is compared
+ABOVE_TERM = ("contradicted", "exceeds", "few samples", "floor term")  # the kinds where an error outgrows a term
 
 
 class Finding(NamedTuple):
-    """One comparison that a verdict rests on.
+    """One comparison that a verdict rests on; `kind` is its outcome.
 
-    `kind` says how it came out.
-
-        tight, loose, contradicted, inconclusive    as in a verdict
-        floor term      the error grows faster than the variance term, but lies below the floor term
-        few samples     it grows faster where the theorem asks for more samples than were taken
-        exceeds         it grows faster, but the updates are not those that the theorem is about
-        fails           too few starts lie within the theorem's limit
+    tight, loose, contradicted, inconclusive    as in a verdict
+    floor term      the error grows faster than the variance term, but is below the floor term
+    few samples     it grows faster, but in cells with fewer samples than the theorem asks for
+    exceeds         it grows faster, but the updates are not the theorem's
+    fails           too few starts are within the theorem's limit
     """
 
     theorem: str
@@ -28,18 +26,18 @@ class Finding(NamedTuple):
     kind: str
     measured: float  # exponent of the error, or of the floor, along the axis
     bound: float  # exponent of the bound's term
-    gap: float  # measured - bound for an error, bound - measured for a floor, which falls
+    gap: float  # measured - bound for an error; bound - measured for a floor, since it falls
     low: float  # simultaneous interval of the gap
     high: float
     detail: str
-    law: float = np.nan  # exponent of the exact law, where it is known
+    law: float = np.nan  # exponent of the exact law; nan if not known
     over: str = ""  # the sizes compared, in words
-    runs: int = 0  # runs that are good in every cell
-    kept: float = 1.0  # the least share of a cell's runs that are good
+    runs: int = 0  # how many runs are good in every cell
+    kept: float = 1.0  # the least share of good runs in a cell
 
 
 class Constant(NamedTuple):
-    """The largest error / term over the cells where that term is the right one, with its simultaneous interval."""
+    """The largest error / term over the cells that are compared with that term, with its simultaneous interval."""
 
     term: str
     value: float
@@ -50,7 +48,7 @@ class Constant(NamedTuple):
 
 
 class Conclusion(NamedTuple):
-    """What the cells of one theorem say about it."""
+    """A verdict before it has its theorem, level and look."""
 
     kind: str
     sentence: str
@@ -59,7 +57,7 @@ class Conclusion(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """A sentence about a theorem, with what it rests on."""
+    """A sentence about a theorem, and the findings and constants that it rests on."""
 
     theorem: str
     verdict: str

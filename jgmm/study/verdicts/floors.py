@@ -1,7 +1,8 @@
-"""Floors: how the error that no number of samples removes falls with the separation, against a bound's floor term.
+"""How floors fall with the separation, compared with a bound's floor term.
 
-A floor is measured by the mean displacement of the centres from the truth, less that of their labelled twins. Its
-logarithm is compared along C^2: 1/D is the rate of exp(-C^2/D) between neighbours and end to end.
+A floor is the error that no number of samples removes. Its measurement is the squared length of a mean displacement:
+the centres' from the truth, less their labelled twins'. Its logarithm is compared along C^2: a fall of exp(-C^2/D) has
+the rate 1/D, between neighbours and end to end.
 """
 
 from typing import NamedTuple
@@ -19,32 +20,32 @@ from jgmm.study.verdicts import phrases
 from jgmm.study.verdicts.finding import FLOOR_AXIS, Finding
 
 GROUPS = 24  # of runs, for the jackknife of a floor's logarithm
-LEAST_SIZES = 3  # separations on a curve of floors that is compared
-STANDARD_ERRORS = 4  # that a measured floor stands above 0
-MARGIN = 0.01  # of 1/D, within which rates of fall are called equal: at D = 8 from 7.4 to 8.7
+LEAST_SIZES = 3  # separations that a curve of floors must have
+STANDARD_ERRORS = 4  # a floor counts as measured if it is so many above 0
+MARGIN = 0.01  # rates 1/D that differ by less are called equal: D from 7.4 to 8.7 equals 8
 
 
 class FloorCurve(NamedTuple):
-    """Cells along the separation whose floors stand above their noise, and the separations where they do not."""
+    """Cells along the separation whose floors are above their noise, and the separations where floors are not."""
 
     curve: Curve
     unseen: list[float]
 
 
 class Falls(NamedTuple):
-    """Rates of fall with C^2, end to end first, then between neighbours; `gap` is the bound's less the measured."""
+    """Rates of fall with C^2: the first entry is end to end, the others are between neighbours."""
 
     measured: np.ndarray
     bound: np.ndarray
-    gap: np.ndarray  # above 0: the measured floor falls more slowly than the bound's
+    gap: np.ndarray  # bound - measured; above 0 the measured floor falls more slowly than the bound's
     low: np.ndarray
     high: np.ndarray
-    law: float  # end to end, of the exact law; nan where it is not known
+    law: float  # the exact law's rate end to end; nan if not known
     detail: str
 
 
 class FloorFit(NamedTuple):
-    """The rate 1/D of exp(-C^2/D) along a curve, end to end: measured with its 95 % interval, of the law, the bound."""
+    """Rates 1/D of exp(-C^2/D) along a curve, end to end: measured with its 95 % interval, of the law, of the bound."""
 
     part: str
     setting: str
@@ -59,7 +60,7 @@ class FloorFit(NamedTuple):
 
 
 def floor_curves(study: Study, items: list[CellData]) -> list[FloorCurve]:
-    """The curves along the separation all of whose cells recorded displacements."""
+    """The curves along the separation, if all their cells recorded displacements."""
     by_curve = []
     for curve in curves.curves(study, items):
         if curve.axis != "separation" or any(item.displacement is None for item in curve.items):
@@ -72,14 +73,14 @@ def floor_curves(study: Study, items: list[CellData]) -> list[FloorCurve]:
 
 
 def long_enough(floor: FloorCurve) -> bool:
-    """Whether floors stand above their noise at enough separations to compare how they fall."""
+    """Whether enough floors are above their noise to compare their fall."""
     return len(floor.curve.x) >= LEAST_SIZES
 
 
 def measured_floor(item: CellData) -> stats.Mean | None:
-    """The squared mean displacement, where it stands STANDARD_ERRORS above 0.
+    """The squared length of the mean displacement; None unless it is STANDARD_ERRORS above 0.
 
-    None too where there are fewer than two good runs for each group of the jackknife.
+    None also if the jackknife has fewer than two good runs a group.
     """
     vectors = summary.floor_vectors(item)
     if vectors is None or len(vectors) < 2 * GROUPS:
@@ -89,7 +90,7 @@ def measured_floor(item: CellData) -> stats.Mean | None:
 
 
 def floor_share(item: CellData) -> float:
-    """The floor, measured or by its exact law, over the mean error; nan where neither is known."""
+    """The floor, measured or else by its exact law, over the mean error; nan if neither is known."""
     measured = measured_floor(item)
     floor = expected.floor(item) if measured is None else measured.value
     mean = item.error_sq.mean() if item.ok.any() else 0.0
@@ -97,10 +98,10 @@ def floor_share(item: CellData) -> float:
 
 
 def floor_logs(items: list[CellData]) -> tuple[np.ndarray, np.ndarray]:
-    """Logarithms of the floors (squared mean displacements), and their covariance by a jackknife over groups of runs.
+    """Logarithms of the floors, and their covariance by a jackknife over groups of runs.
 
-    The groups are made of the runs that are good in all cells: run r shares its random numbers over the cells, and the
-    correlation that this makes is kept.
+    The groups are the same in all cells, of the runs that are good in all of them: so the covariance includes the
+    correlation of cells that share a run's random numbers.
     """
     good = phrases.shared_good_runs(items)
     group = np.arange(good.sum()) * GROUPS // max(good.sum(), 1)
@@ -121,7 +122,7 @@ def floor_logs(items: list[CellData]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def falls(floor: FloorCurve, level: float) -> Falls:
-    """How the floors of a curve fall with C^2, with simultaneous intervals at this level."""
+    """The rates at which the floors of a curve fall with C^2, with simultaneous intervals at this level."""
     items = floor.curve.items
     logs, covariance = floor_logs(items)
     squares = floor.curve.x**2
@@ -151,15 +152,12 @@ def falls(floor: FloorCurve, level: float) -> Falls:
 
 
 def _divisors(logs: ArrayLike, squares: np.ndarray) -> str:
-    """D of exp(-C^2/D) between each two neighbours."""
+    """D of exp(-C^2/D) between neighbours."""
     return " ".join(f"{divisor:.3g}" for divisor in -np.diff(squares) / np.diff(logs))
 
 
 def kind_of(fall: Falls) -> str:
-    """How the comparison came out.
-
-    Contradicted: the floor falls more slowly than the term, end to end or at the largest separations.
-    """
+    """The kind of the finding; contradicted if the floor falls more slowly end to end or at the largest separations."""
     if fall.low[0] > MARGIN or fall.low[-1] > MARGIN:
         return "contradicted"
     if fall.high[0] < -MARGIN:
@@ -168,7 +166,7 @@ def kind_of(fall: Falls) -> str:
 
 
 def finding(number: int, floor: FloorCurve, level: float) -> Finding:
-    """The floors of a curve against the floor term of Theorem `number`."""
+    """Compare the floors of a curve with the floor term of Theorem `number`."""
     curve, fall = floor.curve, falls(floor, level)
     runs, kept = phrases.kept(curve.items)
     return Finding(
@@ -191,13 +189,13 @@ def finding(number: int, floor: FloorCurve, level: float) -> Finding:
 
 
 def floor_fits(study: Study, data: list[CellData]) -> list[FloorFit]:
-    """How floors fall with C^2 along every curve that recorded displacements, whatever theorem it is held against."""
+    """The rates of fall along every curve that recorded displacements, whatever theorem the study tests."""
     fits = []
     for floor in floor_curves(study, data):
         if not long_enough(floor):
             continue
         curve = floor.curve
-        fall = falls(floor, 0.05 * len(curve.x))  # split over as many contrasts: 5 % for the one end to end
+        fall = falls(floor, 0.05 * len(curve.x))  # `falls` divides by the number of contrasts: 5 % for each
         fits.append(
             FloorFit(
                 part=curve.part,

@@ -1,4 +1,4 @@
-"""The exact laws beside the simulation: whether every mean agrees with its law."""
+"""The test of the simulation against exact laws: whether every mean agrees with its law."""
 
 from typing import NamedTuple
 
@@ -8,18 +8,18 @@ from jgmm import stats
 from jgmm.study import expected, summary
 from jgmm.study.read import CellData
 
-SAME = 1e-4  # relatively: more than float32 rounds a squared error, less than one sample in another centre moves it
+SAME = 1e-4  # relative: more than float32 rounds a squared error, less than a sample given to another centre changes it
 
 
 class LawVerdict(NamedTuple):
-    """A sentence about the laws; `agrees` is None where too few runs could tell."""
+    """A sentence about the laws; `agrees` is None if there are too few runs."""
 
     agrees: bool | None
     sentence: str
 
 
 class LawTest(NamedTuple):
-    """Something measured in a cell, with what its law says."""
+    """A mean error or a floor of a cell, and its law."""
 
     item: CellData
     of_floor: bool
@@ -36,7 +36,7 @@ class LawTest(NamedTuple):
 
 
 def law_verdict(data: list[CellData], look: int) -> LawVerdict | None:
-    """Do all cells agree with their exact laws at the last checkpoint (floors included)? None where no law is known."""
+    """Do all cells agree with their laws at the last checkpoint, floors included? None if no law is known."""
     tests = [test for item in data for test in _tests(item)]
     if not tests:
         return None
@@ -65,7 +65,7 @@ def law_verdict(data: list[CellData], look: int) -> LawVerdict | None:
 
 
 def _tests(item: CellData) -> list[LawTest]:
-    """The last mean of a cell, and its floor, where their laws are known."""
+    """The tests of a cell: of its mean at the last checkpoint and of its floor, if their laws are known."""
     tests = []
     law = expected.law(item, len(item.samples) - 1)
     if law.error_sq is not None and law.accuracy is not None and np.isfinite(law.accuracy):
@@ -77,7 +77,7 @@ def _tests(item: CellData) -> list[LawTest]:
 
 
 def _headline(check: stats.LawCheck, tests: list[LawTest], worst: int) -> str:
-    """Whether laws and means agree, and by how much the worst is off."""
+    """The sentence on whether laws and means agree, and how far the worst is off."""
     largest = f"{check.largest:.2g} standard errors ({tests[worst].where})"
     if check.agrees is False:
         return f"{check.cells} means have a known law, the worst is off by {largest}: simulation or law is wrong there."
@@ -87,13 +87,13 @@ def _headline(check: stats.LawCheck, tests: list[LawTest], worst: int) -> str:
             f" {len(check.short)} are below half of theirs ({tests[check.short[0]].where}): the law is wrong, or runs"
             f" as rare as 1 in {1 / stats.laws.RARE:g} carry the mean, which {check.enough} runs would show."
         )
-    # Few or skewed runs stray by many standard errors: what that says is its probability.
+    # The mean of few or skewed runs may be many standard errors off: its probability says whether that is unusual.
     probability = f", which has probability {min(2 * check.chance, 1):.1g}" if check.largest else ""
     return f"All {check.cells} means with a known law agree with it: the least likely is off by {largest}{probability}."
 
 
 def same_as_twin(item: CellData) -> bool:
-    """Whether every good run ends where it would with all labels known, but for rounding."""
+    """Whether every good run ends where its twin does, but for rounding."""
     if item.twin is None:
         return False
     twin = item.twin["twin_error_sq"][item.ok, -1].astype(float)

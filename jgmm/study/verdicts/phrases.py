@@ -1,4 +1,4 @@
-"""Cells in words: how many, over which sizes, with how many samples and good runs, and which are out of a regime."""
+"""Phrases about cells: how many, their sizes, their samples and good runs, and which are out of a theorem's regime."""
 
 from collections.abc import Iterable
 
@@ -11,18 +11,18 @@ from jgmm.theory.bounds import Theorem
 
 
 def cells(count: int) -> str:
-    """The number with its noun: "1 cell", "25 cells"."""
+    """A number of cells: "1 cell", "25 cells"."""
     return f"{count} cell{'' if count == 1 else 's'}"
 
 
 def span(values: Iterable[float]) -> str:
-    """The least and the largest: "2 to 16", or "12" where they are one."""
+    """The least and the largest: "2 to 16", or "12" if they are equal."""
     ends = min(values), max(values)
     return " to ".join(f"{value:.7g}" for value in dict.fromkeys(ends))
 
 
 def sizes(items: list[CellData]) -> str:
-    """The sizes of these cells: "N 1024 to 4096, k 2, d 10, C 8, sigma 1". Starts alone have no N."""
+    """The sizes of these cells: "N 1024 to 4096, k 2, d 10, C 8, sigma 1". Cells without a stream have no N."""
     values: dict[str, list[float]] = {
         "N": [] if all(item.cell.start_only for item in items) else [item.cell.n for item in items],
         "k": [item.cell.k for item in items],
@@ -33,32 +33,27 @@ def sizes(items: list[CellData]) -> str:
     return ", ".join(f"{name} {span(numbers)}" for name, numbers in values.items() if numbers)
 
 
-def where(item: CellData) -> str:
-    """The cell's part and settings."""
-    return settings.where(item.cell)
-
-
 def shared_good_runs(items: list[CellData]) -> np.ndarray:
-    """Which of the runs that all cells have are good in every one, shape (runs,)."""
+    """Which runs are good in every cell, of those that every cell has, shape (runs,)."""
     common = min(len(item.ok) for item in items)
     return np.logical_and.reduce([item.ok[:common] for item in items])
 
 
 def kept(items: list[CellData]) -> tuple[int, float]:
-    """The number of runs that are good in every cell, and the least share of a cell's runs that is good."""
+    """The number of runs that are good in every cell, and the least share of good runs in a cell."""
     return int(shared_good_runs(items).sum()), float(min(item.ok.mean() for item in items))
 
 
 def kept_words(items: list[CellData]) -> str:
-    """How many runs are good in the worst cell; nothing where all runs of all cells are."""
+    """How many runs are good in the worst cell; "" if all runs of all cells are."""
     worst = min(items, key=lambda item: item.ok.mean(), default=None)
     if worst is None or worst.ok.all():
         return ""
-    return f"{worst.ok.sum()} of {len(worst.ok)} runs are good in the worst cell ({where(worst)})"
+    return f"{worst.ok.sum()} of {len(worst.ok)} runs are good in the worst cell ({settings.where(worst.cell)})"
 
 
 def samples(theorem: Theorem, items: list[CellData]) -> str:
-    """How many of the cells have the samples that the theorem asks for."""
+    """How many of the cells have as many samples as the theorem asks for."""
     first, count = theorem.samples_of[0], sum(regime.enough_samples(item) for item in items)
     return (
         f"{first} >= {theorem.samples_words} with constant 1 (its own is hidden) holds in {count} of"
@@ -67,7 +62,7 @@ def samples(theorem: Theorem, items: list[CellData]) -> str:
 
 
 def reasons(unmet: list[list[Reason]]) -> str:
-    """Every condition that some of these cells do not meet, in how many, and an example."""
+    """Every condition that some of these cells do not meet, with their number and an example."""
     details: dict[str, list[str]] = {}
     for of_cell in unmet:
         for reason in of_cell:

@@ -1,7 +1,7 @@
-"""A theorem about starts: the share of them within C sigma/20, for the best sizes of Algorithm 2.
+"""The verdict on a theorem about starts: the share of starts within C sigma/20, for the best sizes of Algorithm 2.
 
-The constants in C, B and k0 and the polynomial in 1 - 1/poly(k) are hidden: failures at sizes tried never contradict.
-Success is a share with its interval, held against SUCCESS or 1 - 1/k, whichever asks for more.
+The constants in C, B and k0 and the polynomial in 1 - 1/poly(k) are hidden, so failures never contradict the theorem.
+Sizes succeed if the share of starts within the limit, by its interval, is above SUCCESS and above 1 - 1/k.
 """
 
 from typing import NamedTuple
@@ -16,27 +16,27 @@ from jgmm.study.verdicts import phrases
 from jgmm.study.verdicts.finding import OUT, Conclusion, Finding
 from jgmm.theory.bounds import Theorem
 
-SUCCESS = 0.9  # of starts, where 1 - 1/k asks for less: at k = 2 it asks for one half, which says nothing
-LOOSE = 0.8  # of the limit: a theorem whose starts are nearer than that is loose
-SLACK = 1.25  # times nearer than the limit at the largest separation: with more the verdict is loose
+SUCCESS = 0.9  # the share of starts asked for where 1 - 1/k is less: one half, at k = 2, would say nothing
+LOOSE = 0.8  # a cell is loose if enough of its starts are within this share of the limit
+SLACK = 1.25  # the verdict is loose if starts at the largest separation are more than so many times nearer than asked
 
 
 class Trial(NamedTuple):
-    """A cell in the theorem's regime with its finding."""
+    """A cell in the theorem's regime, with its finding."""
 
     item: CellData
     finding: Finding
 
 
 class Share(NamedTuple):
-    """The share of a cell's starts within the limit, and words for it."""
+    """The share of a cell's starts within the limit, as a number and in words."""
 
     value: float
     words: str
 
 
 class Threshold(NamedTuple):
-    """From which separation on starts succeed, for one choice of sizes."""
+    """The separation from which on starts succeed, for one choice of sizes."""
 
     separation: float
     sizes: str
@@ -45,7 +45,7 @@ class Threshold(NamedTuple):
 
 
 def conclude(theorem: Theorem, items: list[CellData], level: float) -> Conclusion:
-    """What these cells say about the theorem; `level` is split over those in its regime."""
+    """The conclusion from these cells; `level` is split over those in the theorem's regime."""
     unmet = [regime.unmet(item) for item in items]
     inside = [item for item, reasons in zip(items, unmet, strict=True) if not reasons]
     if not inside:
@@ -89,7 +89,7 @@ def _headline(theorem: Theorem, best: dict[int, Threshold | None]) -> tuple[str,
 
 
 def _reached(theorem: Theorem, k: int, reached: Threshold) -> str:
-    """From which separation on enough starts are near."""
+    """The sentence on the separation from which on enough starts are near."""
     times = reached.separation / max(theorem.separation(k), 1e-9)
     return (
         f"At k = {k}, {asked_share(k):.3g} of the starts or more are within from C = {reached.separation:.3g} on"
@@ -98,7 +98,7 @@ def _reached(theorem: Theorem, k: int, reached: Threshold) -> str:
 
 
 def _missed(k: int, items: list[CellData], tested: int, level: float) -> list[str]:
-    """The largest share that was seen, and whether the runs could have shown enough."""
+    """Sentences on the largest share, and on the runs that it takes to show a success."""
     largest = max((share(item) for item in items), key=lambda share: share.value)
     said = [f"At k = {k} the largest share is {largest.words}."]
     runs = least_runs(asked_share(k), level)
@@ -111,20 +111,20 @@ def _missed(k: int, items: list[CellData], tested: int, level: float) -> list[st
 
 
 def asked_share(k: int) -> float:
-    """The share of starts that a success asks for."""
+    """The share of starts that must be within the limit."""
     return max(SUCCESS, 1 - 1 / k)
 
 
 def least_runs(target: float, level: float) -> int:
-    """The runs of which all must be hits for the exact interval, from (level/2)^(1/n) on, to lie above the target."""
+    """The least n for which n hits of n are a success: their exact interval begins at (level/2)^(1/n), above target."""
     return int(np.log(level / 2) / np.log(target)) + 1
 
 
 def finding(number: int, item: CellData, level: float) -> Finding:
-    """The quantile of the largest distance over the limit C sigma/20, with its order-statistic interval.
+    """A quantile of the largest distance, over the limit C sigma/20, with its order-statistic interval.
 
-    Hits are seen to be more than asked for just where the interval's upper end is one of them (both are the binomial
-    law's tail at the same level), so that a success has its interval, and ends within the limit.
+    The quantile is that of the share asked for. A cell succeeds (the share's interval is above the share asked for)
+    exactly if the quantile's upper limit is within the limit: both intervals are the same tail of the binomial law.
     """
     cell, limit = item.cell, regime.near(item.cell.separation, max(item.cell.scales))
     largest = item.values["error_max"][:, -1].astype(float)
@@ -159,7 +159,7 @@ def finding(number: int, item: CellData, level: float) -> Finding:
 
 
 def threshold(trials: list[Trial]) -> Threshold | None:
-    """The least separation from which on all larger ones tried succeed, for the best sizes; None if there is none."""
+    """The least separation such that it and all larger ones succeed, for the best sizes; None if there is none."""
     by_sizes: dict[tuple[int, SeedingSizes], list[Trial]] = {}
     for trial in trials:
         by_sizes.setdefault((trial.item.cell.d, _seeding(trial.item)), []).append(trial)
@@ -182,7 +182,7 @@ def threshold(trials: list[Trial]) -> Threshold | None:
 def share(item: CellData) -> Share:
     """The share of a cell's starts within C sigma/20, with its own 95 % interval in the words."""
     limit = regime.near(item.cell.separation, max(item.cell.scales))
-    hits = item.values["error_max"][:, -1] <= limit  # of a failed start it may be no number: not within
+    hits = item.values["error_max"][:, -1] <= limit  # nan for a failed start, which is then no hit
     interval = summary.proportion(hits)
     where = f"C = {item.cell.separation:.3g}, {_sizes(item)}"
     bounds = f"{interval.value:.3g} [{interval.low:.3g}, {interval.high:.3g}]"
@@ -190,7 +190,7 @@ def share(item: CellData) -> Share:
 
 
 def _seeding(item: CellData) -> SeedingSizes:
-    """The sizes of a cell's Algorithm 2, which every cell about starts has."""
+    """The sizes of Algorithm 2 in a cell; every cell in the regime of a theorem about starts has them."""
     assert item.cell.seeding is not None
     return item.cell.seeding
 
@@ -201,7 +201,7 @@ def _sizes(item: CellData) -> str:
 
 
 def _all_sizes(items: list[CellData]) -> str:
-    """The sizes of these mixtures and starts."""
+    """The spans of these cells' sizes, Algorithm 2's included."""
     starts = [_seeding(item) for item in items]
     blocks, points, samples = (
         phrases.span(values)

@@ -1,4 +1,4 @@
-"""How findings about a bound become sentences."""
+"""The sentences about a bound's findings and constants."""
 
 import numpy as np
 
@@ -33,7 +33,7 @@ def headline(findings: list[Finding]) -> tuple[str, str]:
 
 
 def _loosest(findings: list[Finding]) -> list[Finding]:
-    """The loose finding of largest gap along each axis that has one."""
+    """For each axis its loosest finding, if it has a loose one."""
     loosest: dict[str, Finding] = {}
     for finding in findings:
         if finding.kind == "loose" and (finding.axis not in loosest or finding.gap < loosest[finding.axis].gap):
@@ -42,14 +42,14 @@ def _loosest(findings: list[Finding]) -> list[Finding]:
 
 
 def _gap(finding: Finding) -> str:
-    """By how much a bound is loose: "k^1.01 [0.99, 1.02]"."""
+    """How loose a bound is: "k^1.01 [0.99, 1.02]"."""
     if finding.axis == FLOOR_AXIS:
         return f"{_fall(finding.bound)} against {_fall(finding.measured)} in the floor"
     return f"{finding.axis}^{-finding.gap:.2f} [{-finding.high:.2f}, {-finding.low:.2f}]"
 
 
 def _fall(rate: float) -> str:
-    """exp(-rate C^2), written with the divisor of C^2 where the rate is positive."""
+    """exp(-rate C^2); a positive rate is written as a divisor of C^2."""
     return f"exp(-C^2/{1 / rate:.3g})" if rate > 0 else f"exp({-rate:.3g} C^2)"
 
 
@@ -82,7 +82,7 @@ def _along(findings: list[Finding], theorem: Theorem) -> str:
 
 
 def constant_words(constant: Constant, findings: list[Finding]) -> str:
-    """The least constant of a term; none would do where the error grows faster than the term."""
+    """The sentence on the least constant of a term; no constant is enough if the error grows faster than the term."""
     value = f"{constant.value:.3g} [{constant.low:.3g}, {constant.high:.3g}] ({constant.where})"
     of_floor = constant.term == "floor"
     axes = [f.axis for f in findings if f.kind in ABOVE_TERM and (f.axis == FLOOR_AXIS) == of_floor]
