@@ -144,7 +144,7 @@ def test_a_schedule_is_its_loop():
     schedule = rates.Polynomial(np.array([1.0, 2.0, 0.5]), np.array([0.7, 1.0, 0.6]), np.array([4.0, 9.0, 2.0]))
     together = jgmm.run(batch, LLOYD, start, steps=schedule, checkpoints=[50])
     for i in range(3):
-        one = lambda t, i=i: schedule.scale[i] / (t.astype(float) + schedule.shift[i]) ** schedule.power[i]  # noqa: E731
+        one = rates.Polynomial(*(numbers[i] for numbers in schedule))
         alone = jgmm.run(batch, LLOYD, start, steps=optax.sgd(one), checkpoints=[50])
         assert_allclose(together.displacement[..., i], alone.displacement[..., i], atol=2e-5)
 

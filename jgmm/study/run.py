@@ -5,7 +5,7 @@ does it, has no effect on results.
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Executor
 from functools import partial
 from pathlib import Path
@@ -16,16 +16,16 @@ import jax
 from jgmm import doors, outside
 from jgmm.engine import choose, machine
 from jgmm.process import Stopped
-from jgmm.study import keys, missing, ownership, plan, preflight, spec, work
+from jgmm.study import keys, ownership, plan, preflight, spec, work
 from jgmm.study import means as files_of_means
 from jgmm.study.executors import GPU_THREADS, Do, by_workers, in_this_process
-from jgmm.study.folder import records, store
+from jgmm.study.folder import records
 from jgmm.study.folder.lock import Lock, holding
+from jgmm.study.inventory import Inventory
 from jgmm.study.job import Receipt
 from jgmm.study.meter import Meter, Progress
-from jgmm.study.plan import Piece
-from jgmm.study.share import Share, checked
-from jgmm.study.spec import Cell, Study
+from jgmm.study.share import checked
+from jgmm.study.spec import Study
 
 __all__ = ["Report", "Stopped", "run_study"]
 
@@ -82,14 +82,8 @@ def run_study(
     turns true.
     """
     started = time.perf_counter()
-    doors.kind("study", study, Study, "of jgmm.Study(...)")
     out, spec_folder, fresh = doors.path("out", out), doors.path("spec_folder", spec_folder), doors.flag("fresh", fresh)
-    doors.choice("back_end", back_end, choose.NAMES)
-    if environment is not None:
-        doors.kind("environment", environment, dict, "of names and what JSON can hold")
-    for name, function in (("progress", progress), ("stop", stop)):
-        if not callable(function):
-            raise doors.bad(name, function, "a function")
+    _check_kinds(study, environment, back_end, progress, stop)
     names = outside.names_in(study.model_dump(exclude_none=True))
     preflight.check_executor(executor, names)
     study = spec.changed(study)  # a copy that somebody changed is held to what a spec is
@@ -111,10 +105,21 @@ def run_study(
         study = ownership.claim(out, study, made_with, fresh=fresh, code=code)
         notes = files_of_means.keep(means, out)
         do = partial(work.work, study, out.absolute(), back_end=back_end)
-        inventory = _Inventory(out, spec.named_cells(study, out), own_share)
+        inventory = Inventory(out, spec.named_cells(study, out), own_share)
         report = _run(study, inventory, do, executor, Meter(progress, stop))
         warnings = [own_lock.warning] if own_lock.warning else []
         return report._replace(seconds=time.perf_counter() - started, ignored=[*warnings, *notes, *report.ignored])
+
+
+def _check_kinds(study: object, environment: object, back_end: object, progress: object, stop: object) -> None:
+    """Raises ValueError for arguments of `run_study` of another kind."""
+    doors.kind("study", study, Study, "of jgmm.Study(...)")
+    doors.choice("back_end", back_end, choose.NAMES)
+    if environment is not None:
+        doors.kind("environment", environment, dict, "of names and what JSON can hold")
+    for name, function in (("progress", progress), ("stop", stop)):
+        if not callable(function):
+            raise doors.bad(name, function, "a function")
 
 
 def _hardware(executor: Executor | None) -> tuple[int, bool]:
@@ -122,49 +127,7 @@ def _hardware(executor: Executor | None) -> tuple[int, bool]:
     return (1, False) if executor is not None else (len(jax.devices()), machine.on_gpu())
 
 
-class _Inventory:
-    """The runs of each cell that a folder holds and those wanted, kept up to date as tasks are finished."""
-
-    def __init__(self, out: Path, named: Mapping[str, Cell], share: Share | None):
-        """named: the study's cells by identifier. share: of their runs, which to do. Sets damaged files aside."""
-        self.out, self.named, self.share = out, named, share
-        self.pieces, self.ignored = missing.stored(out, named, aside=True)
-        self.wanted: dict[str, int] = {}
-
-    def want(self, study: Study) -> bool:
-        """Set the wanted runs to those of the study's present round; whether these are other than before."""
-        before, self.wanted = self.wanted, missing.wanted_runs(study, self.named, self.pieces)
-        return self.wanted != before
-
-    def to_do(self, *names: str) -> list[Piece]:
-        """The runs, of all cells or of these, that are wanted, belong to the share and are not stored."""
-        wanted = {name: self.wanted[name] for name in names or self.wanted}
-        return self._shared(missing.to_do(self.named, self.pieces, wanted))
-
-    def num_wanted(self) -> int:
-        """The runs that are wanted and belong to the share, stored or not."""
-        return plan.num_runs(self._shared(Piece(self.named[name], 0, runs) for name, runs in self.wanted.items()))
-
-    def _shared(self, pieces: Iterable[Piece]) -> list[Piece]:
-        return list(pieces) if self.share is None else self.share.of(pieces)
-
-    def join(self, name: str) -> None:
-        """Make one file of a cell's pieces if they hold all that is wanted of it."""
-        missing.join_if_whole(self.out, name, self.pieces, self.wanted[name])
-
-    def add(self, receipts: Iterable[Receipt]) -> None:
-        """Tiles that a task has stored."""
-        for name, low, high, _ in receipts:
-            tile = store.Stored(store.tile(self.out, name, low, high), low, high)
-            self.pieces[name] = sorted([*self.pieces.get(name, []), tile], key=lambda piece: piece.low)
-            self.join(name)
-
-    def num_whole(self) -> int:
-        """Cells that have all that is wanted of them."""
-        return sum(not self.to_do(name) for name in self.wanted)
-
-
-def _run(study: Study, inventory: _Inventory, do: Do, executor: Executor | None, meter: Meter) -> Report:
+def _run(study: Study, inventory: Inventory, do: Do, executor: Executor | None, meter: Meter) -> Report:
     """Compute what is missing, round by round; the folder is locked by us."""
     inventory.want(study)
     reused = inventory.num_wanted() - plan.num_runs(inventory.to_do())
@@ -176,13 +139,20 @@ def _run(study: Study, inventory: _Inventory, do: Do, executor: Executor | None,
         runs, failures = _compute(inventory, do, executor, meter)
         computed += runs
         unfinished = not failures and inventory.want(study)
-    if failures:  # a worker that failed may have stored a part of its task
-        inventory.pieces = missing.stored(inventory.out, inventory.named).cells
-    left = plan.num_runs(inventory.to_do())
-    return Report(computed, reused, left, meter.done, 0.0, inventory.ignored, failures)
+    if failures:
+        inventory.scan()
+    return Report(
+        computed=computed,
+        reused=reused,
+        left=plan.num_runs(inventory.to_do()),
+        samples=meter.done,
+        seconds=0.0,
+        ignored=inventory.ignored,
+        failures=failures,
+    )
 
 
-def _compute(inventory: _Inventory, do: Do, executor: Executor | None, meter: Meter) -> tuple[int, list[str]]:
+def _compute(inventory: Inventory, do: Do, executor: Executor | None, meter: Meter) -> tuple[int, list[str]]:
     """Compute what is to do of a round; how many runs of cells were, and a line for each way in which some were not."""
     devices, gpu = _hardware(executor)
     tasks = plan.tasks(inventory.to_do(), devices=devices, gpu=gpu)

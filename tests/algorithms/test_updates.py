@@ -100,7 +100,10 @@ def test_float32_agrees_with_float64(x64):
     for dtype in (jnp.float32, jnp.float64):
         move = partial(steps.CONSTANT.apply, {"rate": jnp.full(8, 0.05, dtype)})
         origin = jnp.asarray(mean, dtype)
-        each = lambda s, x, move=move: (lloyd.step(s, Sample(x, None), {}, move), None)  # noqa: E731
+
+        def each(state, x, move=move):
+            return lloyd.step(state, Sample(x, None), {}, move), None
+
         found.append(jax.lax.scan(each, begin(origin, origin), jnp.asarray(data, dtype))[0].offset)
     assert found[0].dtype == jnp.float32
     assert found[1].dtype == jnp.float64
@@ -260,7 +263,10 @@ def test_blocks_of_power_iteration_find_the_dominant_subspace():
     rng = np.random.default_rng(5)
     data = rng.normal(size=(4000, 5)).astype(np.float32) * np.array([10, 8, 1, 1, 1], np.float32)
     state = pca.PowerState(jnp.eye(5)[2:4] + 0.1, jnp.zeros((2, 5)))
-    each = lambda s, x: (pca.power_step(s, Sample(x, None), {}), None)  # noqa: E731
+
+    def each(state, x):
+        return pca.power_step(state, Sample(x, None), {}), None
+
     step = jax.jit(lambda s, block: jax.lax.scan(each, s, block)[0])
     for block in data.reshape(8, 500, 5):
         state = pca.power_end(step(state, jnp.asarray(block)), {})
@@ -285,7 +291,10 @@ def test_vmap_over_trailing_runs_agrees_but_for_fused_multiply_adds(name):
     label, rate = jnp.arange(runs, dtype=jnp.int32) % k, jnp.full(runs, 0.1)
     if name == "power":
         state, known = pca.PowerState(a, a), {}
-        call = lambda s, x, label, known, rate: pca.power_step(s, Sample(x, label), known)  # noqa: E731
+
+        def call(state, x, label, known, rate):
+            return pca.power_step(state, Sample(x, label), known)
+
     else:
         algorithm = named.load("algorithm", name)
         mixed = mixture.Mixture(np.asarray(a), np.full((k, runs), 1 / 3, np.float32), np.ones((k, runs), np.float32))

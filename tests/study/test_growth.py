@@ -330,7 +330,10 @@ def test_the_canary_sings_of_bits_and_of_means(monkeypatch):
     before = keys.canary(3)
     assert before != keys.canary(4)
     simplex = mixture.simplex
-    turned = lambda k, d, **more: mixture.given(-np.asarray(simplex(k, d, **more).means))  # noqa: E731
+
+    def turned(k, d, **more):
+        return mixture.given(-np.asarray(simplex(k, d, **more).means))
+
     monkeypatch.setattr(mixture, "simplex", turned)
     other = keys.canary(3)
     assert other[:-1] == before[:-1]
@@ -395,7 +398,17 @@ def test_displacements_stand_by_component_and_the_twins_lose_what_is_left_of_the
     last, twin, start = np.random.default_rng(0).normal(size=(3, 3, 4, 2))
     component = np.array([[2, 0], [0, 1], [1, 2]])
     empty = np.zeros((0, 0))
-    record = Record(np.array([0, 50]), None, empty, last, component, start, empty, None, twin)
+    record = Record(
+        samples=np.array([0, 50]),
+        error=None,
+        centres=empty,
+        displacement=last,
+        component=component,
+        start_displacement=start,
+        start_sq=empty,
+        twin_sq=None,
+        twin_displacement=twin,
+    )
     built = mixture.Mixture(means[..., None], None, None)
     found = tables.displacements(cell, built, record)
     left = (1 - 0.01 / 3) ** 50
