@@ -15,7 +15,7 @@ LONGEST = 60  # characters of a value in a message
 
 
 def told(value: Any) -> str:
-    """The value as a message shows it: on one line, shortened."""
+    """The value in a message: on one line, shortened."""
     if hasattr(value, "shape") and hasattr(value, "dtype") and np.ndim(value):
         return f"an array of {value.dtype}, shape {value.shape}"
     text = " ".join(repr(value).split())
@@ -28,7 +28,7 @@ def bad(name: str, value: Any, expected: str) -> ValueError:
 
 
 def whole(name: str, value: Any, least: int = 1, below: int = 2**31) -> int:
-    """A whole number, as an int; 1e4 is taken for 10000."""
+    """A whole number, as an int; 1e4 counts as 10000."""
     plain = value.item() if isinstance(value, np.generic) else value
     if isinstance(plain, float) and plain.is_integer():
         plain = int(plain)
@@ -50,14 +50,14 @@ def wholes(name: str, values: Any, least: int = 1) -> tuple[int, ...]:
 
 
 def number(name: str, value: Any, low: float = -np.inf, high: float = np.inf, *, closed: bool = False) -> float:
-    """A finite number between low and high (these included if `closed`)."""
+    """A finite number between low and high (inclusive if `closed`)."""
     return float(numbers(name, value, (), low=low, high=high, closed=closed))
 
 
 def numbers(
     name: str, value: Any, *shapes: tuple, low: float = -np.inf, high: float = np.inf, closed: bool = False
 ) -> np.ndarray:
-    """Finite numbers in the range as a float64 array of one of these shapes; a letter or None is any length."""
+    """Finite numbers in the range, as a float64 array of one of these shapes. A letter or None means any length."""
     span = _span(low, high, closed)
     wanted = f"{span}{'' if shapes == ((),) else ' of shape ' + ' or '.join(map(_shape, shapes))}"
     try:
@@ -81,7 +81,7 @@ def numbers(
 def floats(name: str, value: Any, shape: tuple) -> Any:
     """An array (NumPy, JAX or traced) of floating-point numbers of this shape.
 
-    A letter is any length from 1, an ellipsis at the end any further axes.
+    A letter means any length from 1, an ellipsis at the end any further axes.
     """
     wanted = tuple(size for size in shape if size is not ...)
     actual: Any = getattr(value, "shape", None)
@@ -109,28 +109,28 @@ def flag(name: str, value: Any) -> bool:
 
 
 def called(name: str, value: Any) -> Any:
-    """Something to be called, or None."""
+    """A callable, or None."""
     if value is not None and not callable(value):
         raise bad(name, value, "a function, or None")
     return value
 
 
 def kind(name: str, value: Any, wanted: type, how: str) -> Any:
-    """An object of this type; `how` tells the reader how to make one."""
+    """An object of this type; `how` says how to make one."""
     if not isinstance(value, wanted):
         raise bad(name, value, f"a {wanted.__name__} ({how})")
     return value
 
 
 def path(name: str, value: Any) -> Path:
-    """A path, or a string that is one."""
+    """A path, or a string with a path."""
     if not isinstance(value, (str, PathLike)) or not isinstance(fspath(value), str) or "\0" in fspath(value):
         raise bad(name, value, "a path: a string or a pathlib.Path")
     return Path(value)
 
 
 def keys(name: str, value: Any, ndim: int = 0) -> Any:
-    """A typed key of JAX's threefry generator, or an array of keys. Draws are defined by that generator alone."""
+    """A typed key of JAX's threefry generator, or an array of keys. Other generators would give other draws."""
     dtype, expected = str(getattr(value, "dtype", "")), "a key" if ndim == 0 else "an array of keys, one for each run"
     if not dtype.startswith("key<"):
         raise bad(name, value, f"{expected} of jax.random.key (a legacy one becomes one by jax.random.wrap_key_data)")
@@ -144,7 +144,7 @@ def keys(name: str, value: Any, ndim: int = 0) -> Any:
 
 
 def run_ids(name: str, value: Any) -> np.ndarray:
-    """At least one whole number of 32 bits, as an array of uint32. A repeated number repeats the same draws."""
+    """Whole numbers of 32 bits, at least one, as an array of uint32. The same number gives the same draws."""
     expected = "whole numbers from 0 to 2**32 - 1, of at least one run, in one dimension"
     listed = value if isinstance(value, np.ndarray) else _listed(value)
     if listed is None:
@@ -163,7 +163,7 @@ def run_ids(name: str, value: Any) -> np.ndarray:
 
 
 def _listed(values: Any) -> list | None:
-    """The elements of a sized collection; None for text, iterators and what is no collection."""
+    """The elements of a sized collection; None for text, iterators and other objects."""
     if isinstance(values, (str, bytes, dict)) or not isinstance(values, Iterable) or not hasattr(values, "__len__"):
         return None
     try:

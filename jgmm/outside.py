@@ -1,12 +1,12 @@
-"""Algorithms, step sizes, noises and pages that are not jgmm's, named "module:NAME" in a spec.
+"""Algorithms, step sizes, noises, layouts and pages that are not jgmm's: a spec names them as "module:NAME".
 
-    load          the value that has this name; its module may lie in one of some folders
-    name          the name of a value: "module:NAME" where a module has it, else "here:" and a digest of its source
-    digest        of the source behind a name (see `sources`)
-    files         those sources, to be kept beside results
+    load          the value with a name; its module may be in one of the folders of `beside`
+    name          the name of a value: "module:NAME" if a module has it, else "here:" and a digest of its source
+    digest        a digest of the source of a name's value (see `sources`)
+    files         that source, to be kept beside results
 
-A value that no module holds (it was made in a notebook, or by a function) runs in the process that made it. Workers and
-other processes cannot have it: they refuse its name, and say why.
+A value made in a notebook or by a function is in no module. It runs in the process that made it; workers and other
+processes refuse its name, and say why.
 """
 
 import contextlib
@@ -24,24 +24,24 @@ from jgmm import doors, sources
 
 NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 HERE = "here:"
-FOLDER = "code"  # of a study's folder, where the sources behind its names are kept
-_values: dict[str, Any] = {}  # of this process, by the names that begin with HERE
+FOLDER = "code"  # the folder in a study's folder that keeps the sources of what the study names
+_values: dict[str, Any] = {}  # this process's values, by the names that begin with HERE
 
 
 def named(text: Any) -> bool:
-    """Whether this is the name of something outside: a text with a colon that has a name's form."""
+    """Whether a text has the form of a name: "module:NAME" or "here:DIGEST"."""
     return isinstance(text, str) and (text.startswith(HERE) or NAME.fullmatch(text) is not None)
 
 
 def foreign(text: Any) -> bool:
-    """Whether the name's module is not jgmm's: to load it is to run somebody else's code."""
+    """Whether this is a name whose module is not jgmm's. Loading it runs somebody else's code."""
     return named(text) and not text.startswith("jgmm.")
 
 
 def load(name: str, what: str = "value") -> Any:
     """The value of this name. Raises ValueError if its module cannot be imported, or does not have it.
 
-    what: what it is to be, for the message.
+    what: the kind of value, for the message.
     """
     if name.startswith(HERE):
         if name not in _values:
@@ -57,14 +57,14 @@ def load(name: str, what: str = "value") -> Any:
         return getattr(_imported(module), value)
     except _Another:
         raise
-    except Exception as error:  # whatever a module of somebody's raises when it is imported
-        told = " ".join(f"{type(error).__name__}: {error}".split())
+    except Exception as error:  # a user's module may raise anything when it is imported
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
         expected = "expected a module that can be imported, and a name in it"
-        raise ValueError(f"{what} is {name!r}, {expected} ({told})") from None
+        raise ValueError(f"{what} is {name!r}, {expected} ({reason})") from None
 
 
 class _Another(ValueError):
-    """A module that is there already has the name of one that is meant."""
+    """Another module of this name is imported already."""
 
 
 _folders: ContextVar[tuple[Path, ...]] = ContextVar("_folders", default=())
@@ -72,7 +72,7 @@ _folders: ContextVar[tuple[Path, ...]] = ContextVar("_folders", default=())
 
 @contextlib.contextmanager
 def beside(*folders: Path) -> Iterator[None]:
-    """What is named outside jgmm is also sought in these folders; nothing else is."""
+    """Within this block modules of names are also sought in these folders."""
     before = _folders.set(folders)
     try:
         yield
@@ -81,10 +81,10 @@ def beside(*folders: Path) -> Iterator[None]:
 
 
 def _imported(name: str) -> ModuleType:
-    """A module, from one of the folders if it lies there.
+    """The module of this name, also sought in the folders of `beside`, after all other places.
 
-    While it is imported the folders stand last among the places where modules are sought: none of theirs takes the
-    place of an installed one. Raises ValueError if another module has its name.
+    So a module in a folder never takes the place of an installed one. Raises ValueError if a folder has the module but
+    another one of its name was imported.
     """
     first = name.partition(".")[0]
     places = [folder.resolve() / f"{first}.py" for folder in _folders.get()]
@@ -102,13 +102,13 @@ def _imported(name: str) -> ModuleType:
 
 
 def _same(module: ModuleType, file: Path) -> bool:
-    """Whether a module is the one in this file, or has the same source."""
+    """Whether a module comes from this file, or has the same source."""
     place = sources.path(module)
     return place is not None and (place == file or sources.source(module) == file.read_bytes())
 
 
 def _import(name: str, folders: list[str]) -> None:
-    """Import a module that may lie in one of these folders, and write nothing there."""
+    """Import a module that may be in one of these folders, without writing bytecode there."""
     writes = sys.dont_write_bytecode
     sys.path += folders
     sys.dont_write_bytecode = writes or bool(folders)
@@ -122,9 +122,9 @@ def _import(name: str, folders: list[str]) -> None:
 
 
 def name(value: Any) -> str:
-    """The name of a value, under which `load` gives it again (in this process, if it begins with "here:").
+    """The name by which `load` gives this value again. A name that begins with "here:" holds in this process alone.
 
-    Raises ValueError if its source cannot be told from another's.
+    Raises ValueError if the value has no source to make a digest of.
     """
     homes = {getattr(part, "__module__", None) for part in (value if isinstance(value, tuple) else (value,))}
     places = [
@@ -134,7 +134,7 @@ def name(value: Any) -> str:
         for attribute, attribute_value in list(vars(module).items())
         if attribute_value is value
     ]
-    places.sort(key=lambda place: place.partition(":")[0] not in homes)  # where it was made first
+    places.sort(key=lambda place: place.partition(":")[0] not in homes)  # the module that made it comes first
     for place in places:
         if NAME.fullmatch(place):
             return place
@@ -143,11 +143,11 @@ def name(value: Any) -> str:
     return place
 
 
-KEYS = ("algorithm", "layout", "noise", "rate", "report")  # of a spec, whose values may be names
+KEYS = ("algorithm", "layout", "noise", "rate", "report")  # the keys of a spec whose values may be names
 
 
 def names_in(table: Any) -> list[str]:
-    """The names of what stands outside jgmm in a spec's table, in the order of the spec."""
+    """The names in a spec's table whose modules are not jgmm's, in the order of the spec."""
     if isinstance(table, Mapping):
         own = [value for key in KEYS if key in table for value in _listed(table[key]) if foreign(value)]
         return list(dict.fromkeys([*own, *(name for value in table.values() for name in names_in(value))]))
@@ -157,7 +157,7 @@ def names_in(table: Any) -> list[str]:
 
 
 def check_trust(spec: str, where: object) -> None:
-    """Raises ValueError if the study.toml of a folder, read from `where`, names what stands outside jgmm."""
+    """Raises ValueError if a study.toml, read from the folder `where`, has names whose modules are not jgmm's."""
     if names := names_in(tomllib.loads(spec)):
         raise ValueError(
             f"{where} names code of its own ({', '.join(names)}): expected --trust (or trust=True), which imports it"
@@ -170,14 +170,14 @@ def _listed(value: Any) -> list:
 
 
 def digest(name: str) -> str:
-    """Digits that stand for the source behind a name: two sources that differ are two algorithms."""
+    """A digest of the source of a name's value. Two sources that differ are two algorithms."""
     if name.startswith(HERE):
         return name.removeprefix(HERE)
     return sources.digest_of_module(_module_of(name))
 
 
 def files(name: str) -> dict[str, bytes]:
-    """The sources behind a name that a folder of results keeps, by file name: those of modules of one file."""
+    """The sources that a folder of results keeps for a name, by file name: those of modules that are in no package."""
     if name.startswith(HERE):
         return {}
     texts = sources.of_module(_module_of(name))
@@ -185,5 +185,5 @@ def files(name: str) -> dict[str, bytes]:
 
 
 def _module_of(name: str) -> str:
-    """The module of a name, imported if it was not."""
+    """The module of a name; it is imported if needed."""
     return importlib.import_module(name.partition(":")[0]).__name__

@@ -1,19 +1,20 @@
-r"""The limits of float32 and float64: mixtures, starts and rates whose results would be silently wrong are refused.
+r"""The limits of float32 and float64. Mixtures, starts and rates beyond them are refused: results would be wrong.
 
-eps, tiny and largest are the format's (1.2e-7, 1.2e-38 and 3.4e38 in float32).
+eps, tiny and largest are the format's: 1.2e-7, 1.2e-38 and 3.4e38 in float32.
 
-    means      eps |mu_i| <= sigma_i / 32         A sample mu + sigma z is rounded to u = eps |mu| or less.
+    means      eps |mu_i| <= sigma_i / 32         A sample mu + sigma z is rounded to u <= eps |mu|.
     scales     sqrt(tiny) / eps <= sigma_i        Squares of offsets, down to eps sigma, do not underflow.
     sizes      |mu| + 10 sigma sqrt(d) <= eps sqrt(largest)    Sums of squares do not overflow.
-    power      the power iteration squares sums of squares over a block
+    power      see `check_power`                  Squares of sums of squares over a block do not overflow.
     start      u^2 d / 12 <= 0.01 offset^2        A start is rounded as samples are.
     rates      rate >= eps/2 min(1, offset)       Moves of size rate sigma are not lost beside the offset.
 
-Means: rounding adds u^2/12 to the variance of each coordinate. Measured on the same streams (2,048 pairs, d = 16,
-rate 0.02), squared errors were 5e-5 +- 3e-5, 2e-4 +- 1e-4, 0.5 % and 4 % too large, or small, at coordinates of 2.5e5,
-5e5, 4e6 and 1e7 sigma: u^2/12 within its error but at the last. The start by Algorithm 2 is the first to go: its median
-squared error (256 runs, k = 3, d = 8, boxes of 1e4, 1e5, 3e5 and 5e5 sigma) was 0.572, 0.574, 0.722 and 1.58, which is
-14 (eps |mu|)^2 for each centre beside the noise: less than 1 % at the limit, since the noise is of order sigma^2.
+Means: rounding adds u^2/12 to the variance of each coordinate. On the same streams (2,048 pairs, d = 16, rate 0.02)
+squared errors were off by 5e-5 +- 3e-5, 2e-4 +- 1e-4, 0.5 % and 4 % at coordinates of 2.5e5, 5e5, 4e6 and 1e7 sigma.
+All but the last are u^2/12 within their standard errors. The start by Algorithm 2 is the most sensitive: its median
+squared error (256 runs, k = 3, d = 8) was 0.572, 0.574, 0.722 and 1.58 in boxes of 1e4, 1e5, 3e5 and 5e5 sigma.
+Rounding adds 14 (eps |mu|)^2 to each centre's, which is less than 1 % at the limit, since the noise is of order
+sigma^2.
 
 Needs no JAX.
 """
@@ -22,21 +23,21 @@ from typing import Any
 
 import numpy as np
 
-RESOLVED = 2.0**-5  # the rounding of a mean, in standard deviations, that is allowed
-NORMALS = 10  # a normal number stays within so many standard deviations
-START = 1e-2  # the share of a start's squared error that may be rounding
+RESOLVED = 2.0**-5  # the largest rounding of a mean that is allowed, in standard deviations
+NORMALS = 10  # normal numbers are assumed to be within so many standard deviations
+START = 1e-2  # the largest share of a start's squared error that may be rounding
 
 
 def most(dtype: Any) -> float:
-    """The largest size whose sums of squares do not overflow."""
+    """The largest norm whose square does not overflow, with room for sums of such squares."""
     return float(np.sqrt(float(np.finfo(dtype).max)) * np.finfo(dtype).eps)
 
 
 @np.errstate(over="ignore")  # infinity is beyond any format
 def check(name: str, value: Any, *, norms: Any, scales: Any, d: int, dtype: Any) -> None:
-    """Raises ValueError if means with norms up to `norms` (one, or one for each mean) or scales are beyond the format.
+    """Raises ValueError if scales, or means with norms up to `norms` (one number or one a mean), are beyond the format.
 
-    name, value: the argument that a message blames for means that are too far out.
+    name, value: the argument that the message names if means are too far out.
     """
     info, scales, norms = np.finfo(dtype), np.asarray(scales, float), np.asarray(norms, float)
     least, largest = np.sqrt(float(info.tiny)) / float(info.eps), most(dtype)
@@ -64,7 +65,7 @@ def check(name: str, value: Any, *, norms: Any, scales: Any, d: int, dtype: Any)
 
 @np.errstate(over="ignore")
 def check_power(*, block: int, norm: float, scale: float, d: int, dtype: Any) -> None:
-    """Raises ValueError if power iteration over blocks of so many samples leaves the format."""
+    """Raises ValueError if the power iteration over blocks of `block` samples overflows or underflows the format."""
     info = np.finfo(dtype)
     largest = block * (norm + NORMALS * scale * np.sqrt(d)) ** 2 * np.sqrt(d)
     if largest > np.sqrt(float(info.max)) or block * scale**2 < np.sqrt(float(info.tiny) / float(info.eps)):
@@ -77,14 +78,17 @@ def check_power(*, block: int, norm: float, scale: float, d: int, dtype: Any) ->
 def check_held(name: str, values: np.ndarray, *, dtype: Any) -> None:
     """Raises ValueError if one of these numbers overflows, or becomes 0, in the format."""
     with np.errstate(over="ignore", under="ignore"):
-        held = values.astype(dtype)
-    bad = ~np.isfinite(held) | ((held == 0) & (values != 0))
+        rounded = values.astype(dtype)
+    bad = ~np.isfinite(rounded) | ((rounded == 0) & (values != 0))
     if bad.any():
         raise ValueError(f"{name} is {values[bad].flat[0]:g}, expected what {np.dtype(dtype)} can hold{_wider(dtype)}")
 
 
 def check_start(name: str, offset: Any, *, means: np.ndarray, scales: np.ndarray) -> None:
-    """Raises ValueError if a start `offset` standard deviations from the means (k, d, *runs) drowns in rounding."""
+    """Raises ValueError if rounding is too large a share of a start `offset` standard deviations from the means.
+
+    means: (k, d, *runs).
+    """
     with np.errstate(over="ignore"):
         size = np.asarray(offset, float) * np.max(scales)
     if (size > most(means.dtype)).any():
@@ -105,7 +109,7 @@ def check_start(name: str, offset: Any, *, means: np.ndarray, scales: np.ndarray
 
 
 def check_rate(rate: Any, *, offset: Any, dtype: Any) -> None:
-    """Raises ValueError if steps of this rate are lost beside a start `offset` standard deviations away."""
+    """Raises ValueError if rounding loses moves of this rate beside a start `offset` standard deviations away."""
     least = float(np.finfo(dtype).eps) / 2 * np.minimum(1, np.asarray(offset, float))
     bad = np.asarray(rate, float) < least
     if bad.any():
@@ -116,5 +120,5 @@ def check_rate(rate: Any, *, offset: Any, dtype: Any) -> None:
 
 
 def _wider(dtype: Any) -> str:
-    """The end of a message: float64, if the format is float32."""
+    """The end of a message, which names float64 if the format is float32."""
     return ", or float64 (x64 = true, --x64, jax.enable_x64)" if np.dtype(dtype) == np.float32 else ""

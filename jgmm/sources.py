@@ -1,7 +1,7 @@
-"""What decides what somebody's code does: the source of its modules, or of a value that no module holds.
+"""The source of a user's code and its digest: of modules, or of a value that is in no module.
 
-A module's source is its own, and that of all modules that it imports and that lie beside it or in the same package;
-what is installed is known by its version, which is kept beside results.
+A module's source includes that of the modules that it imports, directly or not, from its own folder or package. It does
+not include installed modules: their versions are kept beside results.
 """
 
 import ast
@@ -21,7 +21,7 @@ _installed = tuple({Path(sysconfig.get_path(key)) for key in ("stdlib", "purelib
 
 
 def of_module(name: str) -> dict[str, bytes]:
-    """The source of an imported module and of those that it uses, by module name; see above for which."""
+    """The source of an imported module, and of the modules that count with it, by module name."""
     first = sys.modules[name]
     root, package = path(first), name.partition(".")[0]
     sources: dict[str, bytes] = {}
@@ -39,7 +39,7 @@ def of_module(name: str) -> dict[str, bytes]:
 
 
 def digest_of_module(name: str) -> str:
-    """Digits that differ where the source of an imported module, or of one that it uses, differs."""
+    """A digest of the source of an imported module and of the modules that count with it."""
     digest = hashlib.sha256()
     for module, text in sorted(of_module(name).items()):
         digest.update(f"{module}\0{len(text)}\0".encode() + text)
@@ -47,7 +47,7 @@ def digest_of_module(name: str) -> str:
 
 
 def digest_of_value(value: Any) -> str:
-    """Digits that differ where two values that no module holds do different things: in code, constants or closures.
+    """A digest of a value that is in no module: of its code, constants and closures.
 
     Raises ValueError for a value that cannot be taken apart.
     """
@@ -57,7 +57,7 @@ def digest_of_value(value: Any) -> str:
 
 
 def path(module: ModuleType) -> Path | None:
-    """Where a module's source lies; None for one that has none."""
+    """The file of a module's source; None if it has none."""
     place = getattr(module, "__file__", None)
     return Path(place).resolve() if isinstance(place, str) and place.endswith(".py") else None
 
@@ -66,7 +66,7 @@ _read: dict[int, tuple[Any, bytes]] = {}  # by the identity of a module's __spec
 
 
 def source(module: ModuleType) -> bytes:
-    """A module's source as it was when it was first asked for: what was edited since is not what runs."""
+    """A module's source as it was when first asked for: later edits of the file do not run."""
     spec, place = module.__spec__, path(module)
     assert place is not None
     if _read.get(id(spec), (None,))[0] is not spec:
@@ -75,7 +75,7 @@ def source(module: ModuleType) -> bytes:
 
 
 def _imported_by(module: ModuleType) -> list[ModuleType]:
-    """The modules that a module's import statements name, of those that have been imported."""
+    """The imported modules that a module's import statements name."""
     package, names = (module.__package__ or "").split("."), []
     for node in ast.walk(ast.parse(source(module))):
         if isinstance(node, ast.Import):
@@ -88,9 +88,9 @@ def _imported_by(module: ModuleType) -> list[ModuleType]:
 
 
 def _add(update: Callable[[bytes], object], value: Any, seen: frozenset[int]) -> None:
-    """Put what decides what a value does into a digest: code and its constants, globals, and what functions close over.
+    """Add a value to a digest: its code, with the constants, globals and closures that the code uses.
 
-    A function of a module that can be imported is known by its name.
+    A function of a module that can be imported adds its name alone.
     """
     where, what = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
     imported = isinstance(where, str) and where != "__main__" and isinstance(what, str) and "<" not in what
@@ -109,7 +109,7 @@ def _add(update: Callable[[bytes], object], value: Any, seen: frozenset[int]) ->
 
 
 def _parts(value: Any) -> list:
-    """What a value is made of. Raises ValueError for one that cannot be taken apart."""
+    """The parts of a value. Raises ValueError for a value that cannot be taken apart."""
     if isinstance(value, CodeType):
         return [value.co_code, *value.co_names, *value.co_consts]
     if isinstance(value, FunctionType):

@@ -164,11 +164,11 @@ def check_canary(folder: Path, canary: list[int]) -> None:
     _same_draws(folder, environment(folder).get("canary"), canary)
 
 
-def _same_draws(folder: Path, stored: list[int] | None, here: list[int], *otherwise: str) -> None:
-    if stored is not None and stored != here:
+def _same_draws(folder: Path, stored: list[int] | None, canary: list[int], *otherwise: str) -> None:
+    if stored is not None and stored != canary:
         expected = ", ".join(["expected the JAX and NumPy that made it", *otherwise])
         raise ValueError(
-            f"{folder} was drawn from other random bits or means (canary {stored}, here {here}): {expected}"
+            f"{folder} was drawn from other random bits or means (canary {stored}, here {canary}): {expected}"
         )
 
 

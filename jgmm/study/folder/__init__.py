@@ -1,6 +1,7 @@
-"""A study's folder on the disk, from the bytes up: nothing here knows what a study is.
+"""A study's folder on the disk. These modules do not know what a study is.
 
-`files` writes every file whole or not at all, `seal` gives each a digest, `parquet` writes tables and `columns` holds
-their schema. `store` tells which runs of which cells are there and joins them, `records` keeps what is written beside
-the results, `lock` admits one writer, and `spool` holds arrays that are larger than memory.
+files      writes every file whole or not at all        seal       gives files a digest
+parquet    reads and writes tables                      columns    the tables' schemas
+store      lists the stored runs of cells, joins them   records    looks, back ends and figures
+lock       admits one writer                            spool      arrays larger than memory
 """

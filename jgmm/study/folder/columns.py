@@ -1,7 +1,7 @@
-"""The schemas of stored tables: every cell has the same columns of the same types, and so has every summary.
+"""The schemas of stored tables: all cells have the same columns of the same types, and so have all summaries.
 
-A folder of cells is therefore one data set to whatever reads Parquet: `pandas.read_parquet("DIR/cells")`. A column that
-a cell has no values for is there, null but of its type.
+So any reader of Parquet can read a folder of cells as one data set: `pandas.read_parquet("DIR/cells")`. If a cell has
+no values for a column, the column has nulls of its type.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-# Parquet calls the elements of a list "element": with any other name here, a table read again would differ.
+# Parquet calls the elements of a list "element". With another name a table would differ after it is read again.
 LIST = pa.list_(pa.field("element", pa.float64()))
 TEXT, COUNT, REAL = pa.string(), pa.int64(), pa.float64()
 
@@ -37,7 +37,7 @@ SETTING = {
 
 
 def cells(*, x64: bool) -> pa.Schema:
-    """The schema of every cell and tile; errors are stored in the precision they were computed in."""
+    """The schema of cells and tiles. Errors are stored in the precision in which they were computed."""
     computed = pa.float64() if x64 else pa.float32()
     columns = {
         **SETTING,
@@ -82,9 +82,9 @@ SUMMARY: dict[str, pa.DataType] = {
 
 
 def table(schema: pa.Schema, columns: Mapping[str, Any], size: int) -> pa.Table:
-    """A table of `size` rows with this schema. A column is an array, one value for all rows, or missing: then null.
+    """A table of `size` rows with this schema. A column is an array or one value for all rows; a missing one is null.
 
-    Raises ValueError for a column that the schema lacks, and for values that are not of its type.
+    Raises ValueError for a column that the schema lacks, or for values of another type.
     """
     unknown = [name for name in columns if name not in schema.names]
     if unknown:
@@ -93,18 +93,18 @@ def table(schema: pa.Schema, columns: Mapping[str, Any], size: int) -> pa.Table:
 
 
 def summary(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
-    """A summary of these rows, with the columns of the first: real numbers, unless `SUMMARY` has another type."""
+    """A summary with these rows and the columns of the first row: real numbers, unless `SUMMARY` has another type."""
     fields = [(name, SUMMARY.get(name, REAL)) for name in rows[0]] if rows else []
     return pa.Table.from_pylist(list(rows), schema=pa.schema(fields))
 
 
 def lists(vectors: np.ndarray) -> pa.Array:
-    """A list for each row of an array."""
+    """Each row of an array as a list."""
     return sparse_lists(vectors, np.ones(len(vectors), bool))
 
 
 def sparse_lists(vectors: np.ndarray, where: np.ndarray) -> pa.Array:
-    """The rows of an array, one after another, as lists where `where` is true; null elsewhere."""
+    """A list wherever `where` is true, the next row of the array; null elsewhere."""
     offsets = np.concatenate([[0], np.cumsum(np.where(where, vectors.shape[1], 0))]).astype(np.int32)
     values = pa.array(np.asarray(vectors, float).reshape(-1))
     return pa.ListArray.from_arrays(pa.array(offsets), values, LIST, mask=pa.array(~where))

@@ -1,8 +1,8 @@
-"""The only module of `jgmm.study` that changes the disk: files are written whole or not at all, links never followed.
+"""The only module of `jgmm.study` that changes the disk, which a test checks. Files are written whole or not at all.
 
-A file is written under a random temporary name in the same folder, synced to the disk, and renamed: a reader sees the
-old file or the new one. A link in its place is replaced. Pipes and devices are refused without waiting for them. A test
-checks that nothing else in `jgmm.study` writes.
+A file is written under a random temporary name in the same folder, synced to the disk, and renamed, so that a reader
+sees the old file or the new one. Links are never followed: a link in the file's place is replaced. Pipes and devices
+are refused without waiting for them.
 """
 
 import contextlib
@@ -24,10 +24,10 @@ _AT_ONCE = getattr(os, "O_NONBLOCK", 0)
 
 
 def write(path: Path, fill: Callable[[BinaryIO], object], *, durable: bool = True) -> None:
-    """Call `fill` on an empty binary file, which it may seek and read, and put that file in the place of `path`.
+    """Call `fill` on an empty binary file, which it may seek and read, and rename that file to `path`.
 
-    If anything fails the old file stays. durable: also sync the folder, so that the name survives a loss of power; what
-    can be made again does not need it. Raises OSError.
+    If anything fails the old file stays. durable: also sync the folder, so that the name survives a loss of power;
+    files that can be made again do not need it. Raises OSError.
     """
     temporary = path.with_name(f".jgmm-{secrets.token_hex(16)}.tmp")
     try:
@@ -56,7 +56,7 @@ def write_text(path: Path, text: str, *, durable: bool = True) -> None:
 
 
 def scratch(folder: Path) -> BinaryIO:
-    """Open a file without a name: it vanishes when it is closed or its process ends. Raises OSError."""
+    """Open a file without a name. The system removes it when it is closed or its process ends. Raises OSError."""
     path = folder / f".jgmm-{secrets.token_hex(16)}.tmp"
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _PLAIN | getattr(os, "O_TEMPORARY", 0), 0o600)
     if os.name == "posix":
@@ -65,7 +65,7 @@ def scratch(folder: Path) -> BinaryIO:
 
 
 def write_at(file: BinaryIO, offset: int, data: bytes) -> None:
-    """Write all of these bytes at an offset of an unbuffered file. Raises OSError."""
+    """Write all bytes of `data` at an offset of an unbuffered file. Raises OSError."""
     file.seek(offset)
     while data:
         data = data[file.write(data) :]
@@ -91,7 +91,7 @@ def read_text(path: Path) -> str:
 
 
 def kind(path: Path) -> str | None:
-    """What stands at this path, a link not followed: "file", "folder", "symbolic link", ...; None if nothing does."""
+    """The kind of what has this path: "file", "folder", "symbolic link" (not followed), ...; None if nothing has."""
     try:
         mode = os.lstat(path).st_mode
     except (FileNotFoundError, NotADirectoryError):
@@ -101,7 +101,7 @@ def kind(path: Path) -> str | None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file, or a link (not what it points to), if there is one."""
+    """Remove a file or a link (but not its target), if there is one."""
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
 
@@ -115,7 +115,7 @@ def make_folder(path: Path) -> None:
 
 
 def make_root(path: Path) -> None:
-    """Make a folder and those above it. These may be links: where a study lies is for the user to say."""
+    """Make a folder and its parents. Existing parents may be links: the user says where a study is."""
     for folder in reversed([path, *path.parents]):
         if not folder.is_dir():
             with contextlib.suppress(FileExistsError):
@@ -123,7 +123,7 @@ def make_root(path: Path) -> None:
 
 
 def set_aside(path: Path) -> Path:
-    """Rename whatever stands here to a name that is never read, and return that name."""
+    """Rename whatever has this path to a name that is never read, and return the new path."""
     aside = path.with_name(path.name + DAMAGED)
     os.replace(path, aside)
     return aside
@@ -136,12 +136,12 @@ def move(path: Path, to: Path) -> None:
 
 
 def open_lock(path: Path) -> int:
-    """The descriptor of a file to lock, made if it does not exist. Raises ValueError if it is not a file."""
+    """The descriptor of a file to lock; the file is made if missing. Raises ValueError if the path is not a file's."""
     return _open_plain(path, os.O_RDWR | os.O_CREAT)
 
 
 def _open_plain(path: Path, flags: int) -> int:
-    """The descriptor of a file, opened through no link and without waiting. Raises ValueError if it is not a file."""
+    """The descriptor of a file, without following a link or waiting. Raises ValueError if the path is not a file's."""
     try:
         descriptor = os.open(path, flags | _PLAIN | _AT_ONCE, 0o666)
     except OSError as error:
@@ -156,7 +156,7 @@ def _open_plain(path: Path, flags: int) -> int:
 
 
 def write_in_lock(descriptor: int, text: str) -> None:
-    """Write who holds a lock into its file, in place: the lock is on this very file, so it cannot be renamed over."""
+    """Write the lock's holder into its file, in place: the lock is on this file, so no other may be renamed to it."""
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, text.encode(), 0)
 

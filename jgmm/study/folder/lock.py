@@ -1,8 +1,7 @@
-"""One writer a folder: whoever runs a study or writes its report holds the folder's lock.
+"""One writer at a time in a folder: whoever runs a study or writes its report holds the folder's lock.
 
-The lock is the operating system's (flock), on the file `.lock`: it ends with its process, however that ends, so a lock
-is never stale. The file's text says who holds it. Workers of a cluster write tiles under the lock of the process that
-sent them.
+The lock is the operating system's (flock), on the file `.lock`. It ends with its process, so it is never stale. The
+file's text says who holds it. Workers of a cluster write tiles under the lock of the process that sent them.
 """
 
 import contextlib
@@ -23,7 +22,7 @@ WORDS = 0.5  # seconds that a new holder has to write who it is
 
 
 class Lock:
-    """The right to write in a folder. Where the file system has no locks, `warning` says so and nothing is held."""
+    """The right to write in a folder. If the file system has no locks, `warning` says so and nothing is locked."""
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -85,7 +84,7 @@ class Lock:
 
 
 def holding(lock: Lock | None, folder: Path) -> contextlib.AbstractContextManager[Lock]:
-    """The caller's lock, which stays held, or a lock of the folder, which is released at the end of the block."""
+    """The caller's lock, which outlasts the block, or else a new lock of the folder, which the block's end releases."""
     return contextlib.nullcontext(lock) if lock else Lock(folder)
 
 

@@ -1,7 +1,7 @@
-"""Parquet files of ours: sealed by a digest, with facts about their content in the metadata.
+"""Parquet files sealed by a digest, with facts about their content in the metadata.
 
-A file's bytes depend on its rows and facts alone, not on the tables in which the rows came: row groups have a fixed
-size, and each is written from memory in one chunk.
+A file's bytes depend on its rows and facts alone, not on how the rows are divided into tables: row groups have a fixed
+size, and each is written as one chunk.
 """
 
 import json
@@ -20,7 +20,7 @@ _KEY = b"jgmm"  # of the facts, in a file's metadata
 
 
 def write(path: Path, tables: Iterable[pa.Table], facts: Mapping[str, Any], *, durable: bool = True) -> None:
-    """Write tables (at least one), which may be made as they are written, as one file with these facts."""
+    """Write tables (at least one) as one file with these facts. The tables may be made as they are written."""
     metadata = {_KEY.decode(): json.dumps({**facts, "sha256": seal.BLANK})}
 
     def fill(file: BinaryIO) -> None:
@@ -95,13 +95,13 @@ def facts(path: Path) -> tuple[dict[str, Any], int]:
 
 def _groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
     """The same rows in tables of GROUP_ROWS and one chunk each, at least one table."""
-    rest: pa.Table | None = None
+    pending: pa.Table | None = None
     yielded = False
     for table in tables:
-        rest = table if rest is None else pa.concat_tables([rest, table])
-        while rest.num_rows >= GROUP_ROWS:
+        pending = table if pending is None else pa.concat_tables([pending, table])
+        while pending.num_rows >= GROUP_ROWS:
             yielded = True
-            yield rest.slice(0, GROUP_ROWS).combine_chunks()
-            rest = rest.slice(GROUP_ROWS)
-    if rest is not None and (rest.num_rows or not yielded):
-        yield rest.combine_chunks()
+            yield pending.slice(0, GROUP_ROWS).combine_chunks()
+            pending = pending.slice(GROUP_ROWS)
+    if pending is not None and (pending.num_rows or not yielded):
+        yield pending.combine_chunks()

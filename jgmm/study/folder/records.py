@@ -1,7 +1,7 @@
-"""What is recorded beside the results: looks, which back end computed which runs, which figures are ours.
+"""Records beside the results: looks, the back ends of runs, and the names of our figures.
 
-Looks are evidence, for the level of a verdict depends on how often one has looked: a damaged file of them is refused.
-Damaged lines about back ends are only left out, and named.
+The level of a verdict depends on the number of looks, so a damaged file of looks is refused. Damaged lines about back
+ends are left out, with a sentence that says so.
 """
 
 import csv
@@ -42,7 +42,7 @@ _LOOKS_LOST = "expected the looks as jgmm wrote them; without the file they are 
 
 
 def record_look(folder: Path, look: dict) -> None:
-    """Add a look, or replace the last one if it was at as many runs: looking twice at the same data is one look."""
+    """Add a look. It replaces the last one if that had as many runs: looking twice at the same data is one look."""
     past = looks(folder)
     if past and past[-1]["runs"] == look["runs"]:
         past.pop()
@@ -60,7 +60,7 @@ def record_back_ends(folder: Path, receipts: Iterable) -> None:
 
 
 def add_back_ends(folder: Path, new: Iterable[dict[str, str]]) -> None:
-    """Add lines, as `back_ends` gives them; a line for each range of runs with the same back ends stays.
+    """Add lines, as `back_ends` gives them, and join lines of adjoining runs with the same back ends.
 
     A file with damaged lines is set aside first.
     """
@@ -99,12 +99,12 @@ def back_ends(folder: Path) -> tuple[list[dict[str, str]], list[str]]:
 
 
 def _check(row: dict[str, str]) -> str:
-    """What the last column of a line must say."""
+    """The value of a line's last column."""
     return hashlib.sha256("\0".join(str(row[key]) for key in BACK_ENDS).encode()).hexdigest()[:12]
 
 
 def write_figure(path: Path, draw: Callable[[BinaryIO], object]) -> None:
-    """Write a figure. Its name is listed as ours first: `--fresh` removes the files that are listed and no others."""
+    """Write a figure. Its name is first listed as ours, since `--fresh` removes the listed files and no others."""
     listed = figures(path.parent)
     if path.name not in listed:
         files.write_text(path.parent / WRITTEN, "".join(f"{name}\n" for name in [*listed, path.name]), durable=False)
@@ -115,6 +115,6 @@ def figures(folder: Path) -> list[str]:
     """The names of our figures in a folder."""
     try:
         names = files.read_text(folder / WRITTEN).splitlines()
-    except (OSError, ValueError):  # without a list that can be read none is ours, and none is removed
+    except (OSError, ValueError):  # without a readable list no figure counts as ours
         return []
     return [name for name in names if FIGURE_NAME.fullmatch(name)]

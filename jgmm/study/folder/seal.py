@@ -1,8 +1,8 @@
-"""SHA-256 digests in the files that are read again, so that no file that a bad disk or another program changed is used.
+"""SHA-256 digests in files that are read again, to notice if a bad disk or another program has changed them.
 
-a Parquet file    holds the digest in its metadata; it covers the whole file, with zeros in the digest's own place
-a text            ends with the digest of the lines before, as a comment
-a list of entries holds one in each entry, which also covers the digest of the entry before
+a Parquet file       the digest is in the metadata and covers the whole file, with zeros in its own place
+a text               the digest is the last line, a comment, and covers the lines before
+a list of entries    each entry has a digest, which also covers the digest of the entry before
 """
 
 import hashlib
@@ -14,14 +14,14 @@ from typing import Any, BinaryIO
 
 from jgmm.study.folder import files
 
-BLANK = "0" * 64  # stands where a digest is to go
-LINE = "# sha256 "  # begins the last line of a text
+BLANK = "0" * 64  # in the place of a digest that is not known yet
+LINE = "# sha256 "  # the beginning of a text's last line
 _FIELD = re.compile(rb'"sha256": "([0-9a-f]{64})"')
 _BLOCK = 2**20
 
 
 class Damaged(ValueError):
-    """A file does not hold what was written to it."""
+    """A file has another content than was written to it."""
 
 
 def close(file: BinaryIO) -> None:
@@ -73,12 +73,12 @@ def _digest(file: BinaryIO, offset: int) -> str:
 
 
 def text(content: str) -> str:
-    """The text with its digest in a last line, which is a comment in TOML."""
+    """The text with its digest as the last line, a comment in TOML."""
     return f"{content}{LINE}{hashlib.sha256(content.encode()).hexdigest()}\n"
 
 
 def read_text(path: Path) -> str:
-    """A text without its last line, the digest. Raises Damaged if that is not its digest, else as `files.read_text`."""
+    """A text without its last line, the digest. Raises Damaged if the digest is wrong, else as `files.read_text`."""
     whole = files.read_text(path)
     content, mark, _ = whole.rpartition(LINE)
     if not mark:
@@ -89,7 +89,7 @@ def read_text(path: Path) -> str:
 
 
 def record(entry: Mapping[str, Any], before: Sequence[Mapping[str, Any]] = ()) -> str:
-    """The digest of an entry of a list that stands after these entries."""
+    """The digest of an entry of a list, with the entries before it."""
     plain = {key: value for key, value in entry.items() if key != "sha256"}
     chained = [before[-1].get("sha256") if before else "", plain]
     return hashlib.sha256(json.dumps(chained, sort_keys=True).encode()).hexdigest()

@@ -1,8 +1,8 @@
-"""Arrays (checkpoints, runs) that may be larger than memory: filled checkpoint by checkpoint, read also by runs.
+"""Arrays (checkpoints, runs) that may be larger than memory: written checkpoint by checkpoint, read also by runs.
 
-A stream yields all runs of one checkpoint; a cell's file holds all checkpoints of one run; a summary reads all runs of
-one checkpoint again. A spool keeps the first ROOM bytes of its arrays in memory and the rest in one file without a
-name, checkpoint after checkpoint, which vanishes when it is closed or its process ends.
+A stream gives all runs of one checkpoint. A cell's file has all checkpoints of one run after another. A summary reads
+all runs of one checkpoint. A spool keeps arrays in memory up to ROOM bytes, and further arrays in one file without a
+name, checkpoint after checkpoint.
 """
 
 import weakref
@@ -32,7 +32,7 @@ class Spool:
             return np.empty((checkpoints, runs), dtype)
         if self.file is None:
             self.file = files.scratch(self.folder)
-            weakref.finalize(self, self.file.close)  # when its last array is gone, if not before
+            weakref.finalize(self, self.file.close)  # at the latest when the last array is gone
         start, self.end = self.end, self.end + size
         return Spooled(self, self.file, start, (checkpoints, runs), np.dtype(dtype))
 
@@ -43,20 +43,20 @@ class Spool:
 
 
 class Spooled:
-    """An array (checkpoints, runs) in a spool's file, of which each access reads or writes a part."""
+    """An array (checkpoints, runs) in a spool's file. Each access reads or writes one part of it."""
 
     def __init__(self, spool: Spool, file: BinaryIO, start: int, shape: tuple[int, int], dtype: np.dtype):
         self.spool, self.file, self.start, self.shape, self.dtype = spool, file, start, shape, dtype
 
     def __setitem__(self, at: tuple[int, slice] | int, values: np.ndarray) -> None:
-        """array[checkpoint] = values of all runs, or array[checkpoint, low:high] = of some."""
+        """array[checkpoint] = values of all runs, or array[checkpoint, low:high] = values of some runs."""
         checkpoint, runs = at if isinstance(at, tuple) else (at, slice(None))
         low, high, _ = runs.indices(self.shape[1])
         data = np.ascontiguousarray(np.broadcast_to(values, high - low), self.dtype).tobytes()
         files.write_at(self.file, self._offset(checkpoint, low), data)
 
     def __getitem__(self, at: Any) -> np.ndarray:
-        """array[checkpoint], of all runs; or array[:, low:high], all checkpoints of some runs."""
+        """array[checkpoint] reads all runs, array[:, low:high] all checkpoints of some runs."""
         if not isinstance(at, tuple):
             return self._read(at, 0, self.shape[1])
         checkpoints, runs = at
@@ -78,7 +78,7 @@ class Spooled:
 
 
 class ByRun:
-    """A spooled array transposed, (runs, checkpoints), of which one checkpoint is read at a time: by_run[runs, i]."""
+    """A transposed spooled array, (runs, checkpoints). One checkpoint is read at a time: by_run[runs, i]."""
 
     def __init__(self, array: Spooled):
         self.array, self.shape = array, array.shape[::-1]

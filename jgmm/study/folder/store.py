@@ -1,11 +1,12 @@
-"""The runs that a folder stores: which files can be trusted, which runs are missing, how tiles become a cell.
+"""The runs that a folder stores: which files are intact, which runs are missing, and how tiles are joined to a cell.
 
     cells/ID.parquet               the finished runs of a cell, 0 to R - 1
     tiles/ID.LOW-HIGH.parquet      runs LOW to HIGH - 1 of a cell that is not finished
     examples/ID.parquet            the first run of a cell that starts by Algorithm 2, for a figure
 
-What is done is counted from the files, never from a plan. A file counts if its digest is right and its metadata names
-the cell and runs that its name does, with as many rows. Only the holder of the lock writes cells; workers write tiles.
+The stored runs are those of the files, whatever a plan says. A file counts if its digest is right, its metadata and its
+name have the same cell and runs, and it has as many rows. Only the holder of the lock writes cells; workers write
+tiles.
 """
 
 import re
@@ -19,7 +20,7 @@ from jgmm.study.folder import files, parquet, seal
 
 CELL_NAME = re.compile(r"([0-9a-f]{12})\.parquet")
 TILE_NAME = re.compile(r"([0-9a-f]{12})\.(\d+)-(\d+)\.parquet")
-# The folders of a study, and the names of its files in them; the names of figures are recorded (`records.figures`).
+# A study's folders, with the form of their files' names. Names of figures are recorded (`records.figures`).
 CODE_NAME = re.compile(r"[^\W\d]\w*\.py")
 FOLDERS = {"code": CODE_NAME, "cells": CELL_NAME, "tiles": TILE_NAME, "examples": CELL_NAME, "figures": None}
 
@@ -33,17 +34,17 @@ class Stored(NamedTuple):
 
 
 class Done(NamedTuple):
-    """What is stored."""
+    """The stored runs."""
 
-    cells: dict[str, list[Stored]]  # by cell: its files, sorted by first run, without overlap
-    ignored: list[str]  # a sentence about each file that cannot be trusted
+    cells: dict[str, list[Stored]]  # the files of each cell, sorted by first run, without overlap
+    ignored: list[str]  # a sentence about each file that does not count
 
 
 def scan(folder: Path, rows_per_run: Mapping[str, int], *, aside: bool = False) -> Done:
-    """Read every file of these cells to its last byte, and tell which runs the folder holds.
+    """The runs of these cells that the folder stores. Every file is read to its last byte.
 
-    rows_per_run: of each cell's ID. aside: rename damaged files, so that their runs are computed again; for the holder
-    of the lock.
+    rows_per_run: by cell ID. aside: rename damaged files, so that their runs are computed again; only the holder of the
+    lock may do so.
     """
     pieces: dict[str, list[Stored]] = {}
     ignored = []
@@ -57,11 +58,11 @@ def scan(folder: Path, rows_per_run: Mapping[str, int], *, aside: bool = False) 
             )
         elif stored is not None:
             ignored.append(f"{path} is ignored: {stored}")
-    return Done({name: _disjoint(found) for name, found in pieces.items()}, ignored)
+    return Done({name: _disjoint(of_cell) for name, of_cell in pieces.items()}, ignored)
 
 
 def missing(pieces: Iterable[Stored], runs: int) -> list[tuple[int, int]]:
-    """The ranges of runs 0 to `runs` - 1 that these files, sorted by first run, lack."""
+    """The ranges of runs, from 0 to `runs` - 1, that no file has. pieces: the files, sorted by first run."""
     gaps, end = [], 0
     for piece in pieces:
         gaps.append((end, min(piece.low, runs)))
@@ -76,7 +77,7 @@ def tile(folder: Path, name: str, low: int, high: int) -> Path:
 
 
 def write_runs(folder: Path, name: str, low: int, high: int, tables: Iterable[pa.Table]) -> Stored:
-    """Store runs of a cell as a tile; the tables may be made as they are written."""
+    """Store runs of a cell as a tile. The tables may be made as they are written."""
     path = tile(folder, name, low, high)
     write(path, tables, name, low, high)
     return Stored(path, low, high)
@@ -88,9 +89,10 @@ def write(path: Path, tables: Iterable[pa.Table], name: str, low: int, high: int
 
 
 def join(folder: Path, name: str, pieces: list[Stored]) -> Stored:
-    """Make one cell file of files that cover its runs from 0 on, and remove the tiles that it replaces.
+    """Join files with the runs of a cell from 0 on to one cell file, and remove the tiles that it replaces.
 
-    Reads and writes a row group at a time. A cell is never replaced by one of fewer runs. For the holder of the lock.
+    A row group is read and written at a time. A cell is never replaced by one with fewer runs. Only the holder of the
+    lock may call it.
     """
     path = folder / "cells" / f"{name}.parquet"
     joined = Stored(path, 0, pieces[-1].high)
@@ -119,15 +121,15 @@ def _tables(pieces: list[Stored]) -> Iterator[pa.Table]:
 
 
 def _is_ours(path: Path) -> bool:
-    """Whether a study gives such a name to a file of this folder."""
+    """Whether the file's name is one that a study uses in this folder."""
     name = FOLDERS[path.parent.name]
     return name is not None and name.fullmatch(path.name) is not None
 
 
 def _trusted(path: Path, rows_per_run: Mapping[str, int] | None) -> Stored | str | None:
-    """The runs that a file holds; None if it is of no cell in `rows_per_run`; or why it cannot be trusted.
+    """The runs in a file; None if its cell is not in `rows_per_run`; or the reason why it does not count.
 
-    rows_per_run: None where the number of rows is not known.
+    rows_per_run: None if the number of rows is not known.
     """
     if not _is_ours(path):
         return "not a name that a study gives"
@@ -150,7 +152,7 @@ def _trusted(path: Path, rows_per_run: Mapping[str, int] | None) -> Stored | str
 
 
 def _disjoint(pieces: list[Stored]) -> list[Stored]:
-    """Files sorted by first run, without those that begin inside another (left by a kill after joining)."""
+    """Files sorted by first run, without those that begin inside another (a kill after joining leaves such tiles)."""
     kept: list[Stored] = []
     for piece in sorted(pieces, key=lambda p: (p.low, -p.high)):
         if not kept or piece.low >= kept[-1].high:
