@@ -58,3 +58,8 @@ def test_a_plan_needs_no_jax():
     code = "import sys; from jgmm.study import ownership, plan, spec; from jgmm.study.folder import store"
     code += "; assert 'jax' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_pack_of_a_gpu_fills_it():
+    widths = [plan.pack_width(k, d, 10**6, devices=1, gpu=True) for k, d in [(2, 2), (5, 10), (10, 50), (20, 100)]]
+    assert widths == [65536, 65536, 8192, 4096]
