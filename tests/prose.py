@@ -26,8 +26,9 @@ def words(text, **names):
 
 def page_text(page):
     """The text of an HTML page: a line for each block, and of a table its head."""
-    page = re.sub("<style>.*?</style>|<tr[^>]*><td.*?</tr>", "", page, flags=re.DOTALL)
-    page = re.sub("</(p|div|dt|dd|h1|h2|tr|figcaption|title)>", "\n", page)
+    page = re.sub("<(style|script|tbody).*?</\\1>|</su[bp]>", "", page, flags=re.DOTALL)
+    page = page.replace("<sup>", "^").replace("<sub>", "_")
+    page = re.sub("</(p|div|dt|dd|li|h1|h2|h3|tr|figcaption|title|summary)>", "\n", page)
     return unescape(re.sub("<[^>]+>", " ", page))
 
 

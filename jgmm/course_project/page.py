@@ -15,4 +15,4 @@ def check(study: Study) -> None:
         )
 
 
-PAGE = Page(figures=write_figures, headline=headline, check=check)
+PAGE = Page(figures=write_figures, headline=headline, check=check, lead="7-streaming")

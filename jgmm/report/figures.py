@@ -12,7 +12,10 @@ from jgmm.report import against_axis, comparison, drawing, floor, success_map, t
 from jgmm.report.drawing import Drawn, Picture
 from jgmm.report.results import Results
 from jgmm.study import settings
-from jgmm.study.curves import Curve
+from jgmm.study.curves import WORDS, Curve
+from jgmm.study.verdicts import Finding, Verdict
+from jgmm.study.verdicts.finding import FLOOR_AXIS
+from jgmm.study.verdicts.words import WORST_FIRST
 
 OF_PART = ("floor", "phase", "samples")  # figures of a part, beside those along an axis
 
@@ -52,6 +55,33 @@ def draw_all(results: Results, curves: list[Curve]) -> Iterator[tuple[str, Drawn
     yield "comparison", comparison.draw(results.data, last)
     for part in parts:
         yield name[part, "samples"], trajectory.draw(results.of_part(part), results.summary)
+
+
+def leading(verdicts: Iterable[Verdict], results: Results, made: Iterable[tuple[Path, str]]) -> str | None:
+    """The name of the figure that shows the first verdict: along the axis of the finding that decides it.
+
+    Without a finding, or a figure of one, it is the comparison of algorithms, or the first figure.
+    """
+    stems = [path.stem for path, _ in made]
+    parts = list(dict.fromkeys(item.cell.part for item in results.data))
+    name = names(parts, settings.every(item.cell for item in results.data))
+    findings = [finding for verdict in verdicts for finding in _deciding_first(verdict.findings)]
+    shown = [name.get((finding.part, _figure_of(finding))) for finding in findings]
+    return next((stem for stem in [*shown, "comparison", *stems] if stem in stems), None)
+
+
+def _deciding_first(findings: Iterable[Finding]) -> list[Finding]:
+    """Findings of the worst kind first, and of these the largest gap; shares of starts as they come."""
+    ranks = {kind: rank for rank, kind in enumerate(WORST_FIRST)}
+    return sorted(
+        findings, key=lambda finding: (0, 0) if finding.axis == "success" else (ranks[finding.kind], -abs(finding.gap))
+    )
+
+
+def _figure_of(finding: Finding) -> str:
+    """What a finding's figure shows, as `names` has it."""
+    axes = {words: axis for axis, words in WORDS.items()}
+    return {FLOOR_AXIS: "floor", "success": "phase"}.get(finding.axis, axes.get(finding.axis, finding.axis))
 
 
 def names(parts: Iterable[str], axes: Iterable[str] = settings.HEADINGS) -> dict[tuple[str, str], str]:

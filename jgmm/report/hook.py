@@ -26,7 +26,7 @@ A spec says `report = "my_module:PAGE"`, the name of a value like this one:
 
     PAGE = Page(figures=figures, headline=headline, check=check)
 
-Each of the three may be left out: the usual figures, the usual table of cells, any study. A report asks them after the
+Each of these may be left out: the usual figures, the usual table of cells, any study. A report asks them after the
 cells are read; tables in csv files, verdicts and the rest of the page stay as they are. `check` is also asked before a
 run begins. `jgmm/course_project/page.py` is a whole example.
 """
@@ -44,6 +44,7 @@ from jgmm.study.spec import Study
 class Page(NamedTuple):
     """What a report shows in place of the usual.
 
+    lead: the name of the figure that stands first (that of its file, without ".png").
     figures(folder, results): writes figures into the folder; the paths of the PNG files, each with its caption.
     headline(results): the closing table. check(study): raises ValueError for a study that the page is not for.
     """
@@ -51,6 +52,7 @@ class Page(NamedTuple):
     figures: Callable[[Path, Results], Sequence[tuple[Path, str]]] | None = None
     headline: Callable[[Results], Headline] | None = None
     check: Callable[[Study], None] | None = None
+    lead: str | None = None
 
 
 def page_of(study: Study) -> Page:

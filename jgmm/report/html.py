@@ -3,7 +3,6 @@
 import base64
 import math
 import shlex
-from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -11,41 +10,46 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, Template
 
 from jgmm import stats
-from jgmm.report import numbers, words
+from jgmm.report import numbers, tables, words
+from jgmm.report.claims import claim, sentences
+from jgmm.report.maths import maths
 from jgmm.report.results import Results, Row
 from jgmm.report.written import Written
-from jgmm.study import ownership, settings, shown, summary
+from jgmm.study import ownership, shown, summary
 from jgmm.study.folder import files, records
-from jgmm.study.read import CellData
 
-IN_CELLS = ("k", "d", "C", "sigma", "start", "N", "rate", "average", "beta")  # columns that the table of cells has
-OF_STARTS = ("B", "k0", "N0")  # and those that it has where a part starts by Algorithm 2
-IN_FLOORS = ("k", "weights", "C", "rate", "N")  # columns that the table of floors has
+Figure = tuple[Path, str]  # its PNG file, and its caption
+MOST_BYTES = 1_000_000  # of an SVG on the page; a larger picture is there as PNG
 
 
 @lru_cache(maxsize=1)
 def _template() -> Template:
     """The page's template; whatever is put into it is escaped, in attributes and in the title too."""
     environment = Environment(loader=PackageLoader("jgmm.report", "."), autoescape=True)
-    for function in (numbers.number, numbers.factor, numbers.plus_minus, numbers.limits, numbers.divisor):
-        environment.filters[function.__name__] = function
+    environment.filters |= {"maths": maths, "factor": numbers.factor}
     return environment.get_template("page.html.jinja")
 
 
 def render(folder: Path, results: Results, written: Written) -> str:
     """The page's text. Its pictures are read from the folder."""
     study, data, final = results.study, results.data, results.final()
-    seeded = any(item.cell.seeding for item in data)
-    varying = [settings.heading(name) for name in settings.varying(item.cell for item in data)]
-    in_cells = (*IN_CELLS, *OF_STARTS) if seeded else IN_CELLS
+    lead, others = _leading(written)
     return _template().render(
         study=study,
         written=written,
+        claims=[claim(verdict) for verdict in written.verdicts],
+        laws=sentences(written.laws.sentence) if written.laws else [],
         headline=written.headline,
         environment=ownership.environment(folder),
         final=final,
-        floors=[row for row in final if row["floor_measured"] is not None],
-        pictures=_pictures(written.figures),
+        lead=_picture(*lead) if lead else None,
+        pictures=[_picture(*figure) for figure in others],
+        comparisons=tables.comparisons(written),
+        cells=tables.cells(results),
+        exponents=tables.exponents(written),
+        floors=tables.floors(results),
+        floor_falls=tables.floor_falls(written),
+        pairs=tables.pairs(written),
         failures=_failures(final),
         capped=_capped(results),
         carried=[row for row in final if row["carried_by_few"]],
@@ -53,29 +57,38 @@ def render(folder: Path, results: Results, written: Written) -> str:
         level=stats.look_level(written.look),
         mixtures=list(dict.fromkeys(words.mixture(item.cell) for item in data)),
         methods=list(dict.fromkeys((item.cell.part, words.method(item.cell)) for item in data)),
-        places={item.id: _place(item) for item in data},
-        more=[name for name in varying if name not in in_cells],
-        more_floors=[name for name in varying if name not in IN_FLOORS],
+        seeded=any(item.cell.seeding for item in data),
         few=summary.FEW,
         folder=shlex.quote(shown.text(folder)),
         study_file=shlex.quote(shown.text(folder / "study.toml")),
         runs=(min(len(item.ok) for item in data), max(len(item.ok) for item in data)),
-        seeded=seeded,
         **_twins(final),
         precision=_precision(final),
     )
 
 
-def _pictures(figures: Sequence[tuple[Path, str]]) -> list[dict[str, str]]:
-    return [
-        {"data": base64.b64encode(files.read_bytes(path)).decode(), "caption": caption, "name": path.stem}
-        for path, caption in figures
-    ]
+def _leading(written: Written) -> tuple[Figure | None, list[Figure]]:
+    """The figure that shows the verdict, if there is one of that name, and the others."""
+    lead = next((figure for figure in written.figures if figure[0].stem == written.lead), None)
+    return lead, [figure for figure in written.figures if figure != lead]
 
 
-def _place(item: CellData) -> dict[str, str]:
-    """Where a cell stands on every axis that it has, by the axis's heading."""
-    return {settings.heading(name): settings.text(value) for name, value in settings.place(item.cell).items()}
+def _picture(path: Path, caption: str) -> dict[str, str]:
+    """A picture as the template takes it."""
+    drawing = path.with_suffix(".svg")
+    as_svg = drawing.is_file() and drawing.stat().st_size < MOST_BYTES
+    return {
+        "name": path.stem,
+        "id": f"figure-{path.stem}",
+        "caption": caption,
+        "alt": caption,
+        "data": _data(drawing, "svg+xml") if as_svg else _data(path, "png"),
+    }
+
+
+def _data(path: Path, kind: str) -> str:
+    """A file as an address that holds all of it."""
+    return f"data:image/{kind};base64,{base64.b64encode(files.read_bytes(path)).decode()}"
 
 
 def _failures(final: list[Row]) -> dict[str, int]:

@@ -84,6 +84,7 @@ def _conclude(folder: Path, study: Study, data: list[CellData], ignored: list[st
         drawn = figures.write_all(folder / "figures", results, lines)
     else:
         drawn = figures.Figures(list(own.figures(folder / "figures", results)), [])
+    concluded = verdicts.verdicts(study, data, look)
     return Written(
         results=results,
         headline=table_of_cells(results) if own.headline is None else own.headline(results),
@@ -92,7 +93,8 @@ def _conclude(folder: Path, study: Study, data: list[CellData], ignored: list[st
         floors=verdicts.floor_fits(study, data),
         pairs=paired(data),
         figures=drawn.made,
-        verdicts=verdicts.verdicts(study, data, look),
+        lead=own.lead or figures.leading(concluded, results, drawn.made),
+        verdicts=concluded,
         laws=verdicts.law_verdict(data, look),
         look=look,
         ignored=ignored,

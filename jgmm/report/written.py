@@ -14,8 +14,9 @@ from jgmm.study.read import CellData
 class Written(NamedTuple):
     """What `write_report` has written.
 
-    own_table: whether the closing table is that of a page of the study's own (see `hook`). left_out: figures, fits and
-    means that cannot be made, each with its reason. ignored: files, and lines of them, that were passed over, and why.
+    own_table: whether the closing table is that of a page of the study's own (see `hook`). lead: the name of the figure
+    that shows the verdict, if there is one. left_out: figures, fits and means that cannot be made, each with its
+    reason. ignored: files, and lines of them, that were passed over, and why.
     conditioning: a sentence where means leave runs out. look: which look at the study's runs this is.
     """
 
@@ -26,6 +27,7 @@ class Written(NamedTuple):
     floors: list[verdicts.FloorFit]
     pairs: list[Paired]
     figures: Sequence[tuple[Path, str]]
+    lead: str | None
     verdicts: list[verdicts.Verdict]
     laws: verdicts.LawVerdict | None
     look: int

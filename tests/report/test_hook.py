@@ -27,9 +27,9 @@ def test_the_example_draws_its_figure_and_its_table(tmp_path):
     assert written.headline.columns == ("cell", "error")
     assert len(written.headline.rows) == 3
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
-    assert "<th>cell</th><th>error</th>" in page
+    assert '<th scope="col" class="text">cell</th><th scope="col" class="text">error</th>' in page
     assert "Mean squared error against the horizon N." in page
-    assert page.count("data:image/png;base64,") == 1
+    assert page.count("data:image/svg+xml;base64,") == 1
 
 
 def test_the_example_refuses_a_study_of_two_parts():

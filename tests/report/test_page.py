@@ -1,16 +1,21 @@
 """The page: its words, and that nothing on it is obeyed."""
 
+import itertools
+import re
+from html.parser import HTMLParser
 from pathlib import Path
 
 import prose
 import pytest
-from made_cells import LINE, made, published, study, with_twin
+from made_cells import LINE, made, published, results, study, with_twin
 from matplotlib.figure import Figure
 
 from jgmm.commands.closing import print_closing
+from jgmm.report import figures
 from jgmm.report.write import publish
 from jgmm.study import spec
 from jgmm.study.folder import seal
+from jgmm.study.verdicts import Finding, Verdict
 
 EVERYTHING = """
 aim = "To say a little of everything."
@@ -89,7 +94,8 @@ def test_what_others_wrote_is_escaped_on_the_page(tmp_path, unpainted):
     (folder / "study.toml").write_text(seal.text(""))
     written = publish(folder, asked, data, [evil])
     page = (folder / "report.html").read_text(encoding="utf-8")
-    assert "<script" not in page
+    assert evil not in page
+    assert page.count("<script") == 1  # ours
     assert "<b>.npy" not in page
     assert "=a&#39;&gt;&lt;b&gt;.npy" in page
     assert page.startswith('<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">')
@@ -97,3 +103,94 @@ def test_what_others_wrote_is_escaped_on_the_page(tmp_path, unpainted):
     summary = (folder / "summary.csv").read_text(encoding="utf-8")
     assert "\"'=a'><b>.npy\"" in summary
     assert ',"=a' not in summary
+
+
+class Outline(HTMLParser):
+    """What a page is made of: its tags in order with their attributes, and the text of its headings."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.tags, self.headings, self._in_heading = [], [], False
+        self.feed(page)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        if re.fullmatch("h[1-6]", tag):
+            self.headings.append([int(tag[1]), ""])
+            self._in_heading = True
+
+    def handle_endtag(self, tag):
+        self._in_heading = self._in_heading and not re.fullmatch("h[1-6]", tag)
+
+    def handle_data(self, data):
+        if self._in_heading:
+            self.headings[-1][1] += data
+
+    def all(self, *names):
+        return [attributes for tag, attributes in self.tags if tag in names]
+
+
+@pytest.fixture(scope="module")
+def outline(tmp_path_factory):
+    """The page of the study that has everything, with its pictures."""
+    folder = tmp_path_factory.mktemp("page") / "out"
+    published(folder, EVERYTHING, various)
+    return Outline((folder / "report.html").read_text(encoding="utf-8"))
+
+
+def test_the_page_begins_with_the_verdict_and_one_figure_and_its_headings_are_in_order(outline):
+    levels = [level for level, _ in outline.headings]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
+    seconds = [text for level, text in outline.headings if level == 2]
+    assert seconds[:4] == ["The verdicts", "The other figures", "What the verdict rests on", "Cells"]
+    names = [tag for tag, _ in outline.tags]
+    assert names.count("main") == names.count("nav") == 1
+    order = [(tag, attributes.get("id")) for tag, attributes in outline.tags]
+    lead = order.index(("figure", "figure-line-n"))
+    assert order.index(("section", "verdicts")) < lead < order.index(("section", "figures"))
+    assert [tag for tag, _ in order[:lead]].count("figure") == 0
+    assert outline.all("html") == [{"lang": "en"}]
+
+
+def test_links_of_the_contents_lead_somewhere_and_nothing_comes_from_a_network(outline):
+    ids = [attributes["id"] for _, attributes in outline.tags if "id" in attributes]
+    assert len(set(ids)) == len(ids)
+    links = [attributes["href"] for attributes in outline.all("a")]
+    assert len(links) > 5
+    assert {link.removeprefix("#") for link in links} <= set(ids)
+    for attributes in outline.all("img", "source"):
+        assert next(value for key, value in attributes.items() if key.startswith("src")).startswith("data:image/")
+    assert not outline.all("link")
+    assert all("src" not in attributes for attributes in outline.all("script"))
+
+
+def test_every_head_of_a_table_has_a_scope_and_every_picture_says_what_is_seen(outline):
+    heads = outline.all("th")
+    assert len(heads) > 50
+    assert {attributes.get("scope") for attributes in heads} == {"col", "row"}
+    assert len(outline.all("thead")) == len(outline.all("table")) > 3
+    pictures = outline.all("img")
+    assert len(pictures) == len(outline.all("figure")) > 5
+    assert all(len(attributes["alt"].split()) > 8 for attributes in pictures)
+
+
+def test_the_figure_that_leads_is_that_of_the_finding_that_decides():
+    def finding(part, axis, kind, gap):
+        values = {"setting": "", "measured": 1.0, "bound": 1.0, "low": gap, "high": gap, "detail": ""}
+        return Finding(theorem="1", part=part, axis=axis, kind=kind, gap=gap, **values)
+
+    def leading(*findings, made=("line-n", "line-k", "line-floor", "starts-phase")):
+        one = Verdict("1", "consistent", "", "", 0.025, 1, list(findings), [])
+        return figures.leading([one], results(EVERYTHING), [(Path(f"{name}.png"), "") for name in made])
+
+    tight, loose = finding("line", "N", "tight", -0.01), finding("line", "k", "loose", -0.9)
+    assert leading(tight, loose) == leading(loose, tight) == "line-k"
+    assert leading(tight) == "line-n"
+    assert leading(loose, tight, made=["other", "line-n"]) == "line-n"
+    assert leading(finding("line", "exp(-C^2)", "loose", -0.1)) == "line-floor"
+    assert leading(finding("starts", "success", "fails", 2.0)) == "starts-phase"
+    assert leading(made=["a", "comparison"]) == "comparison"
+    assert leading(made=["a", "b"]) == "a"
+    assert leading(made=[]) is None

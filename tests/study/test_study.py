@@ -161,7 +161,7 @@ def test_the_page_needs_no_network(done):
     page = (done / "report.html").read_text()
     assert "http" not in page.replace("http-equiv", "")
     pictures = sorted(path.stem for path in (done / "figures").glob("*.png"))
-    assert page.count("data:image/png;base64,") == len(pictures) > 0
+    assert page.count("<img ") == len(pictures) > 0
     assert pictures == sorted(path.stem for path in (done / "figures").glob("*.svg"))
     assert len(page) < 1e6
 

@@ -1,0 +1,88 @@
+"""What a verdict says, one idea a sentence: the headline, what was found, what was tried, constants, conditions.
+
+The sentences are those of the verdict itself, in its order, sorted by what they are about; none is lost. The terminal
+and the page show the same ones.
+"""
+
+import re
+from typing import NamedTuple
+
+from jgmm.study.verdicts import Verdict
+
+TRIED = ("Tried: ",)
+CONSTANTS = ("The least constant of ", "No constant of ")
+FOUND = ("Held against its bound ", "At k = ", "Runs converge ", "From where they converge ")  # beside exponents
+_SENTENCE_ENDS = re.compile(r"(?<=[.]) (?=[A-Z0-9])")
+
+
+class Claim(NamedTuple):
+    """A verdict in sentences. `kind` is its word, as "consistent, loose"; `colour` the class that its box has.
+
+    conditions: which cells count, and what was left out.
+    """
+
+    verdict: Verdict
+    headline: str
+    found: list[str]
+    tried: list[str]
+    constants: list[str]
+    conditions: list[str]
+
+    @property
+    def kind(self) -> str:
+        """How it came out."""
+        return self.verdict.verdict
+
+    @property
+    def colour(self) -> str:
+        """The first word of the kind."""
+        return self.kind.split()[0].rstrip(",")
+
+    @property
+    def tested(self) -> str:
+        """How often the study was looked at, and how many comparisons share the level."""
+        verdict = self.verdict
+        count = _counted(len(verdict.findings), "comparison")
+        if verdict.constants:
+            count += f" and {_counted(len(verdict.constants), 'constant')}"
+        return f"Look {verdict.look}, level {verdict.level:.3g} over {count}."
+
+
+def claim(verdict: Verdict) -> Claim:
+    """Sort the sentences of a verdict."""
+    headline, *others = sentences(verdict.sentence)
+    sorted_into: dict[str, list[str]] = {"found": [], "tried": [], "constants": [], "conditions": []}
+    for i, sentence in enumerate(others):
+        along_axes = i == 0 and not sentence.startswith(TRIED) and bool(verdict.findings)
+        if along_axes:
+            sorted_into["found"] += clauses(sentence)
+        elif sentence.startswith(FOUND):
+            sorted_into["found"].append(" ".join(clauses(sentence)))
+        elif sentence.startswith(TRIED):
+            sorted_into["tried"].append(sentence.removeprefix(TRIED[0]))
+        elif sentence.startswith(CONSTANTS):
+            sorted_into["constants"].append(sentence)
+        else:
+            sorted_into["conditions"].append(sentence)
+    return Claim(verdict, headline, **sorted_into)
+
+
+def sentences(paragraph: str) -> list[str]:
+    """The sentences of a paragraph."""
+    return _SENTENCE_ENDS.split(paragraph)
+
+
+def clauses(sentence: str) -> list[str]:
+    """A sentence for each clause between semicolons; those in parentheses stay."""
+    depth, parts = 0, [""]
+    for character in sentence.rstrip("."):
+        depth += {"(": 1, "[": 1, ")": -1, "]": -1}.get(character, 0)
+        if character == ";" and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return [f"{part.strip()[:1].upper()}{part.strip()[1:]}." for part in parts]
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
