@@ -77,9 +77,9 @@ def same_rows(tables: Iterable[pa.Table], others: Iterable[pa.Table]) -> bool:
 
 def _encoded(table: pa.Table) -> pa.Buffer:
     """A table of one chunk as Parquet: bytes that depend on its rows alone."""
-    stream = pa.BufferOutputStream()
-    pq.write_table(table.replace_schema_metadata(None), stream, compression="none")
-    return stream.getvalue()
+    file = pa.BufferOutputStream()
+    pq.write_table(table.replace_schema_metadata(None), file, compression="none")
+    return file.getvalue()
 
 
 def facts(path: Path) -> tuple[dict[str, Any], int]:
