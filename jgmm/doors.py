@@ -14,7 +14,7 @@ import numpy as np
 LONGEST = 60  # characters of a value in a message
 
 
-def shortened(value: Any) -> str:
+def quoted(value: Any) -> str:
     """The value in a message: on one line, shortened."""
     if hasattr(value, "shape") and hasattr(value, "dtype") and np.ndim(value):
         return f"an array of {value.dtype}, shape {value.shape}"
@@ -24,7 +24,7 @@ def shortened(value: Any) -> str:
 
 def bad(name: str, value: Any, expected: str) -> ValueError:
     """The error to raise: "NAME is VALUE, expected ..."."""
-    return ValueError(f"{name} is {shortened(value)}, expected {expected}")
+    return ValueError(f"{name} is {quoted(value)}, expected {expected}")
 
 
 def whole(name: str, value: Any, least: int = 1, below: int = 2**31) -> int:
@@ -67,7 +67,7 @@ def numbers(
     if array.dtype.kind not in "iuf" and not (array.dtype.name == "bfloat16" or array.size == 0):
         raise bad(name, value, wanted)
     if not any(_fits(array.shape, shape) for shape in shapes):
-        raise ValueError(f"{name} is {shortened(value)} of shape {array.shape}, expected {wanted}")
+        raise ValueError(f"{name} is {quoted(value)} of shape {array.shape}, expected {wanted}")
     array = array.astype(float)
     inside = (array >= low) & (array <= high) if closed else (array > low) & (array < high)
     wrong = ~(inside & np.isfinite(array))

@@ -126,4 +126,4 @@ def _parts(value: Any) -> list:
         return [str(value.dtype), str(value.shape), value.tobytes()]
     if hasattr(value, "__dict__"):
         return [vars(value)]
-    raise ValueError(f"{doors.shortened(value)} has no source to know it by: expected a value of a module, as module:NAME")
+    raise ValueError(f"{doors.quoted(value)} has no source to know it by: expected a value of a module, as module:NAME")

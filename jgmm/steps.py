@@ -165,11 +165,11 @@ def _check_schedule(rate: Callable) -> None:
         first = np.asarray(rate(jnp.int32(0)), float) if isinstance(kind, jax.ShapeDtypeStruct) else None
     except Exception as error:  # whatever somebody's function raises
         raise ValueError(
-            f"steps is {doors.shortened(rate)}, which fails on a count ({error!r:.80}), expected {expected}"
+            f"steps is {doors.quoted(rate)}, which fails on a count ({error!r:.80}), expected {expected}"
         ) from None
     if first is None or first.shape or not 0 <= first <= 1:
-        gives = doors.shortened(kind if first is None or first.shape else float(first))
-        raise ValueError(f"steps is {doors.shortened(rate)}, which gives {gives} at 0, expected {expected}")
+        gives = doors.quoted(kind if first is None or first.shape else float(first))
+        raise ValueError(f"steps is {doors.quoted(rate)}, which gives {gives} at 0, expected {expected}")
 
 
 # --- what a kernel does ---

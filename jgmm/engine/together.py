@@ -151,7 +151,7 @@ def _taken(values, order):
 
 def _start(start: Any, shape: tuple[int, int, int], dtype: Any) -> np.ndarray:
     if getattr(start, "shape", None) != shape or getattr(start, "dtype", None) not in (dtype, np.float64):
-        what = f"of shape {start.shape} and {start.dtype}" if hasattr(start, "dtype") else doors.told(start)
+        what = f"of shape {start.shape} and {start.dtype}" if hasattr(start, "dtype") else doors.quoted(start)
         raise ValueError(f"start is {what}, expected {dtype} of shape {shape}")
     return np.asarray(start, dtype)
 
