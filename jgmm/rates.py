@@ -81,15 +81,18 @@ class Horizon(NamedTuple):
 
 
 def _paper(horizon: Horizon, paper_step: Callable[..., float]) -> float:
+    """The constant step of the paper that states the algorithm: of Lloyd 3 k ln(3N)/N."""
     return paper_step(horizon.n, horizon.k)
 
 
 def _seed(horizon: Horizon, paper_step: Callable[..., float]) -> float:
+    """The course project's, 3 k log2(3N)/N."""
     del paper_step
     return course_project(horizon.n, horizon.k)
 
 
 def _best(horizon: Horizon, paper_step: Callable[..., float]) -> float:
+    """The constant step of least error after N samples, for a start that is an offset: ln(4 N w e_0^2/d) / (2 w N)."""
     del paper_step
     if not horizon.start:
         raise ValueError(f"rate is 'best' with start {horizon.start}, expected an offset above 0 to be best for")
