@@ -20,82 +20,16 @@ from jgmm import named, rates, steps
 from jgmm.algorithms import ALGORITHMS
 from jgmm.mixture import LAYOUTS
 from jgmm.noise import NOISES
-from jgmm.study import limits, parts, schema
+from jgmm.study import limits
 from jgmm.study.folder import columns, dictionary
-from jgmm.study.grid import AXES
 from jgmm.theory.bounds import THEOREMS
 
 DOCS = Path(__file__).resolve().parent
 sys.path.insert(0, str(DOCS))
-signatures = importlib.import_module("signatures")  # beside this file, whichever way it is run
+signatures, spec_keys = map(importlib.import_module, ("signatures", "spec_keys"))  # beside this file
+table = spec_keys.table
 MARKED = re.compile(r"(<!-- generated: ([^>]+) -->\n).*?(<!-- end -->)", re.DOTALL)
-TABLES = {"mixture": parts.MixtureSpec, "stream": parts.StreamSpec, "seeding": parts.SeedingSpec, "em": parts.EMSpec}
-MODELS = {"study": schema.Study, "part": parts.Part, **TABLES}
-
-
-def table(headings: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table."""
-    lines = [headings, ["---"] * len(headings), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
-
-
-# --- keys of a spec ---
-
-
-def keys(model: str) -> dict[str, dict[str, Any]]:
-    """The JSON schema of each key of a table; of tables and parts inside it none."""
-    properties = MODELS[model].model_json_schema()["properties"]
-    return {key: value for key, value in properties.items() if "description" in value}
-
-
-def kind(key: dict[str, Any]) -> str:
-    """The values that a key takes, in words."""
-    if options := key.get("anyOf", []):
-        return " or ".join(dict.fromkeys(kind(option) for option in options if option.get("type") != "null"))
-    if "const" in key or "enum" in key:
-        return ", ".join(f"`{toml(value)}`" for value in key.get("enum", [key.get("const")]))
-    if key["type"] == "array":
-        return f"list of {kind(key['items'])}"
-    if key["type"] == "object":
-        return f"table of {kind(key['additionalProperties'])}"
-    words = {"integer": "whole number", "number": "number", "string": "text", "boolean": "true or false"}[key["type"]]
-    signs = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
-    ends = [(sign, key[name]) for name, sign in signs.items() if name in key and key[name] != 2**31]
-    said = [f"{sign} {'2^32' if end == 2**32 else format(end, 'g')}" for sign, end in ends]
-    return f"{words} {', '.join(said)}".strip()
-
-
-def toml(value: Any) -> str:
-    """A value as a TOML file has it; a list of one as the value alone."""
-    if isinstance(value, list):
-        return toml(value[0]) if len(value) == 1 else f"[{', '.join(map(toml, value))}]"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f'"{value}"' if isinstance(value, str) else "{}" if value == {} else f"{value:g}"
-
-
-def used_by(model: str, key: str) -> list[str]:
-    """The algorithms to which the key of a table means something."""
-    layout = {"side": "box", "layout_hash": "means.npy"}.get(key, "symmetric")
-    made = [parts.Part(algorithm=name, mixture=parts.MixtureSpec(layout=layout)) for name in ALGORITHMS]
-    return [part.algorithm for part in made if (model, key) not in part.idle()]
-
-
-def spec(model: str) -> str:
-    """The keys of a table of a spec."""
-    axes = set(AXES.values()) | {("part", "numbers")}
-    rows = []
-    for name, key in keys(model).items():
-        takes = kind(key).removeprefix("list of ") if (model, name) in axes else kind(key)
-        default = "" if key.get("default") is None else f"`{toml(key['default'])}`"
-        row = [f"`{name}`", takes, key["unit"], default, f"`{name} = {key['examples'][0]}`", key["description"]]
-        if model in TABLES:
-            users = used_by(model, name)
-            row.insert(1, "yes" if (model, name) in axes else "")
-            row.append("all" if len(users) == len(ALGORITHMS) else ", ".join(users))
-        rows.append(row)
-    headings = ["takes", "unit", "default", "example", "meaning"]
-    return table(["key", "axis", *headings, "algorithms"] if model in TABLES else ["key", *headings], rows)
+EXAMPLE = ("examples/your_algorithm/trimmed.py", "examples/your_algorithm/study.toml")
 
 
 # --- records ---
@@ -166,6 +100,12 @@ def columns_of(file: str) -> str:
     return table(["column", *(["type"] if typed else []), "meaning"], rows)
 
 
+def source(path: str) -> str:
+    """A file of the repository, as a block."""
+    language = {"py": "python"}.get(path.rpartition(".")[2], path.rpartition(".")[2])
+    return f"```{language}\n{(DOCS.parent / path).read_text(encoding='utf-8')}```"
+
+
 # --- pages ---
 
 SECTIONS: dict[str, Callable[[], str]] = {
@@ -176,9 +116,12 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "theorems": theorems,
     "limits": most,
     "files": files,
-    **{f"spec {model}": partial(spec, model) for model in MODELS},
+    **{f"spec {model}": partial(spec_keys.of, model) for model in spec_keys.MODELS},
     **{f"columns {file}": partial(columns_of, file) for file in dictionary.COLUMNS},
-    **{f"api {name}": partial(signatures.of, name) for name in jgmm.__all__},
+    **{f"source {path}": partial(source, path) for path in EXAMPLE},
+    **{
+        f"api {name}": partial(signatures.of, name) for name in jgmm.__all__ if name != "algorithms"
+    },  # which are records
 }
 
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-CHECKED = ["jgmm", "tests", "benchmarks", "examples"]
+CHECKED = ["jgmm", "tests", "benchmarks", "examples", "docs"]
 
 
 def undefined(*paths):
