@@ -17,7 +17,7 @@ from typing import Any
 import jax
 import optax
 
-from jgmm.jaxprs import CALLS, called, scan_operands
+from jgmm.jaxprs import CALLS, Equation, Jaxpr, called, scan_operands
 
 Place = int | None  # of the run axis in an array; None: what it holds does not depend on any run
 
@@ -90,7 +90,7 @@ def _same(places: Sequence[Place], name: str) -> Place:
     return different.pop() if different else None
 
 
-def _walk(jaxpr: Any, arguments: Sequence[Place]) -> list[Place]:
+def _walk(jaxpr: Jaxpr, arguments: Sequence[Place]) -> list[Place]:
     """The places of the run axis in a jaxpr's results, from those in its arguments."""
     places: dict[Any, Place] = dict.fromkeys(jaxpr.constvars)
     places.update(zip(jaxpr.invars, arguments, strict=True))
@@ -104,7 +104,7 @@ def _walk(jaxpr: Any, arguments: Sequence[Place]) -> list[Place]:
     return [read(name) for name in jaxpr.outvars]
 
 
-def _through(equation: Any, places: list[Place]) -> list[Place]:
+def _through(equation: Equation, places: list[Place]) -> list[Place]:
     """The places of the run axis in what an operation gives."""
     name, params = equation.primitive.name, equation.params
     if name.startswith(("random_", "threefry")):
@@ -155,7 +155,7 @@ def _while(params: dict, places: list[Place]) -> list[Place]:
     return carry
 
 
-def _scan(equation: Any, places: list[Place]) -> list[Place]:
+def _scan(equation: Equation, places: list[Place]) -> list[Place]:
     inner = equation.params["jaxpr"].jaxpr
     constants, carry, sequences = scan_operands(equation, places)
     if any(place == 0 for place in sequences):
@@ -173,14 +173,14 @@ def _scan(equation: Any, places: list[Place]) -> list[Place]:
 # --- how an operation moves the axis of its operand; `place` is where that is ---
 
 
-def _reduced(equation: Any, places: list[Place]) -> Place:
+def _reduced(equation: Equation, places: list[Place]) -> Place:
     place, axes = _only(equation, places), equation.params["axes"]
     if place in axes:
         raise _mixed(equation.primitive.name)
     return place - sum(axis < place for axis in axes)
 
 
-def _summed(equation: Any, places: list[Place]) -> Place:
+def _summed(equation: Equation, places: list[Place]) -> Place:
     place = _reduced(equation, places)
     if jax.numpy.issubdtype(equation.invars[0].aval.dtype, jax.numpy.inexact):
         raise ValueError(
@@ -190,7 +190,7 @@ def _summed(equation: Any, places: list[Place]) -> Place:
     return place
 
 
-def _kept(axis: Callable[[dict], Any]) -> Callable[[Any, list[Place]], Place]:
+def _kept(axis: Callable[[dict], Any]) -> Callable[[Equation, list[Place]], Place]:
     """An operation along the axis (or axes) that its parameters name: any but that of the runs."""
 
     def through(equation, places):
@@ -203,13 +203,13 @@ def _kept(axis: Callable[[dict], Any]) -> Callable[[Any, list[Place]], Place]:
     return through
 
 
-def _stacked(equation: Any, places: list[Place]) -> Place:
+def _stacked(equation: Equation, places: list[Place]) -> Place:
     place = _same(places, equation.primitive.name)
     assert place is not None
     return place + (equation.params["axis"] <= place)
 
 
-def _broadcast(equation: Any, places: list[Place]) -> Place:
+def _broadcast(equation: Equation, places: list[Place]) -> Place:
     place = _only(equation, places)
     moved = equation.params["broadcast_dimensions"][place]
     if equation.params["shape"][moved] != equation.invars[0].aval.shape[place]:
@@ -217,7 +217,7 @@ def _broadcast(equation: Any, places: list[Place]) -> Place:
     return moved
 
 
-def _reshaped(equation: Any, places: list[Place]) -> Place:
+def _reshaped(equation: Equation, places: list[Place]) -> Place:
     place, before, after = _only(equation, places), equation.invars[0].aval.shape, equation.outvars[0].aval.shape
     for moved, size in enumerate(after):
         if size == before[place] and math.prod(after[:moved]) == math.prod(before[:place]):
@@ -225,14 +225,14 @@ def _reshaped(equation: Any, places: list[Place]) -> Place:
     raise _mixed(equation.primitive.name)
 
 
-def _squeezed(equation: Any, places: list[Place]) -> Place:
+def _squeezed(equation: Equation, places: list[Place]) -> Place:
     place, axes = _only(equation, places), equation.params["dimensions"]
     if place in axes:
         raise _mixed(equation.primitive.name)
     return place - sum(axis < place for axis in axes)
 
 
-def _sliced(equation: Any, places: list[Place]) -> Place:
+def _sliced(equation: Equation, places: list[Place]) -> Place:
     """Slices and their like: all of the run axis, at indices that are no run's."""
     place = _only(equation, places)
     strides = equation.params.get("strides")
@@ -243,7 +243,7 @@ def _sliced(equation: Any, places: list[Place]) -> Place:
     return place
 
 
-def _written(equation: Any, places: list[Place]) -> Place:
+def _written(equation: Equation, places: list[Place]) -> Place:
     """dynamic_update_slice: all of the run axis, at indices that are no run's."""
     into, what = (x.aval.shape for x in equation.invars[:2])
     place = _same(places[:2], equation.primitive.name)
@@ -252,25 +252,25 @@ def _written(equation: Any, places: list[Place]) -> Place:
     return place
 
 
-def _padded(equation: Any, places: list[Place]) -> Place:
+def _padded(equation: Equation, places: list[Place]) -> Place:
     place = _only(equation, places)
     if equation.params["padding_config"][place] != (0, 0, 0):
         raise _mixed(equation.primitive.name)
     return place
 
 
-def _transposed(equation: Any, places: list[Place]) -> Place:
+def _transposed(equation: Equation, places: list[Place]) -> Place:
     return equation.params["permutation"].index(_only(equation, places))
 
 
-def _only(equation: Any, places: list[Place]) -> int:
+def _only(equation: Equation, places: list[Place]) -> int:
     """The place in the first operand; the others (indices, fill values) may hold nothing of a run."""
     if places[0] is None or any(place is not None for place in places[1:]):
         raise _mixed(equation.primitive.name)
     return places[0]
 
 
-MOVES: dict[str, Callable[[Any, list[Place]], Place]] = {
+MOVES: dict[str, Callable[[Equation, list[Place]], Place]] = {
     **dict.fromkeys(ANY_ORDER, _reduced),
     **dict.fromkeys(SUMS, _summed),
     **dict.fromkeys(ALONG, _kept(lambda params: params["axis"])),

@@ -4,6 +4,7 @@ Everything is IEEE 754's of the arrays' own dtype; a multiply-add is rounded onc
 (1, runs) where all shares have the same. Coordinates that a share lacks are NaN: a sum that took one in would show it.
 """
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -207,6 +208,9 @@ class Stream:
         there = self.dealt[slot]
         return np.where((there >= 0)[:, None], x[there], np.array(_missing(x.dtype), x.dtype))
 
+    def _of_label(self, word: np.ndarray, name: tuple) -> np.ndarray:
+        return word if name[0] == "label word" else self.thresholds[name[1]][None]
+
     def _consume(self, piece: Piece, x: Any = None, word: Any = None) -> None:
         """A step, or an end: everything that moves, from its value before."""
         made, one = self.program, Lists(1, self.dealt < 0)
@@ -216,8 +220,7 @@ class Stream:
             if kind == "x":
                 return self._dealt(x, name[1])
             if kind == "label":
-                told = lambda n: word if n[0] == "label word" else self.thresholds[n[1]][None]  # noqa: E731
-                return one.results(made.label, told)["label",]
+                return one.results(made.label, partial(self._of_label, word))["label",]
             if kind == "means":
                 return self._dealt(self.means[name[1][0]], name[1][1])
             _, number, index = name

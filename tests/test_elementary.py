@@ -77,7 +77,10 @@ def program(name, dtype):
 
     def walk(jaxpr, arguments):
         known = dict(zip(jaxpr.invars, arguments, strict=True))
-        read = lambda x: np.asarray(x.val, x.aval.dtype) if hasattr(x, "val") else known[x]  # noqa: E731
+
+        def read(x):
+            return np.asarray(x.val, x.aval.dtype) if hasattr(x, "val") else known[x]
+
         for equation in jaxpr.eqns:
             inputs = [read(x) for x in equation.invars]
             if equation.primitive.name in ("jit", "pjit"):
@@ -104,7 +107,10 @@ def evaluate(name, *values, fused=None):
     """The function in NumPy. fused: None, or which operand of a sum is joined first where both are products."""
     arguments, operations, result, uses = program(name, values[0].dtype)
     known, products = dict(zip(arguments, values, strict=True)), {}
-    read = lambda x: known[x] if isinstance(x, int) else x  # noqa: E731
+
+    def read(x):
+        return known[x] if isinstance(x, int) else x
+
     with np.errstate(all="ignore"):
         for out, operation, inputs, dtype in operations:
             numbers = [read(x) for x in inputs]

@@ -19,8 +19,8 @@ KNOWN = [
 
 @pytest.mark.parametrize(("key", "counter", "result"), KNOWN)
 def test_the_cipher_gives_the_published_words(key, counter, result):
-    words = lambda pair: np.array(pair, np.uint32)[:, None]  # noqa: E731
-    assert_array_equal(np.ravel(threefry.encrypted(words(key), *words(counter))), result)
+    key, counter = (np.array(pair, np.uint32)[:, None] for pair in (key, counter))
+    assert_array_equal(np.ravel(threefry.encrypted(key, *counter)), result)
 
 
 @pytest.mark.parametrize("seed", [0, 3, 2**31, 2**32 - 1])

@@ -6,7 +6,7 @@ after another.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import llvmlite.ir as ir
 import numpy as np
@@ -59,7 +59,7 @@ class Blocks:
     arrays: pointers to each array of the layout, at the strip's first row. scratch: to those of `native.SCRATCH`.
     """
 
-    def __init__(self, emitter: Emitter, where: Layout, arrays: dict[str, Any], scratch: dict[str, Any]):
+    def __init__(self, emitter: Emitter, where: Layout, arrays: dict[str, ir.Value], scratch: dict[str, ir.Value]):
         self.e, self.b, self.where, self.program = emitter, emitter.b, where, where.program
         self.arrays, self.scratch = arrays, scratch
         self.dtypes = {"words": "uint32", "thresholds": "int32", "labels": "int32"}
@@ -69,18 +69,18 @@ class Blocks:
 
     # --- memory ---
 
-    def at(self, base: Any, row: Any) -> Any:
+    def at(self, base: ir.Value, row: ir.Value) -> ir.Value:
         """The address of a row."""
         return self.b.gep(base, [number(row) if isinstance(row, int) else row], inbounds=True)
 
-    def load(self, name: str, row: Any) -> Any:
+    def load(self, name: str, row: ir.Value) -> ir.Value:
         """A row of an array; of a flat one the number, for every run."""
         value = self._load(name, row)
         if self.dtypes.get(name) != "bool":
             return value
         return self.b.icmp_unsigned("!=", value, ir.Constant(value.type, [0] * self.where.width))
 
-    def _load(self, name: str, row: Any) -> Any:
+    def _load(self, name: str, row: ir.Value) -> ir.Value:
         base = self.arrays[name]
         if name not in self.where.flat:
             return self.b.load(self.at(base, row), align=self._align(name))
@@ -90,7 +90,7 @@ class Blocks:
         mask = ir.Constant(ir.VectorType(ir.IntType(32), self.where.width), [0] * self.where.width)
         return self.b.shuffle_vector(first, first, mask)
 
-    def store(self, value: Any, name: str, row: Any) -> None:
+    def store(self, value: ir.Value, name: str, row: ir.Value) -> None:
         """Into a row of an array."""
         if self.dtypes.get(name) == "bool":  # a byte in memory
             value = self.b.zext(value, ir.VectorType(ir.IntType(8), self.where.width))
@@ -100,29 +100,29 @@ class Blocks:
         size = np.dtype(self.dtypes.get(name, self.program.dtype)).itemsize
         return min(64, size * self.where.width)
 
-    def keep(self, value: Any, name: str, row: Any) -> None:
+    def keep(self, value: ir.Value, name: str, row: ir.Value) -> None:
         """Into a row of the scratch."""
         self.b.store(value, self.at(self.scratch[name], row), align=self._align(name))
 
-    def kept(self, name: str, row: Any) -> Any:
+    def kept(self, name: str, row: ir.Value) -> ir.Value:
         """A row of the scratch."""
         return self.b.load(self.at(self.scratch[name], row), align=self._align(name))
 
     # --- drawing ---
 
-    def results(self, piece: Piece, names: Sequence[tuple], source: Callable) -> list[Any]:
+    def results(self, piece: Piece, names: Sequence[tuple], source: Callable) -> list[ir.Value]:
         """The values of a list's results, of inputs from `source`."""
         _, uses, cost = counted(piece.results.values())
         values = Values(uses, cost)
         return [self.e.get(piece.results[name], source, values) for name in names]
 
-    def _next(self, words: Sequence[Any]) -> tuple[list[Any], Any]:
+    def _next(self, words: Sequence[ir.Value]) -> tuple[list[ir.Value], ir.Value]:
         """A lane's words, one step on, and its bits."""
         names = [("word", q) for q in range(4)]
         *after, bits = self.results(self.program.next_bits, [*names, ("bits",)], lambda name: words[name[1]])
         return after, bits
 
-    def draw(self, count: Any, stride: Any) -> None:
+    def draw(self, count: ir.Value, stride: ir.Value) -> None:
         """The next samples, into the scratch: coordinate c of sample t at c * stride + t of `x`, its label's word at t.
 
         All label words come first, then a pair of coordinates at a time.
@@ -130,7 +130,7 @@ class Blocks:
         half, lanes = self.program.half, 1 + 2 * self.program.half
         places = [number(q * lanes) for q in range(4)]
 
-        def label(t: Any, words: list) -> list[Any]:
+        def label(t: ir.Value, words: list) -> list[ir.Value]:
             after, bits = self._next(words)
             (word,) = self.results(self.program.label_word, [("label word",)], lambda _: bits)
             self.keep(word, "labels", t)
@@ -139,11 +139,11 @@ class Blocks:
         self._put(loop(self.b, count, label, [self.load("words", p) for p in places]), places)
         loop(self.b, number(half), lambda j, _: self._pair(j, count, stride))
 
-    def _put(self, words: Sequence[Any], places: Sequence[Any]) -> None:
+    def _put(self, words: Sequence[ir.Value], places: Sequence[ir.Value]) -> None:
         for word, place in zip(words, places, strict=True):
             self.store(word, "words", place)
 
-    def _pair(self, j: Any, count: Any, stride: Any) -> tuple:
+    def _pair(self, j: ir.Value, count: ir.Value, stride: ir.Value) -> tuple:
         """The pair j of coordinates of all samples of the block."""
         b, program, room = self.b, self.program, self.where.room
         lanes, k, shares = 1 + 2 * program.half, program.k, program.shares
@@ -164,11 +164,11 @@ class Blocks:
             }
         early |= {("threshold", i): self.load("thresholds", i) for i in range(k - 1)}
 
-        def sample(t: Any, words: list) -> list[Any]:
+        def sample(t: ir.Value, words: list) -> list[ir.Value]:
             first, a = self._next(words[:4])
             second, c = self._next(words[4:])
 
-            def source(name: tuple) -> Any:
+            def source(name: tuple) -> ir.Value:
                 if name in early:
                     return early[name]
                 if name[0] in ("mean", "other mean"):

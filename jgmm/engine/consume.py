@@ -8,7 +8,6 @@ then does not grow with d.
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import groupby
-from typing import Any
 
 import llvmlite.ir as ir
 import numpy as np
@@ -25,13 +24,13 @@ FEW_ROWS = 6  # whose gates stay in registers while a coordinate of all of them 
 TOGETHER = 10  # sums that are under way at once, at most: their registers
 
 
-def consume_all(blocks: Blocks, count: Any, stride: Any) -> None:
+def consume_all(blocks: Blocks, count: ir.Value, stride: ir.Value) -> None:
     """The steps of a block's samples, one after another. What moves is in registers meanwhile, if it is little."""
     program, step = blocks.program, blocks.program.step
     names = list(step.results)
     if program.shares > 1 or len(names) > CARRIED:
 
-        def in_memory(t: Any, _: list) -> tuple:
+        def in_memory(t: ir.Value, _: list) -> tuple:
             Consume(blocks, step, stride, t).emit()
             return ()
 
@@ -44,7 +43,7 @@ def consume_all(blocks: Blocks, count: Any, stride: Any) -> None:
 
     rows = [int(np.ravel_multi_index(index, shape(n))) if index else 0 for _, n, index in names]
 
-    def in_registers(t: Any, values: list) -> list[Any]:
+    def in_registers(t: ir.Value, values: list) -> list[ir.Value]:
         one = Consume(blocks, step, stride, t)
         one.before = dict(zip(names, values, strict=True))
         one.after = dict(one.before)
@@ -62,11 +61,13 @@ class Consume:
     stride: rows from a coordinate to the next one's in the scratch.
     """
 
-    def __init__(self, blocks: Blocks, piece: Piece, stride: Any = None, t: Any = None):
+    def __init__(self, blocks: Blocks, piece: Piece, stride: ir.Value | None = None, t: ir.Value | None = None):
         self.blocks, self.b, self.e, self.program = blocks, blocks.b, blocks.e, blocks.program
         self.stride, self.t = stride, t
-        self.before: dict[tuple, Any] | None = None  # what moves, where it is in registers; then `after` gets results
-        self.after: dict[tuple, Any] = {}
+        self.before: dict[tuple, ir.Value] | None = (
+            None  # what moves, where it is in registers; then `after` gets results
+        )
+        self.after: dict[tuple, ir.Value] = {}
         self.results = [(name, node) for name, node in piece.results.items() if node.op != "input" or node.data != name]
         self.plan = plan(self.program, piece)
         self.order, uses, cost = counted(node for _, node in self.results)
@@ -88,10 +89,10 @@ class Consume:
                 moving.add(id(node))
         return moving
 
-    def source(self, share: Any) -> Callable:
+    def source(self, share: ir.Value) -> Callable:
         """The values of inputs, by name: those of this share."""
 
-        def get(name: tuple) -> Any:
+        def get(name: tuple) -> ir.Value:
             kind, blocks = name[0], self.blocks
             if kind == "x":
                 row = self._row(name[1], share, 0, 1)
@@ -109,17 +110,17 @@ class Consume:
 
         return get
 
-    def _of_label(self, word: Any, name: tuple) -> Any:
+    def _of_label(self, word: ir.Value, name: tuple) -> ir.Value:
         return word if name[0] == "label word" else self.blocks.load("thresholds", name[1])
 
-    def row_of(self, n: int, index: tuple[int, ...], share: Any) -> Any:
+    def row_of(self, n: int, index: tuple[int, ...], share: ir.Value) -> ir.Value:
         """Where an entry of a leaf is."""
         leaf = self.program.leaves[n]
         if leaf.axis is None:
             return int(np.ravel_multi_index(index, leaf.shape)) if leaf.shape else 0
         return self._row(index[1], share, index[0], leaf.shape[0])
 
-    def _row(self, slot: int, share: Any, row: int, of: int) -> Any:
+    def _row(self, slot: int, share: ir.Value, row: int, of: int) -> ir.Value:
         inner, room = row * self.blocks.where.room + slot, self.blocks.where.room
         if isinstance(share, int):
             return share * of * room + inner
@@ -160,10 +161,10 @@ class Consume:
         if others:
             self._shares(last, partial(self._rows, others))
 
-    def _whole_row(self, results: Sequence[Result], share: Any, values: Values) -> None:
+    def _whole_row(self, results: Sequence[Result], share: ir.Value, values: Values) -> None:
         self._rows(results, share, values.inside(), ask=False)
 
-    def _where_any(self, hit: Any) -> Any:
+    def _where_any(self, hit: ir.Value) -> ir.Value:
         """A block that is passed over where no run of the vector has this flag."""
         bits = self.b.bitcast(hit, ir.IntType(self.blocks.where.width))
         return self.b.if_then(self.b.icmp_unsigned("!=", bits, ir.Constant(bits.type, 0)))
@@ -185,7 +186,7 @@ class Consume:
                 frontier[id(node)] = node
         return list(frontier.values())
 
-    def _shares(self, stage: int, body: Callable[[Any, Values], None]) -> None:
+    def _shares(self, stage: int, body: Callable[[ir.Value, Values], None]) -> None:
         """body for each share: written out, or a loop over those that lack the same coordinates.
 
         What a later stage needs of a share's own is kept: in registers, or from loop to loop in the scratch.
@@ -196,7 +197,7 @@ class Consume:
             while high < len(missing) and missing[high] == missing[low]:
                 high += 1
 
-            def one(share: Any, _: Any, lacks: frozenset = missing[low]) -> tuple:
+            def one(share: ir.Value, _: ir.Value, lacks: frozenset = missing[low]) -> tuple:
                 values = self.shared.inside()
                 values.missing = lacks
                 for i, (node, first) in enumerate(self.plan.kept):
@@ -216,7 +217,7 @@ class Consume:
                 loop(self.b, number(high), one, first=number(low))
             low = high
 
-    def _own_row(self, share: Any, i: int) -> Any:
+    def _own_row(self, share: ir.Value, i: int) -> ir.Value:
         return self.b.add(self.b.mul(share, number(len(self.plan.kept))), number(i))
 
     def _totals(self, stage: int, totals: Sequence[Node]) -> None:
@@ -226,9 +227,9 @@ class Consume:
             for node, value in zip(totals, self._parts(totals, self.source(0), self.shared), strict=True):
                 self.shared.put(node, value)
             return
-        parts: dict[tuple[int, int], Any] = {}
+        parts: dict[tuple[int, int], ir.Value] = {}
 
-        def part(share: Any, values: Values) -> None:
+        def part(share: ir.Value, values: Values) -> None:
             for i, value in enumerate(self._parts(totals, self.source(share), values)):
                 if self.plan.whole:
                     parts[i, share] = value
@@ -243,10 +244,10 @@ class Consume:
                 terms = [self.b.fadd(terms[j], terms[j + 1]) for j in range(0, len(terms), 2)]
             self.shared.put(node, terms[0])
 
-    def _parts(self, totals: Sequence[Node], source: Callable, values: Values) -> list[Any]:
+    def _parts(self, totals: Sequence[Node], source: Callable, values: Values) -> list[ir.Value]:
         """A share's parts of sums, some side by side: a term of each, then the next, so that a coordinate is loaded
         once."""
-        parts: list[Any] = []
+        parts: list[ir.Value] = []
         for low in range(0, len(totals), TOGETHER):
             chains = [_chain(node.args[0]) for node in totals[low : low + TOGETHER]]
             if len({len(chain) for chain in chains}) == 1:
@@ -257,7 +258,7 @@ class Consume:
             parts += [self.e.get(node.args[0], source, values) for node in totals[low : low + TOGETHER]]
         return parts
 
-    def _rows(self, results: Sequence[Result], share: Any, values: Values, *, ask: bool = True) -> None:
+    def _rows(self, results: Sequence[Result], share: ir.Value, values: Values, *, ask: bool = True) -> None:
         """Results of a share, each stored as soon as nothing else needs what it replaces.
 
         ask: whether a row may be passed over where nothing of it changes.
@@ -290,7 +291,7 @@ class Consume:
         leaf = self.program.leaves[name[1]]
         return leaf.axis is not None and name[2][leaf.axis] in values.missing
 
-    def _store(self, row: Row, share: Any, source: Callable, values: Values) -> None:
+    def _store(self, row: Row, share: ir.Value, source: Callable, values: Values) -> None:
         """The results of each group together: all of them computed, then all stored."""
         for group in row:
             computed = [self.e.get(node, source, values) for _, node in group]
@@ -328,5 +329,5 @@ def _coordinate(group: Sequence[Result]) -> tuple:
     return group[0][0][2][1:]
 
 
-def _value(row: Any) -> Any:
+def _value(row: ir.Value) -> ir.Value:
     return number(row) if isinstance(row, int) else row

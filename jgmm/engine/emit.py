@@ -6,7 +6,6 @@ AGAIN operations is computed anew for each use. No optimising pass of LLVM follo
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 import llvmlite.ir as ir
 import numpy as np
@@ -20,7 +19,7 @@ TYPES = {"float32": ir.FloatType(), "float64": ir.DoubleType(), "bool": I1}
 TYPES |= {f"{sign}int{bits}": ir.IntType(bits) for sign in ("", "u") for bits in (8, 16, 32, 64)}
 _SIGNS = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 
-Source = Callable[[tuple], Any]  # the IR value of an input, by its name: loaded where it is asked for
+Source = Callable[[tuple], ir.Value]  # the IR value of an input, by its name: loaded where it is asked for
 
 
 class Emitter:
@@ -33,14 +32,14 @@ class Emitter:
         """Of a value."""
         return TYPES[dtype] if self.width is None else ir.VectorType(TYPES[dtype], self.width)
 
-    def constant(self, value: Any, dtype: str) -> ir.Constant:
+    def constant(self, value: float, dtype: str) -> ir.Constant:
         """A number, the same for every run."""
         plain = float(value) if dtype in FLOATS else int(value)
         return ir.Constant(self.type(dtype), plain if self.width is None else [plain] * self.width)
 
-    def get(self, wanted: Node, source: Source, values: "Values") -> Any:
+    def get(self, wanted: Node, source: Source, values: "Values") -> ir.Value:
         """The value of a node. values: what has one already; it gets more of them."""
-        computed: dict[int, Any] = {}
+        computed: dict[int, ir.Value] = {}
         stack = [wanted]
         while stack:
             node = stack[-1]
@@ -67,7 +66,7 @@ class Emitter:
                 values.keep(node, value)
         return computed[id(wanted)]
 
-    def call(self, name: str, args: Sequence[Any], result: ir.Type | None = None) -> Any:
+    def call(self, name: str, args: Sequence[ir.Value], result: ir.Type | None = None) -> ir.Value:
         """An intrinsic of LLVM, its types in its name."""
         kinds = [result, args[0].type] if result is not None else [args[0].type]
         full = ".".join(["llvm", name, *map(_type_name, kinds)])
@@ -76,7 +75,7 @@ class Emitter:
             function = ir.Function(self.module, ir.FunctionType(result or args[0].type, [a.type for a in args]), full)
         return self.b.call(function, args)
 
-    def _compute(self, node: Node, x: list[Any]) -> Any:
+    def _compute(self, node: Node, x: list[ir.Value]) -> ir.Value:
         b, op = self.b, node.op
         kind = node.args[-1].dtype if op == "select" else node.args[0].dtype
         real = kind in FLOATS
@@ -114,12 +113,12 @@ class Emitter:
         simple |= {"shift_right_logical": b.lshr, "shift_right_arithmetic": b.ashr}
         return simple[op](*x)
 
-    def _compare(self, op: str, kind: str, a: Any, c: Any) -> Any:
+    def _compare(self, op: str, kind: str, a: ir.Value, c: ir.Value) -> ir.Value:
         if kind in FLOATS:
             return (self.b.fcmp_unordered if op == "ne" else self.b.fcmp_ordered)(_SIGNS[op], a, c)
         return (self.b.icmp_signed if kind.startswith("int") else self.b.icmp_unsigned)(_SIGNS[op], a, c)
 
-    def _extreme(self, node: Node, x: list[Any]) -> Any:
+    def _extreme(self, node: Node, x: list[ir.Value]) -> ir.Value:
         """The second where it is beyond the first, or is NaN: one instruction of x86, but for the NaN."""
         (a, c), kind = x, node.args[0].dtype
         beyond = self.b.select(self._compare("gt" if node.op == "max" else "lt", kind, c, a), c, a)
@@ -127,7 +126,7 @@ class Emitter:
             return beyond
         return self.b.select(self.b.fcmp_unordered("uno", c, c), c, beyond)
 
-    def _convert(self, x: Any, kind: str, dtype: str) -> Any:
+    def _convert(self, x: ir.Value, kind: str, dtype: str) -> ir.Value:
         b, to = self.b, self.type(dtype)
         if kind == "bool":
             return b.select(x, self.constant(1, dtype), self.constant(0, dtype))
@@ -154,7 +153,7 @@ class Values:
 
     def __init__(self, uses: dict[int, int], cost: dict[int, int], *, everything: bool = False):
         self._uses, self._cost, self._everything = uses, cost, everything
-        self._layers: list[dict[int, Any]] = [{}]
+        self._layers: list[dict[int, ir.Value]] = [{}]
         self.missing: frozenset[int] = frozenset()
 
     def inside(self, *, everything: bool = False) -> "Values":
@@ -163,7 +162,7 @@ class Values:
         layer._layers, layer.missing = [{}, *self._layers], self.missing
         return layer
 
-    def find(self, node: Node) -> Any:
+    def find(self, node: Node) -> ir.Value:
         """Its value, or None."""
         for layer in self._layers:
             value = layer.get(id(node))
@@ -171,11 +170,11 @@ class Values:
                 return value
         return None
 
-    def put(self, node: Node, value: Any) -> None:
+    def put(self, node: Node, value: ir.Value) -> None:
         """Keep this value."""
         self._layers[0][id(node)] = value
 
-    def keep(self, node: Node, value: Any) -> None:
+    def keep(self, node: Node, value: ir.Value) -> None:
         """Keep a value if it is used again and costs more than computing it again."""
         if self._everything or (self._uses.get(id(node), 0) > 1 and self._cost[id(node)] > AGAIN):
             self.put(node, value)
@@ -215,7 +214,12 @@ def _type_name(kind: ir.Type) -> str:
 
 
 def loop(
-    b: ir.IRBuilder, count: Any, body: Callable[[Any, list], Sequence], carry: Sequence = (), *, first: Any = None
+    b: ir.IRBuilder,
+    count: ir.Value,
+    body: Callable[[ir.Value, list], Sequence],
+    carry: Sequence = (),
+    *,
+    first: ir.Value | None = None,
 ) -> list:
     """carry <- body(i, carry) for i = first (0), ..., count - 1, all of the count's type."""
     before = b.block

@@ -19,7 +19,7 @@ from jgmm.engine.known import PLAIN, SAME, bind, computed_now, is_known, now
 from jgmm.engine.moves import MOVES
 from jgmm.engine.nodes import NodeArray, each
 from jgmm.engine.operations import FLOATS, Node, Operations
-from jgmm.jaxprs import CALLS, called, scan_operands, scan_trips
+from jgmm.jaxprs import CALLS, Equation, Jaxpr, called, scan_operands, scan_trips
 
 MARK = "sum_over_shares"  # the name of the call that `loops.over_coordinates` leaves in a jaxpr
 SCATTERS = {"scatter-add": "add", "scatter-mul": "mul"}
@@ -51,7 +51,7 @@ class Follower:
         ]
         return jax.tree.unflatten(tree_of_results, arrays)
 
-    def evaluate(self, jaxpr: Any, constants: Sequence[Any], arguments: Sequence[Any]) -> list[Any]:
+    def evaluate(self, jaxpr: Jaxpr, constants: Sequence[Any], arguments: Sequence[Any]) -> list[Any]:
         """The results of a jaxpr."""
         values: dict[Any, Any] = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*constants, *arguments], strict=True))
 
@@ -76,11 +76,11 @@ class Follower:
             values = values[..., 0]
         return each(lambda v: self.operations.number(v, str(np.dtype(dtype))), values)
 
-    def _operands(self, equation: Any, operands: list[Any]) -> list[np.ndarray]:
+    def _operands(self, equation: Equation, operands: list[Any]) -> list[np.ndarray]:
         """All operands as nodes."""
         return [self.nodes(x, v.aval.dtype) for x, v in zip(operands, equation.invars, strict=True)]
 
-    def _equation(self, equation: Any, operands: list[Any]) -> list[Any]:
+    def _equation(self, equation: Equation, operands: list[Any]) -> list[Any]:
         name, params = equation.primitive.name, equation.params
         if name in CALLS:
             if params.get("name") == MARK:
@@ -108,7 +108,7 @@ class Follower:
 
     # --- an operation on each entry ---
 
-    def _elementwise(self, equation: Any, operands: list[Any]) -> np.ndarray:
+    def _elementwise(self, equation: Equation, operands: list[Any]) -> np.ndarray:
         arrays = self._operands(equation, operands)
         name, params = equation.primitive.name, equation.params
         dtype, apply = str(equation.outvars[0].aval.dtype), self.operations.apply
@@ -132,7 +132,7 @@ class Follower:
             return self._called(getattr(elementary, name), arrays, equation)
         raise Refused(f"the operation {name} has no rule")
 
-    def _called(self, function: Callable, arrays: list[np.ndarray], equation: Any) -> np.ndarray:
+    def _called(self, function: Callable, arrays: list[np.ndarray], equation: Equation) -> np.ndarray:
         """A function of arrays of one shape, on each entry."""
         shape = np.broadcast_shapes(*(x.shape for x in arrays))
         dtypes = [str(v.aval.dtype) for v in equation.invars]
@@ -173,7 +173,7 @@ class Follower:
 
     # --- loops and branches ---
 
-    def _scan(self, equation: Any, operands: list[Any]) -> list[Any]:
+    def _scan(self, equation: Equation, operands: list[Any]) -> list[Any]:
         """Written out: its length is known."""
         inner = equation.params["jaxpr"]
         constants, carry, sequences = scan_operands(equation, operands)
@@ -188,7 +188,7 @@ class Follower:
             rows.reverse()
         return [*carry, *(np.stack(column) for column in zip(*rows, strict=True))]
 
-    def _cond(self, equation: Any, operands: list[Any]) -> list[Any]:
+    def _cond(self, equation: Equation, operands: list[Any]) -> list[Any]:
         """Where it is not known which: every branch, and of each result the one that is meant."""
         which, *given = operands
         branches = equation.params["branches"]
@@ -203,7 +203,7 @@ class Follower:
 
     # --- indices, and axes ---
 
-    def _at_indices(self, equation: Any, operands: list[Any]) -> np.ndarray:
+    def _at_indices(self, equation: Equation, operands: list[Any]) -> np.ndarray:
         """What is read or written at known indices."""
         name = equation.primitive.name
         data = {"dynamic_slice": [0], "gather": [0], "dynamic_update_slice": [0, 1]}.get(name, [0, 2])
@@ -218,7 +218,7 @@ class Follower:
             return moves.scatter(equation, arrays, where[0], lambda old, new: self.operations.apply(op, old, new))
         return moves.gather(equation, arrays, lambda numbers: bind(equation, [numbers[0], where[0], *numbers[1:]]))
 
-    def _along(self, equation: Any, x: np.ndarray) -> np.ndarray:
+    def _along(self, equation: Equation, x: np.ndarray) -> np.ndarray:
         """Along axes that are not the runs, in the order of the entries."""
         name, params = equation.primitive.name, equation.params
         axes = (params["axis"],) if "axis" in params else tuple(params["axes"])

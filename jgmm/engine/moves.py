@@ -13,9 +13,10 @@ from jax import lax
 from jgmm.contract import Refused
 from jgmm.engine.nodes import RUNS, each, last_stays
 from jgmm.engine.operations import Node
+from jgmm.jaxprs import Equation
 
 
-def broadcast(x: np.ndarray, equation: Any) -> np.ndarray:
+def broadcast(x: np.ndarray, equation: Equation) -> np.ndarray:
     shape, dims = equation.params["shape"], equation.params["broadcast_dimensions"]
     before = equation.invars[0].aval.shape
     if not before:
@@ -25,32 +26,32 @@ def broadcast(x: np.ndarray, equation: Any) -> np.ndarray:
     return np.broadcast_to(x.reshape([sizes.get(axis, 1) for axis in range(len(shape) - 1)]), shape[:-1])
 
 
-def reshape(x: np.ndarray, equation: Any) -> np.ndarray:
+def reshape(x: np.ndarray, equation: Equation) -> np.ndarray:
     before, after = equation.invars[0].aval.shape, equation.outvars[0].aval.shape
     last_stays(not before or (bool(after) and before[-1] == after[-1]), equation.primitive.name)
     return x.reshape(after[:-1])
 
 
-def transpose(x: np.ndarray, equation: Any) -> np.ndarray:
+def transpose(x: np.ndarray, equation: Equation) -> np.ndarray:
     order = equation.params["permutation"]
     last_stays(order[-1] == x.ndim, "transpose")
     return x.transpose(order[:-1])
 
 
-def slices(x: np.ndarray, equation: Any) -> np.ndarray:
+def slices(x: np.ndarray, equation: Equation) -> np.ndarray:
     low, high, strides = (equation.params[name] for name in ("start_indices", "limit_indices", "strides"))
     strides = strides or (1,) * len(low)
     last_stays(low[-1] == 0 and high[-1] == equation.invars[0].aval.shape[-1] and strides[-1] == 1, "slice")
     return x[tuple(map(slice, low[:-1], high[:-1], strides[:-1]))]
 
 
-def reverse(x: np.ndarray, equation: Any) -> np.ndarray:
+def reverse(x: np.ndarray, equation: Equation) -> np.ndarray:
     last_stays(x.ndim not in equation.params["dimensions"], "rev")
     return np.flip(x, equation.params["dimensions"])
 
 
 # Of one operand, with one result.
-MOVES: dict[str, Callable[[np.ndarray, Any], np.ndarray]] = {
+MOVES: dict[str, Callable[[np.ndarray, Equation], np.ndarray]] = {
     "broadcast_in_dim": broadcast,
     "reshape": reshape,
     "squeeze": reshape,
@@ -61,14 +62,14 @@ MOVES: dict[str, Callable[[np.ndarray, Any], np.ndarray]] = {
 }
 
 
-def unstack(x: np.ndarray, equation: Any) -> list[np.ndarray]:
+def unstack(x: np.ndarray, equation: Equation) -> list[np.ndarray]:
     """Its rows along an axis."""
     last_stays(equation.params["axis"] != x.ndim, "unstack")
     rows = np.moveaxis(x, equation.params["axis"], 0)
     return [rows[i, ...] for i in range(len(rows))]
 
 
-def join(equation: Any, arrays: Sequence[np.ndarray]) -> np.ndarray:
+def join(equation: Equation, arrays: Sequence[np.ndarray]) -> np.ndarray:
     """concatenate or stack."""
     stack = equation.primitive.name == "stack"
     axis = equation.params["axis" if stack else "dimension"]
@@ -76,7 +77,7 @@ def join(equation: Any, arrays: Sequence[np.ndarray]) -> np.ndarray:
     return np.stack(arrays, axis=axis) if stack else np.concatenate(arrays, axis=axis)
 
 
-def window(equation: Any, arrays: Sequence[np.ndarray], where: Sequence[Any]) -> np.ndarray:
+def window(equation: Equation, arrays: Sequence[np.ndarray], where: Sequence[Any]) -> np.ndarray:
     """dynamic_slice, or dynamic_update_slice, at known indices; like XLA's, inside the array."""
     x, whole = arrays[0], equation.invars[0].aval.shape
     sizes = equation.params["slice_sizes"] if len(arrays) == 1 else equation.invars[1].aval.shape
@@ -90,7 +91,7 @@ def window(equation: Any, arrays: Sequence[np.ndarray], where: Sequence[Any]) ->
     return out
 
 
-def gather(equation: Any, arrays: Sequence[np.ndarray], bind: Callable[[list[Any]], np.ndarray]) -> np.ndarray:
+def gather(equation: Equation, arrays: Sequence[np.ndarray], bind: Callable[[list[Any]], np.ndarray]) -> np.ndarray:
     """gather, or scatter, at known indices: which entry goes where is seen by moving their numbers.
 
     bind(arrays): the equation of numbers in the place of its data.
@@ -100,7 +101,9 @@ def gather(equation: Any, arrays: Sequence[np.ndarray], bind: Callable[[list[Any
     return each(lambda i: nodes[i], which)
 
 
-def scatter(equation: Any, arrays: Sequence[np.ndarray], where: Any, both: Callable[[Node, Node], Node]) -> np.ndarray:
+def scatter(
+    equation: Equation, arrays: Sequence[np.ndarray], where: Any, both: Callable[[Node, Node], Node]
+) -> np.ndarray:
     """A scatter that combines what is written with what it is written to: both(what is there, what comes)."""
     nodes, numbered = _numbered(equation, arrays)
     keys = ("dimension_numbers", "indices_are_sorted", "unique_indices", "mode")
@@ -111,7 +114,7 @@ def scatter(equation: Any, arrays: Sequence[np.ndarray], where: Any, both: Calla
     return each(lambda old, new: nodes[old] if old == new else both(nodes[old], nodes[new]), before, which)
 
 
-def _numbered(equation: Any, arrays: Sequence[np.ndarray]) -> tuple[list[Node], list[np.ndarray]]:
+def _numbered(equation: Equation, arrays: Sequence[np.ndarray]) -> tuple[list[Node], list[np.ndarray]]:
     """All entries, and arrays as JAX has them of number * RUNS + run."""
     avals = [v.aval for v in (equation.invars[:1] if len(arrays) == 1 else equation.invars[::2])]
     nodes: list[Node] = []

@@ -145,18 +145,18 @@ def _function(whole: ir.Module, where: Layout, name: str, body: Callable, *, cou
     b.ret_void()
 
 
-def _stream(write: Blocks, blocks: Any, samples: Any) -> None:
+def _stream(write: Blocks, blocks: ir.Value, samples: ir.Value) -> None:
     """Blocks of samples, drawn some together, and behind each block the program's end."""
     b, together = write.b, number(write.where.block)
 
-    def some(i: Any, _: Any) -> tuple:
+    def some(i: ir.Value, _: ir.Value) -> tuple:
         left = b.sub(samples, b.mul(i, together))
         count = b.select(b.icmp_signed("<", left, together), left, together)
         write.draw(count, together)
         consume_all(write, count, together)
         return ()
 
-    def block(*_: Any) -> tuple:
+    def block(*_: ir.Value) -> tuple:
         loop(b, b.sdiv(b.add(samples, b.sub(together, number(1))), together), some)
         if write.program.end is not None:
             Consume(write, write.program.end).emit()

@@ -10,7 +10,7 @@ of a warp take the same branches, so that all of them meet at every shuffle.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import llvmlite.ir as ir
 import numpy as np
@@ -83,16 +83,16 @@ def stream(program: Program) -> ir.Module:
     blocks, samples, ends = thread.counts
     b, names = thread.b, list(moved(program))
 
-    def sample(_: Any, carry: list) -> list:
+    def sample(_: ir.Value, carry: list) -> list:
         values = thread.unpacked(names, carry)
         values["words"], x, word = thread.sample(values["words"])
         return thread.packed(names, thread.after(program.step, values, x, word))
 
-    def end(_: Any, carry: list) -> list:
+    def end(_: ir.Value, carry: list) -> list:
         values = thread.unpacked(names, carry)
         return thread.packed(names, thread.after(program.end, values) if program.end is not None else values)
 
-    def several(_: Any, carry: list) -> list:
+    def several(_: ir.Value, carry: list) -> list:
         for _ in range(at_once(program)):
             carry = sample(None, carry)
         return carry
@@ -117,7 +117,7 @@ def drawing(program: Program) -> ir.Module:
     thread = _Thread(program, drawn(program))
     slots = drawn(program)["x"].rows
 
-    def sample(t: Any, words: list) -> list:
+    def sample(t: ir.Value, words: list) -> list:
         words, x, _ = thread.sample(words)
         for c, value in enumerate(x):
             row = thread.b.add(thread.b.mul(thread.b.zext(t, I64), number(slots)), number(c))
@@ -134,10 +134,10 @@ class Numbers(Emitter):
     def __init__(self, module: ir.Module, builder: ir.IRBuilder, shares: int):
         super().__init__(module, builder, None)
         self.shares = shares
-        self.has: dict[int, Any] = {}
+        self.has: dict[int, ir.Value] = {}
         self.small_roots = False  # whether all that a root is taken of is as `root` wants it
 
-    def _compute(self, node: Node, x: list[Any]) -> Any:
+    def _compute(self, node: Node, x: list[ir.Value]) -> ir.Value:
         if node.op == "total":
             return self._total(x[0])
         if node.op == "sqrt" and self.small_roots and node.dtype == "float32":
@@ -148,14 +148,14 @@ class Numbers(Emitter):
             value = value if without is None else self.b.select(has, value, x[without])
         return value
 
-    def _total(self, part: Any) -> Any:
+    def _total(self, part: ir.Value) -> ir.Value:
         distance = 1
         while distance < self.shares:
             part = self.b.fadd(part, self._partner(part, distance))
             distance *= 2
         return part
 
-    def _partner(self, x: Any, distance: int) -> Any:
+    def _partner(self, x: ir.Value, distance: int) -> ir.Value:
         """The value of the thread whose number differs in this bit."""
         b = self.b
         if x.type == TYPES["float32"]:
@@ -164,7 +164,7 @@ class Numbers(Emitter):
         low, high = (self._shuffled(b.trunc(w, I32), distance) for w in (bits, b.lshr(bits, number(32))))
         return b.bitcast(b.or_(b.shl(b.zext(high, I64), number(32)), b.zext(low, I64)), x.type)
 
-    def _shuffled(self, word: Any, distance: int) -> Any:
+    def _shuffled(self, word: ir.Value, distance: int) -> ir.Value:
         name = "llvm.nvvm.shfl.sync.bfly.i32"
         function = self.module.globals.get(name) or ir.Function(self.module, ir.FunctionType(I32, [I32] * 4), name)
         return self.b.call(function, [ir.Constant(I32, -1), word, ir.Constant(I32, distance), ir.Constant(I32, 31)])
@@ -178,7 +178,7 @@ def _left_out(node: Node, slot: int) -> int | None:
     return None if len(needs) == len(node.args) else [id(arg) for arg in node.args].index(id(needs[0]))
 
 
-def root(e: Emitter, x: Any) -> Any:
+def root(e: Emitter, x: ir.Value) -> ir.Value:
     """sqrt(x) as IEEE 754 has it, for 0 and for numbers from 2^-60 to 2^60, without the branch that `sqrt.rn` has.
 
     The card's own guess at 1 / sqrt(x) is within 2^-22.9 of it (NVIDIA, PTX ISA). g = x y and h = y / 2 are made better
@@ -187,10 +187,10 @@ def root(e: Emitter, x: Any) -> Any:
     """
     b = e.b
 
-    def real(value: float) -> Any:
+    def real(value: float) -> ir.Value:
         return e.constant(value, "float32")
 
-    def fma(*args: Any) -> Any:
+    def fma(*args: ir.Value) -> ir.Value:
         return e.call("fma", args)
 
     name = "llvm.nvvm.rsqrt.approx.ftz.f"
@@ -239,7 +239,7 @@ class _Thread:
         """Read which thread this is, of how many; the first run of its block; which coordinates it has."""
         b, shares = self.b, self.program.shares
 
-        def special(name: str) -> Any:
+        def special(name: str) -> ir.Value:
             kind = ir.FunctionType(I32, [])
             return b.call(ir.Function(self.module, kind, f"llvm.nvvm.read.ptx.sreg.{name}"), [])
 
@@ -254,14 +254,14 @@ class _Thread:
                 bit = b.lshr(ir.Constant(I32, flags), share)
                 self.e.has[slot] = b.trunc(bit, I1)
 
-    def _counts(self, pointer: Any) -> tuple[Any, ...]:
+    def _counts(self, pointer: ir.Value) -> tuple[ir.Value, ...]:
         """Trip counts; all 0 in a block of threads whose runs have all ended, which writes the numbers that it read."""
         b = self.b
         *counts, live = (b.load(b.gep(pointer, [number(i)])) for i in range(COUNTS))
         runs = b.icmp_signed("<", self.first_run, live)
         return tuple(b.select(runs, count, ir.Constant(I32, 0)) for count in counts)
 
-    def place(self, pointer: Any, row: Any) -> Any:
+    def place(self, pointer: ir.Value, row: ir.Value) -> ir.Value:
         """Where this thread's number of a row is."""
         row = number(row) if isinstance(row, int) else row
         return self.b.gep(pointer, [self.b.add(self.b.mul(row, self.threads), self.me)])
@@ -283,7 +283,7 @@ class _Thread:
         waiting = iter(values)
         return {name: [next(waiting) for _ in range(self.given[name].rows)] for name in names}
 
-    def sample(self, words: Sequence) -> tuple[list, list, Any]:
+    def sample(self, words: Sequence) -> tuple[list, list, ir.Value]:
         """The words behind the next sample, the sample, and its label word."""
         program, pairs = self.program, pairs_of(self.program)
         self.e.small_roots = program.small_roots
@@ -295,7 +295,7 @@ class _Thread:
             *after[lane::lanes], word = self._results(program.next_bits, names, of_lane.__getitem__)
             bits.append(word)
         (word,) = self._results(program.label_word, [("label word",)], lambda _: bits[0])
-        x: list[Any] = [None] * self.slots
+        x: list[ir.Value] = [None] * self.slots
         for j in range(pairs):
             places = [slot for slot in (j, pairs + j) if slot < self.slots]
             names = [("x", i) for i in range(len(places))]
@@ -304,11 +304,11 @@ class _Thread:
         self.e.small_roots = False
         return after, x, word
 
-    def _pair(self, j: int, bits: Sequence, word: Any) -> Callable:
+    def _pair(self, j: int, bits: Sequence, word: ir.Value) -> Callable:
         """The inputs of a pair of coordinates."""
         pairs = pairs_of(self.program)
 
-        def source(name: tuple) -> Any:
+        def source(name: tuple) -> ir.Value:
             if name[0] == "bits":
                 return bits[1 + j + name[1] * pairs]
             if name[0] == "label word":
@@ -319,13 +319,15 @@ class _Thread:
 
         return source
 
-    def after(self, piece: Piece, before: dict[str, list], x: Sequence = (), word: Any = None) -> dict[str, list]:
+    def after(
+        self, piece: Piece, before: dict[str, list], x: Sequence = (), word: ir.Value | None = None
+    ) -> dict[str, list]:
         """What moves, after a list has been applied to what was before."""
 
-        def label(name: tuple) -> Any:
+        def label(name: tuple) -> ir.Value:
             return word if name[0] == "label word" else self.values["thresholds"][name[1]]
 
-        def source(name: tuple) -> Any:
+        def source(name: tuple) -> ir.Value:
             if name[0] == "x":
                 return x[name[1]]
             if name[0] == "label":
@@ -347,7 +349,7 @@ class _Thread:
         shape = leaf_shape(self.program.leaves[name[1]], self.program)
         return int(np.ravel_multi_index(name[2], shape)) if shape else 0
 
-    def _results(self, piece: Piece, names: Sequence[tuple], source: Callable) -> list[Any]:
+    def _results(self, piece: Piece, names: Sequence[tuple], source: Callable) -> list[ir.Value]:
         """The values of a list's results. Every value stays at hand: ptxas decides what is in a register."""
         _, uses, cost = counted(piece.results[name] for name in names)
         values = Values(uses, cost, everything=True)

@@ -3,7 +3,9 @@
 The CPU's back end and a graphics card's give the same bits; XLA's, the reference, gives the same as itself.
 """
 
+from collections.abc import Mapping
 from functools import lru_cache, partial
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import golden
@@ -41,7 +43,7 @@ class Cut(NamedTuple):
     calls: tuple[int, ...] = (CALLS,)
     live: int | None = None
     resumed: bool = False
-    more: dict[str, Any] = {}  # noqa: RUF012  # read alone
+    more: Mapping[str, Any] = MappingProxyType({})
 
 
 ANY = {
