@@ -92,7 +92,7 @@ def against_law(samples: Sequence[np.ndarray], law: ArrayLike, accuracy: ArrayLi
 
 
 def runs_for_rare(tail: float) -> int:
-    """The number of runs of which none is rare with chance `tail`, if a share RARE is."""
+    """The n for which n runs include no rare one with chance `tail`, if a share RARE of all runs is rare."""
     return int(np.ceil(np.log(tail) / np.log1p(-RARE)))
 
 

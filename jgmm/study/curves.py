@@ -113,7 +113,7 @@ def why_not(curve: Curve) -> str | None:
     """
     if not (curve.x > 0).all():
         return "0 is among its sizes"
-    if _good(curve).sum() < FEW:
+    if good_in_all(curve.items).sum() < FEW:
         return f"fewer than {FEW} runs are good in all its cells"
     means = values(curve).mean(axis=1)
     if not ((means > 0).all() and np.isfinite(means).all()):
@@ -122,15 +122,15 @@ def why_not(curve: Curve) -> str | None:
     return "a mean is carried by a few runs" if carried else None
 
 
-def _good(curve: Curve) -> np.ndarray:
+def good_in_all(items: list[CellData]) -> np.ndarray:
     """Which runs are good in every cell, of those that every cell has, shape (runs,)."""
-    common = min(len(item.ok) for item in curve.items)
-    return np.logical_and.reduce([item.ok[:common] for item in curve.items])
+    common = min(len(item.ok) for item in items)
+    return np.logical_and.reduce([item.ok[:common] for item in items])
 
 
 def values(curve: Curve) -> np.ndarray:
     """Squared errors at the last checkpoint, of the runs that are good in every cell, shape (sizes, runs)."""
-    good = _good(curve)
+    good = good_in_all(curve.items)
     return np.stack([item.values["error_sq"][: len(good), -1][good].astype(float) for item in curve.items])
 
 

@@ -98,11 +98,6 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
     return pa.Table.from_pylist(list(rows), schema=pa.schema(fields))
 
 
-def lists(vectors: np.ndarray) -> pa.Array:
-    """Each row of an array as a list."""
-    return sparse_lists(vectors, np.ones(len(vectors), bool))
-
-
 def sparse_lists(vectors: np.ndarray, where: np.ndarray) -> pa.Array:
     """A list wherever `where` is true, the next row of the array; null elsewhere."""
     offsets = np.concatenate([[0], np.cumsum(np.where(where, vectors.shape[1], 0))]).astype(np.int32)
@@ -114,7 +109,7 @@ def _array(values: Any, kind: pa.DataType, size: int) -> pa.Array:
     if values is None:
         return pa.nulls(size, kind)
     if isinstance(values, tuple):
-        return lists(np.tile(values, (size, 1)))
+        return sparse_lists(np.tile(values, (size, 1)), np.ones(size, bool))
     if isinstance(values, Iterable) and not isinstance(values, str):
         return values if isinstance(values, pa.Array) else pa.array(values).cast(kind)
     return pa.repeat(pa.array([values]).cast(kind)[0], size)  # pa.array([2.5], int64) would give 2

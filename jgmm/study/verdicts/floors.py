@@ -103,7 +103,7 @@ def floor_logs(items: list[CellData]) -> tuple[np.ndarray, np.ndarray]:
     The groups are the same in all cells, of the runs that are good in all of them: so the covariance includes the
     correlation of cells that share a run's random numbers.
     """
-    good = phrases.shared_good_runs(items)
+    good = curves.good_in_all(items)
     group = np.arange(good.sum()) * GROUPS // max(good.sum(), 1)
     vectors = []
     for item in items:

@@ -2,9 +2,7 @@
 
 from collections.abc import Iterable
 
-import numpy as np
-
-from jgmm.study import regime, settings
+from jgmm.study import curves, regime, settings
 from jgmm.study.read import CellData
 from jgmm.study.regime import Reason
 from jgmm.theory.bounds import Theorem
@@ -33,15 +31,9 @@ def sizes(items: list[CellData]) -> str:
     return ", ".join(f"{name} {span(numbers)}" for name, numbers in values.items() if numbers)
 
 
-def shared_good_runs(items: list[CellData]) -> np.ndarray:
-    """Which runs are good in every cell, of those that every cell has, shape (runs,)."""
-    common = min(len(item.ok) for item in items)
-    return np.logical_and.reduce([item.ok[:common] for item in items])
-
-
 def kept(items: list[CellData]) -> tuple[int, float]:
     """The number of runs that are good in every cell, and the least share of good runs in a cell."""
-    return int(shared_good_runs(items).sum()), float(min(item.ok.mean() for item in items))
+    return int(curves.good_in_all(items).sum()), float(min(item.ok.mean() for item in items))
 
 
 def kept_words(items: list[CellData]) -> str:

@@ -3,6 +3,7 @@
 import numpy as np
 from synthetic import start_study, starts, stored, stream_study
 
+from jgmm.study import curves
 from jgmm.study.regime import Reason
 from jgmm.study.verdicts import phrases
 from jgmm.theory.bounds import THEOREMS
@@ -28,7 +29,7 @@ def test_sizes_of_starts_alone_have_no_n():
 
 def test_runs_are_good_where_they_are_in_every_cell():
     items = items_with([1, 1, 0, 1, 1], [1, 0, 1, 1])
-    assert phrases.shared_good_runs(items).tolist() == [True, False, False, True]
+    assert curves.good_in_all(items).tolist() == [True, False, False, True]
     assert phrases.kept(items) == (2, 0.75)
     assert phrases.kept_words(items).startswith("3 of 4 runs are good in the worst cell (main, k=2 d=10 C=8")
     assert phrases.kept_words(items_with([1, 1])) == phrases.kept_words([]) == ""
