@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, Int, Key
 
 from jgmm import doors, errors, lanes, named, ordered, reach
 from jgmm.algorithms import graph, pca
-from jgmm.contract import Choice, Noise, Numbers
+from jgmm.contract import Choice, Kernel, Noise, Numbers
 from jgmm.engine import choose, machine
 from jgmm.engine.run import Progress, advance
 from jgmm.engine.runs import Batch, normals
@@ -116,12 +116,12 @@ def frames(key: Key[Array, ""], batch: Batch) -> Float[np.ndarray, "r d runs"]:
     return ordered.span(columns, tolerance=0.0).astype(batch.mixture.means.dtype)
 
 
-def _power(basis: Any) -> tuple:
+def _power(basis: Any) -> tuple[Kernel, pca.PowerState, dict[str, Any]]:
     """Block power iteration from a basis: kernel, state and params."""
     return pca.POWER, pca.PowerState(basis, np.zeros_like(basis)), {}
 
 
-def _oja(basis: Any, mixture: Mixture) -> tuple:
+def _oja(basis: Any, mixture: Mixture) -> tuple[Kernel, pca.OjaState, dict[str, Any]]:
     """Oja's rule from a basis: kernel, state and params."""
     gap, shift = (x.astype(basis.dtype) for x in oja_rate(mixture))
     log_d = basis.dtype.type(ordered.ln(max(basis.shape[1], 3)))

@@ -129,7 +129,7 @@ def check(steps: StepSize, shape: tuple[int, int, int], dtype: Any) -> dict[str,
     doors.kind("steps", steps, StepSize, "of jgmm.steps")
     if not isinstance(steps.rule, Rule) or not isinstance(steps.numbers, dict):
         raise doors.bad("steps", steps, "a StepSize of jgmm.steps")
-    low_to_high: dict[str, Any] = {"rate": (0, 1), "adam": (0, np.inf), "initial": (0, 2**31)}
+    low_to_high: dict[str, tuple[float, float]] = {"rate": (0, 1), "adam": (0, np.inf), "initial": (0, 2**31)}
     numbers = {}
     for name, given in steps.numbers.items():
         low, high = low_to_high.get(name, (0, np.inf))

@@ -1,4 +1,6 @@
-"""One setting of everything: what a study runs many times. It asks its records for what they know."""
+"""One setting of everything, of which a study computes many runs. What depends on an algorithm, a layout, a noise or a
+step size is asked of its record.
+"""
 
 import hashlib
 import json
@@ -17,9 +19,9 @@ if TYPE_CHECKING:
     from jgmm.steps import StepSize
     from jgmm.theory.situation import StepLaw
 
-ENGINE = 4  # of the numbers: results of another engine are not extended
+ENGINE = 4  # version of stored numbers: part of every identifier, so that others are never extended
 GAUSSIAN = "gaussian"  # the noise that is meant where none is named
-# IDs of results version 4 have the numbers of these step sizes under keys of their own.
+# Identifiers of this version have the numbers of these step sizes under keys of their own.
 STEP_KEYS = {"polynomial": "schedule", "adam": "adam"}
 
 
@@ -128,7 +130,7 @@ class Cell(Strict):
 
     @property
     def step_law(self) -> "StepLaw | None":
-        """What laws ask of the step size; None of one that has no law."""
+        """The step size as laws take it; None for one without a law."""
         rule, numbers = self.step_size
         if rule.law is None:
             return None
@@ -137,9 +139,9 @@ class Cell(Strict):
 
     @property
     def has_twin(self) -> bool:
-        """Whether a labelled twin streams beside the estimate, whose exact mean is known."""
-        known = self.record.twin is not None and self.record.twin_law is not None
-        return known and not self.average and not self.start_only and self.step_law is not None
+        """Whether a labelled twin streams beside the estimate: where its exact mean is known."""
+        has_law = self.record.twin is not None and self.record.twin_law is not None
+        return has_law and not self.average and not self.start_only and self.step_law is not None
 
     @property
     def chosen(self) -> dict[str, float]:
@@ -161,7 +163,7 @@ class Cell(Strict):
         return (self.algorithm, self.k, self.d, self.noise, self.step.name, self.average > 0)
 
     def identifier(self, seed: int, x64: bool) -> str:
-        """A hash of the resolved content (of what decides the numbers; not of the theorem they are held against)."""
+        """A hash of all that decides the cell's numbers (not of the theorem that they are held against)."""
         content: Any = self.model_dump(mode="json", exclude={"theorem", "axes", "step", *self._usual()})
         content |= dict.fromkeys(STEP_KEYS.values())
         if self.step.name in STEP_KEYS:
@@ -175,7 +177,7 @@ class Cell(Strict):
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def _usual(self) -> set[str]:
-        """Fields that are left out of the content where they say nothing that was not so before they were there."""
+        """Fields that are left out of the hash where they have their default: identifiers are older than they are."""
         fields = type(self).model_fields
         return {name for name in ("noise", "numbers", "sources") if getattr(self, name) == fields[name].default}
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from jgmm import stats, theory
 from jgmm.study import expected as laws
+from jgmm.study.cell import Cell
 from jgmm.study.folder.spool import all_finite
 from jgmm.study.read import QUANTITIES, TWINS, CellData
 
@@ -24,10 +25,28 @@ def summarize(item: CellData) -> list[dict[str, Any]]:
 
 
 def _row(item: CellData, index: int) -> dict[str, Any]:
-    cell, samples = item.cell, int(item.samples[index])
-    last = index == len(item.samples) - 1
-    row: dict[str, Any] = {
+    """The row of a checkpoint. Its keys, in this order, are the columns of summary.csv."""
+    good = item.values["error_sq"][item.ok, index].astype(float)
+    return {
         "cell": item.id,
+        **_setting(item.cell),
+        "samples": int(item.samples[index]),
+        **_counts(item, index),
+        "realised_separation": float(item.realised_separation.mean()),
+        **_means(item, index),
+        **_controlled(item, index),
+        **_quantiles(item.values["error_sq"][:, index].astype(float)),
+        "carried_by_few": bool(len(good) > 1 and stats.carried_by_few(good)),
+        **_of_theory(item, index),
+        **_theorem3(item, index),
+        **dict(zip(("converged", "converged_low", "converged_high"), converged(item, index), strict=True)),
+    }
+
+
+def _setting(cell: Cell) -> dict[str, Any]:
+    """What the cell is set to."""
+    sizes = cell.seeding
+    return {
         **cell.model_dump(include={"part", "algorithm", "k", "d", "layout", "separation", "sigma", "n"}),
         **cell.model_dump(include={"rate", "rate_name", "beta", "average"}),
         "theorem": str(cell.theorem),
@@ -35,48 +54,72 @@ def _row(item: CellData, index: int) -> dict[str, Any]:
         "weights": " ".join(f"{weight:.6g}" for weight in cell.weights),
         "side": cell.side if cell.placed is not None and cell.placed.drawn else None,
         "scales": " ".join(f"{scale:.6g}" for scale in cell.scales),  # in the units of the data
-        "block": cell.seeding.block if cell.seeding else None,
-        "graph_points": cell.seeding.graph_points if cell.seeding else None,
-        "seeding_n": cell.seeding.n if cell.seeding else None,
-        "neighbors": cell.seeding.neighbors if cell.seeding else None,
-        "method": cell.seeding.method if cell.seeding else None,
+        "block": sizes.block if sizes else None,
+        "graph_points": sizes.graph_points if sizes else None,
+        "seeding_n": sizes.n if sizes else None,
+        "neighbors": sizes.neighbors if sizes else None,
+        "method": sizes.method if sizes else None,
         "noise": cell.noise,
-        "samples": samples,
+    }
+
+
+def _counts(item: CellData, index: int) -> dict[str, Any]:
+    """How many runs there are, how many are good, and why the others are not."""
+    return {
         "runs": len(item.ok),
         "runs_ok": int(item.ok.sum()),
         "few": bool(item.ok.sum() < FEW),
         "kept": float(item.ok.mean()),  # the share of runs that the _ok columns are over
         "runs_not_finite": int((~all_finite(item.values["error_sq"])).sum()),
-        "runs_graph_failed": 0 if item.components is None else int((item.components != cell.k).sum()),
+        "runs_graph_failed": 0 if item.components is None else int((item.components != item.cell.k).sum()),
         "runs_lost": int((item.values["lost"][:, index] > 0).sum()),
-        "realised_separation": float(item.realised_separation.mean()),
     }
+
+
+def _means(item: CellData, index: int) -> dict[str, float | None]:
+    """Means over all runs and over the good ones, and the root of the mean square."""
+    row: dict[str, float | None] = {}
     for name in QUANTITIES:
         values = item.values[name][:, index].astype(float)
         row[f"{name}_mean"], row[f"{name}_se"] = mean_and_error(values)
         row[f"{name}_ok_mean"], row[f"{name}_ok_se"] = mean_and_error(values[item.ok])
     good = item.values["error_sq"][item.ok, index].astype(float)
+    last = index == len(item.samples) - 1
     row["error_sq_ok_low"], row["error_sq_ok_high"] = limits(good) if last else (None, None)
     root = stats.root_mean(good) if len(good) > 1 else stats.Mean(math.nan, math.nan, len(good))
     row["rmse"], row["rmse_se"] = root.value, root.standard_error
-    row |= _controlled(item, index)
-    everyone = item.values["error_sq"][:, index].astype(float)
-    for level in (5, 50, 95):
-        interval = quantile(everyone, level / 100)
-        row[f"error_sq_q{level:02}"] = interval.value
-        if level == 50:
-            row["error_sq_q50_low"], row["error_sq_q50_high"] = interval.low, interval.high
-    row["carried_by_few"] = bool(len(good) > 1 and stats.carried_by_few(good))
-    law = laws.law(item, index)
-    row["law_error_sq"], row["law_accuracy"], row["law_error_sum"] = law.error_sq, law.accuracy, law.error_sum
-    row["law_exact"] = None if law.error_sq is None else law.exact
-    row["floor_error_sq"] = laws.floor(item)
-    row["floor_measured"], row["floor_se"] = _floor(item) if last else (None, None)
-    row["bound_error_sq"] = laws.bound(item, samples)
-    row["oracle_error_sq"], row["cramer_rao"] = laws.oracle(item, samples), laws.cramer_rao(item, samples)
-    row |= _theorem3(item, index)
-    row["converged"], row["converged_low"], row["converged_high"] = converged(item, index)
     return row
+
+
+def _quantiles(values: np.ndarray) -> dict[str, float]:
+    """Quantiles over all runs; of the median also an interval."""
+    low, median, high = (quantile(values, probability) for probability in (0.05, 0.5, 0.95))
+    return {
+        "error_sq_q05": low.value,
+        "error_sq_q50": median.value,
+        "error_sq_q50_low": median.low,
+        "error_sq_q50_high": median.high,
+        "error_sq_q95": high.value,
+    }
+
+
+def _of_theory(item: CellData, index: int) -> dict[str, Any]:
+    """Laws, floors, bounds and references beside the means; the floor is measured at the last checkpoint alone."""
+    samples, last = int(item.samples[index]), index == len(item.samples) - 1
+    law = laws.law(item, index)
+    floor, floor_se = _floor(item) if last else (None, None)
+    return {
+        "law_error_sq": law.error_sq,
+        "law_accuracy": law.accuracy,
+        "law_error_sum": law.error_sum,
+        "law_exact": None if law.error_sq is None else law.exact,
+        "floor_error_sq": laws.floor(item),
+        "floor_measured": floor,
+        "floor_se": floor_se,
+        "bound_error_sq": laws.bound(item, samples),
+        "oracle_error_sq": laws.oracle(item, samples),
+        "cramer_rao": laws.cramer_rao(item, samples),
+    }
 
 
 def converged(item: CellData, index: int) -> stats.Interval:
