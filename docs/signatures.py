@@ -17,7 +17,7 @@ def of(name: str) -> str:
         return _shown(name, _definition(module, value))
     places = dict.fromkeys(_definitions(module), module)
     if module == theory.__name__:
-        places = {member: f"{module}.{part}" for part, members in theory.PLACES.items() for member in members}
+        places = {member: f"{module}.{part}" for member, part in theory.MODULES.items()}
     nodes = {member: _definitions(place).get(member) for member, place in places.items()}
     return "\n\n".join(_shown(f"{name}.{member}", node) for member, node in nodes.items() if node)
 

@@ -23,33 +23,15 @@ Modules load on first use, since a study's plan needs the theorems but no quadra
 import importlib
 
 PLACES = {
-    "bounds": (
-        "THEOREMS",
-        "Theorem",
-        "theorem1_bound",
-        "theorem1_separation",
-        "theorem2_separation",
-        "theorem3_bound",
-        "theorem7_bound",
-        "theorem_about",
-    ),
-    "em": ("EMInformation", "cramer_rao", "em_fixed_point_bias", "em_information", "em_stationary_sq"),
-    "lloyd": (
-        "PairLaw",
-        "contraction",
-        "lloyd_bias",
-        "lloyd_error_sq",
-        "lloyd_pair_fixed_points",
-        "lloyd_pair_law",
-        "simplex_displacement",
-        "simplex_floor",
-        "stationary_distance",
-        "stationary_sq",
-    ),
-    "modes": ("Mode", "PairModes", "pair_modes"),
-    "start": ("lost_component_probability", "seeding_error_sq"),
+    "bounds": """THEOREMS Theorem theorem1_bound theorem1_separation theorem2_separation theorem3_bound theorem7_bound
+        theorem_about""",
+    "em": "EMInformation cramer_rao em_fixed_point_bias em_information em_stationary_sq",
+    "lloyd": """PairLaw contraction lloyd_bias lloyd_error_sq lloyd_pair_fixed_points lloyd_pair_law
+        simplex_displacement simplex_floor stationary_distance stationary_sq""",
+    "modes": "Mode PairModes pair_modes",
+    "start": "lost_component_probability seeding_error_sq",
 }
-MODULES = {name: module for module, names in PLACES.items() for name in names}
+MODULES = {name: module for module, names in PLACES.items() for name in names.split()}
 __all__ = list(MODULES)
 
 

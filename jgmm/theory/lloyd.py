@@ -125,9 +125,7 @@ class PairLaw(NamedTuple):
 def lloyd_pair_law(separation, *, rate, d, sigma=1.0):
     """Stationary law of each centre of a symmetric pair, to first order in eta. C > 0: at 0 the pair turns freely.
 
-    variance along    (eta/4) (1 + s^2 - m^2) (1 + 1/(1 - 2fm))
-    variance across   (eta/4) (d - 1) (1 + 1/(1 - 2f/m))
-    shift             (eta f/4) ((1 + s^2 - m^2)/(1 - 2fm) - (d - 1)/(m^2 (1 - 2f/m)))
+    See docs/theory.md, "The stationary law of a pair"; f = phi(s), m = s + b(C).
     """
     check(rate=rate, d=d, sigma=sigma)
     if not np.all(np.asarray(separation) > 0):

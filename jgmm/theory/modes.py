@@ -38,18 +38,8 @@ class PairModes(NamedTuple):
 def pair_modes(separation, *, beta=math.inf):
     """The modes of a pair: two centres with soft updates (beta) or Lloyd's (beta = inf), or EM's one mean.
 
-    The updates are mu_i <- mu_i + eta p_i (x - mu_i) with p_1 - p_2 = T = tanh(beta <x - v, u>), u = (mu_1 - mu_2)/2
-    and v = (mu_1 + mu_2)/2. So u moves by (eta/2) (T (x - v) - u), and v by (eta/2) (x - v - T u). EM moves u at the
-    rate eta and has v = 0. The fixed point is u = m e, v = 0, m = E x T with T = tanh(beta m x), x ~ N(s, 1) along e;
-    for Lloyd m = s + b(C). There, with S = sech^2(beta m x) = 1 - T^2, the mean moves have the derivatives J, and the
-    moves the covariances V:
-
-        along     J = 1 - beta E x^2 S      V = E x^2 T^2 - m^2                   pull  -beta^2 E x^3 T S
-        across    J = 1 - beta E S          V = E T^2                             pull  -beta^2 E x T S
-        shift     J = 1 - beta m^2 E S      V = 1 + s^2 - 2 m^2 + m^2 E T^2       pull  beta m E S - beta^2 m^2 E x T S
-
-    A shift across has J = V = 1. The pull is half the second derivative of the move of u along e. Fluctuations move the
-    mean of u by the sum of pull times variance, over J along. beta = 1 has J = V (the information identity). beta = inf
+    J, V and pull are expectations over x ~ N(s, 1) of T = tanh(beta m x) and S = sech^2(beta m x), as in the table of
+    docs/theory.md; m is the fixed point, for Lloyd s + b(C). beta = 1 has J = V (the information identity). beta = inf
     has the modes of `lloyd_pair_law`. Raises ValueError for a beta so small that both centres fall together
     (beta (1 + s^2) <= 1).
     """

@@ -9,14 +9,8 @@ noise V changes the squared error by
     noise   V b_J - b_1              a_J, b_J of `labelled`
     moved   (bias + sum pull V b_J / J_parallel)^2 (1 - drift)^2      the mean, outward
 
-Accuracy. The theory is linear about the fixed point. Let e be a centre's squared error in one coordinate. Errors across
-the separation lengthen the squared distance of two centres by 2 e (d - 1): the boundary between them is tilted and
-passes nearer to the means. Errors along it move their midpoint by e/2, in the square. For EM's one mean and its mirror
-image the two are 4 e (d - 1) and e. Samples then see the separation
-
-    C_eff^2 = C^2 / ((1 + 2 e (d - 1)/C^2) (1 + e/2)),     misassignments grow about like exp(d eta/8) (Lloyd).
-
-The accuracy is CAUTION times the sum of
+Accuracy. The theory is linear about the fixed point. Centres with errors see another separation, C_eff (`seen`). The
+accuracy is CAUTION times the sum of
 
     the difference between the changes at C_eff and at C, mode by mode
     the changes times how far the mean still is from its fixed point
@@ -112,7 +106,11 @@ def most(situation: Situation, step: StepLaw) -> float:
 
 
 def seen(situation: Situation, separation: float, spread: float) -> float:
-    """C_eff: the separation that samples see where each centre's error is `spread` a coordinate, in sigma^2."""
+    """C_eff: the separation that samples see if each centre's squared error is `spread` a coordinate, in sigma^2.
+
+    C_eff^2 = C^2 / ((1 + 2 e (d - 1)/C^2) (1 + e/2)) with e the spread; for one tied mean 4 e and e replace 2 e and
+    e/2.
+    """
     tied = situation.tied
     longer = (4 if tied else 2) * spread * (situation.d - 1) / separation**2
     return separation / math.sqrt((1 + longer) * (1 + (1 if tied else 0.5) * spread))
