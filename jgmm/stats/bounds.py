@@ -10,13 +10,13 @@ MARGIN = 0.03  # exponents that differ by less are called equal
 
 
 class BoundCheck(NamedTuple):
-    """A measured mean against a bound along an axis; gap is the measured exponent less the bound's, end to end."""
+    """A measured mean against a bound along an axis. Overall exponents are least-squares slopes over all sizes."""
 
     kind: str  # tight | loose | contradicted | inconclusive
-    slope: float  # measured
-    bound: float
-    gap: float
-    low: float  # of the gap
+    slope: float  # the measured exponent, overall
+    bound: float  # the bound's, overall
+    gap: float  # slope - bound
+    low: float  # simultaneous interval of the gap
     high: float
     local: np.ndarray  # measured exponents between neighbours, (sizes - 1,)
 
@@ -24,12 +24,12 @@ class BoundCheck(NamedTuple):
 def against_bound(x: np.ndarray, errors: np.ndarray, bound: np.ndarray, level: float) -> BoundCheck:
     """Does the mean of errors (sizes, runs) grow faster along x (sizes,) than bound (sizes,), slower, or as fast?
 
-    A gap is the measured exponent less the bound's, end to end and between each two neighbours. All gaps get
-    simultaneous intervals at 1 - level (`contrast_interval`, Bonferroni).
+    A gap is the measured exponent less the bound's, overall and between each two neighbours. All gaps get simultaneous
+    intervals at 1 - level (`contrast_interval`, Bonferroni).
 
-        contradicted    the gap end to end, or that of the two largest sizes, is above MARGIN
-        loose           the gap end to end is below -MARGIN
-        tight           the gap end to end is within MARGIN
+        contradicted    the overall gap, or that of the two largest sizes, is above MARGIN
+        loose           the overall gap is below -MARGIN
+        tight           the overall gap is within MARGIN
         inconclusive    none of these is certain
 
     Rare runs (a lost centre) that the sample has none of are assumed to carry the same share of the mean at every size.
@@ -54,7 +54,7 @@ def against_bound(x: np.ndarray, errors: np.ndarray, bound: np.ndarray, level: f
 
 
 def _kind(low: np.ndarray, high: np.ndarray) -> str:
-    """The answer, from the limits of all gaps: the first is end to end, the last is of the two largest sizes."""
+    """The answer, from the limits of all gaps: the first is overall, the last is of the two largest sizes."""
     if low[0] > MARGIN or low[-1] > MARGIN:
         return "contradicted"
     if high[0] < -MARGIN:

@@ -49,15 +49,15 @@ def fit_exponent(x: ArrayLike, values: ArrayLike, *, resamples: int = 1000) -> E
     3. every possible family has an interval of at most +- RESOLUTION. Power-log at 200 runs has a standard error of
        0.1: in one study of five it would agree with a wrong power by accident, or be rejected by accident.
 
-    It is also claimed if no other family is possible. Never claimed is an interval wider than WIDEST, or an exponent
-    from three sizes, which have room for one family only.
+    It is also claimed if no other family is possible. An exponent is never claimed if its interval is wider than
+    WIDEST, or from three sizes, to which only one family can be fitted.
 
     If nothing is claimed, family is "undetermined" and exponent is the chosen family's. low and high are then the hull
     of the open families' intervals; they are nan if no family is admitted or the hull is wider than WIDEST.
 
-    A claim cannot exclude a family that is not in the list, nor a rival whose exponent is nearer than RESOLUTION. One
-    that is not in the list is log(3x)/x + F, since power-log-floor has log x: at 20,000 runs and 11 sizes one study in
-    six notices, admits no family, and gives no interval.
+    A claim cannot exclude a family that is not in the list, nor a rival whose exponent is nearer than RESOLUTION.
+    log(3x)/x + F is not in the list, since power-log-floor has log x. With it as the truth, at 20,000 runs and 11
+    sizes, one study in six rejects all families and gives no interval.
     """
     sizes, v = checks.by_size(x, values, 3)
     counts = batch_sizes(v.shape[1])

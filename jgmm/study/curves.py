@@ -33,7 +33,8 @@ class Curve(NamedTuple):
 class FitRow(NamedTuple):
     """A row of fits.csv: the exponent along a curve, and the slopes of law and bound over the same sizes.
 
-    `exponent` is the fitted family's; its limits are nan if no family fits. `slope` is a straight line's.
+    `exponent` is the fitted family's; its limits are nan if no family fits. `slope` is the least-squares slope of log
+    error in log size.
     """
 
     part: str
