@@ -5,6 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+import jgmm
+from jgmm.study import spec
+
 README = (Path(__file__).parent.parent / "README.md").read_text()
 
 
@@ -23,3 +28,14 @@ def test_the_example_runs_and_lands_on_the_law():
 def test_the_readme_has_the_two_commands():
     assert "jgmm run seed" in block("run")
     assert "-m pytest" in block("test")
+
+
+@pytest.mark.slow
+def test_the_spec_comes_to_the_verdict_beside_it(tmp_path):
+    said = re.search(r"\$ jgmm run mine\.toml\n(.*?) \.\.\.\n", README, re.DOTALL).group(1)
+    path = tmp_path / "mine.toml"
+    path.write_text(block("spec"))
+    study = spec.load(str(path))
+    jgmm.run_study(study, tmp_path / "mine")
+    found, *_ = jgmm.write_report(tmp_path / "mine", study).verdicts
+    assert " ".join(said.split()) in f"{found.verdict} - {found.sentence}"
