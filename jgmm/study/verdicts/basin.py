@@ -22,12 +22,12 @@ def sentences(items: list[CellData]) -> list[str]:
             few.append(f"{separation:g}")
         else:
             reaches.append(f"{_reach(by_start)} at C = {separation:g}")
-    said = []
+    lines = []
     if reaches:
-        said.append(f"Runs converge (95 % of them or more) from starts up to {', '.join(reaches)}, in units of sigma.")
+        lines.append(f"Runs converge (95 % of them or more) from starts up to {', '.join(reaches)}, in units of sigma.")
     if few:
-        said.append(f"From where they converge at C = {', '.join(few)} takes {LEAST_RUNS} runs to tell.")
-    return said
+        lines.append(f"From where they converge at C = {', '.join(few)} takes {LEAST_RUNS} runs to tell.")
+    return lines
 
 
 def _reach(by_start: dict[float, list[CellData]]) -> str:

@@ -65,14 +65,14 @@ def conclude(theorem: Theorem, study: Study, items: list[CellData], level: float
     findings = [exponents.finding(theorem.number, curve, each) for curve in cells.compared]
     findings += [floors.finding(theorem.number, floor, each) for floor in cells.compared_floors]
     least = [constants.constant(term, rows, each) for term, rows in by_term.items()]
-    kind, said = _headline(theorem, cells, findings)
+    kind, sentences = _headline(theorem, cells, findings)
     if cells.inside or cells.settled:
-        said += _tried(theorem, cells)
-        said += [words.constant_words(constant, findings) for constant in least]
-        said += _left_out(cells)
-    said += basin.sentences(items)
-    said += phrases.outside(cells.unmet)
-    return Conclusion(kind, " ".join(said), findings, least)
+        sentences += _tried(theorem, cells)
+        sentences += [words.constant_words(constant, findings) for constant in least]
+        sentences += _left_out(cells)
+    sentences += basin.sentences(items)
+    sentences += phrases.outside(cells.unmet)
+    return Conclusion(kind, " ".join(sentences), findings, least)
 
 
 def _headline(theorem: Theorem, cells: Evidence, findings: list[Finding]) -> tuple[str, list[str]]:
@@ -83,11 +83,13 @@ def _headline(theorem: Theorem, cells: Evidence, findings: list[Finding]) -> tup
     measured = words.along_axes(findings, theorem)
     if not regime.own_updates(cells.items[0]):  # all cells of a verdict have the same beta
         beta = f"{cells.items[0].cell.beta:g}"
-        said = [f"{name}: {OUT}: updates with beta = {beta}, as the course project prints them, are not its algorithm."]
-        return OUT, [*said, f"Held against its bound all the same: {measured}."] if findings else said
+        sentences = [
+            f"{name}: {OUT}: updates with beta = {beta}, as the course project prints them, are not its algorithm."
+        ]
+        return OUT, [*sentences, f"Held against its bound all the same: {measured}."] if findings else sentences
     kind, head = words.headline(findings)
-    said = [f"{name}{head}."]
-    return kind, [*said, f"{phrases.sentence(measured)}."] if findings else said
+    sentences = [f"{name}{head}."]
+    return kind, [*sentences, f"{phrases.sentence(measured)}."] if findings else sentences
 
 
 def _tried(theorem: Theorem, cells: Evidence) -> list[str]:
@@ -95,24 +97,26 @@ def _tried(theorem: Theorem, cells: Evidence) -> list[str]:
     inside = {item.id for item in cells.inside}
     counted = [item for item in cells.items if item.id in inside | {item.id for item in cells.settled}]
     runs = phrases.span([len(item.ok) for item in counted])
-    said = [f"Tried: {phrases.cells(len(counted))} of {runs} runs, {phrases.sizes(counted)}."]
+    sentences = [f"Tried: {phrases.cells(len(counted))} of {runs} runs, {phrases.sizes(counted)}."]
     near = sum(regime.starts_near_instead(item) for item in cells.inside)
     if near:
-        said.append(f"In {phrases.cells(near)} the start is within C sigma/20, as Theorem 3 promises of Algorithm 2.")
+        sentences.append(
+            f"In {phrases.cells(near)} the start is within C sigma/20, as Theorem 3 promises of Algorithm 2."
+        )
     floors_alone = sum(item.id not in inside for item in cells.settled)
     if floors_alone:
-        said.append(
+        sentences.append(
             f"In {phrases.cells(floors_alone)} the step is not the paper's: only their floors count, since fixed points"
             " are where the paper's step, which falls with N, leads to."
         )
     if cells.inside and theorem.samples is not None:
-        said.append(phrases.samples(theorem, cells.inside))
-    return said
+        sentences.append(phrases.samples(theorem, cells.inside))
+    return sentences
 
 
 def _left_out(cells: Evidence) -> list[str]:
     """Sentences on the cells, curves and runs that do not count, each with the reason."""
-    inside, said = cells.inside, []
+    inside, sentences = cells.inside, []
     enough = [item for item in inside if item.ok.sum() >= summary.FEW]
     hidden = sum(len(a.items) - len(b.items) for a, b in zip(cells.lines, cells.above, strict=True))
     between = sum(exponents.AT_FLOOR < floors.floor_share(item) <= constants.HALF for item in inside)
@@ -122,22 +126,26 @@ def _left_out(cells: Evidence) -> list[str]:
     unseen = len(cells.floors) - len(cells.compared_floors)
     at_floor, half = f"{exponents.AT_FLOOR:.0%}", f"{constants.HALF:.0%}"
     if hidden:
-        said.append(f"In {phrases.cells(hidden)} more than {at_floor} of the error is its floor: no exponents there.")
+        sentences.append(
+            f"In {phrases.cells(hidden)} more than {at_floor} of the error is its floor: no exponents there."
+        )
     if between:
-        said.append(
+        sentences.append(
             f"In {phrases.cells(between)} {at_floor} to {half} of the error is its floor: they count for neither"
             " constant."
         )
     if carried:
-        said.append(
+        sentences.append(
             f"In {carried} of {phrases.cells(len(inside))} the mean is carried by a few runs with lost centres:"
             " no exponent was fitted there."
         )
     if few:
-        said.append(f"In {phrases.cells(few)} fewer than {summary.FEW} runs are good: no exponent was fitted there.")
+        sentences.append(
+            f"In {phrases.cells(few)} fewer than {summary.FEW} runs are good: no exponent was fitted there."
+        )
     if exact:
-        said.append(f"In {phrases.cells(exact)} every error is exactly 0, which has no exponent.")
+        sentences.append(f"In {phrases.cells(exact)} every error is exactly 0, which has no exponent.")
     if unseen:
-        said.append(f"{unseen} of {len(cells.floors)} floors stand above their noise at fewer than three C.")
+        sentences.append(f"{unseen} of {len(cells.floors)} floors stand above their noise at fewer than three C.")
     kept = phrases.kept_words(inside)
-    return [*said, f"Means are over good runs: {kept}."] if kept else said
+    return [*sentences, f"Means are over good runs: {kept}."] if kept else sentences

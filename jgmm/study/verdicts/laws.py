@@ -49,19 +49,19 @@ def law_verdict(data: list[CellData], look: int) -> LawVerdict | None:
     why = f"have fewer than {stats.LEAST_RUNS} good runs, runs without any error, or are carried by a few."
     if check.worst is None:
         return LawVerdict(None, f"Not tested: all {check.untested} means with a known law {why}")
-    said = [_headline(check, tests, check.worst)]
+    sentences = [_headline(check, tests, check.worst)]
     if check.together is not None:
         ratio = check.together
-        said.append(f"Over all of them measured / law is {ratio.value:.4g} ± {ratio.standard_error:.1g}.")
+        sentences.append(f"Over all of them measured / law is {ratio.value:.4g} ± {ratio.standard_error:.1g}.")
     labelled = sum(not test.of_floor and same_as_twin(test.item) for test in tests)
     if labelled:
-        said.append(
+        sentences.append(
             f"In {labelled} of {len(tests)} estimate and twin agree in every run, as if every label were known: of"
             " these it is the labelled law that is tested, not what overlap does."
         )
     if check.untested:
-        said.append(f"{check.untested} more {why}")
-    return LawVerdict(check.agrees, " ".join(said))
+        sentences.append(f"{check.untested} more {why}")
+    return LawVerdict(check.agrees, " ".join(sentences))
 
 
 def _tests(item: CellData) -> list[LawTest]:

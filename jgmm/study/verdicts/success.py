@@ -54,24 +54,26 @@ def conclude(theorem: Theorem, items: list[CellData], level: float) -> Conclusio
     trials = [Trial(item, finding(theorem.number, item, each)) for item in inside]
     of_k = {k: [trial for trial in trials if trial.item.cell.k == k] for k in sorted({i.cell.k for i in inside})}
     best = {k: threshold(of_this_k) for k, of_this_k in of_k.items()}
-    kind, said = _headline(theorem, best)
+    kind, sentences = _headline(theorem, best)
     runs = phrases.span([len(item.ok) for item in inside])
-    said.append(f"Tried: {phrases.cells(len(inside))} of {runs} runs, {_all_sizes(inside)}.")
-    said += [_reached(theorem, k, reached) for k, reached in best.items() if reached is not None]
+    sentences.append(f"Tried: {phrases.cells(len(inside))} of {runs} runs, {_all_sizes(inside)}.")
+    sentences += [_reached(theorem, k, reached) for k, reached in best.items() if reached is not None]
     for k, reached in best.items():
         if reached is None:
-            said += _missed(k, [trial.item for trial in of_k[k]], len(inside), each)
-    said.append(
+            sentences += _missed(k, [trial.item for trial in of_k[k]], len(inside), each)
+    sentences.append(
         f"1 - 1/poly(k) hides a polynomial: 1 - 1/k would ask for {1 - 1 / min(best):.3g} at k = {min(best)}, and"
         f" {SUCCESS:g} is asked for here where that is more."
     )
     failed = sum(trial.finding.kind == "fails" for trial in trials)
     if failed:
-        said.append(f"In {failed} of {phrases.cells(len(trials))} fewer are within: C, B or k0 are too small there.")
+        sentences.append(
+            f"In {failed} of {phrases.cells(len(trials))} fewer are within: C, B or k0 are too small there."
+        )
     if theorem.samples is not None:
-        said.append(phrases.samples(theorem, inside))
-    said += phrases.outside(unmet)
-    return Conclusion(kind, " ".join(said), [trial.finding for trial in trials], [])
+        sentences.append(phrases.samples(theorem, inside))
+    sentences += phrases.outside(unmet)
+    return Conclusion(kind, " ".join(sentences), [trial.finding for trial in trials], [])
 
 
 def _headline(theorem: Theorem, best: dict[int, Threshold | None]) -> tuple[str, list[str]]:
@@ -84,8 +86,8 @@ def _headline(theorem: Theorem, best: dict[int, Threshold | None]) -> tuple[str,
     slack = 1 / max(ratio, 1e-30)
     loose = slack > SLACK
     by = f"loose by {slack:.3g} times" if loose else "tight"
-    said = [f"Theorem {theorem.number} is consistent with what was tried, {by} at the largest C."]
-    return "consistent, loose" if loose else "consistent, tight", said
+    sentences = [f"Theorem {theorem.number} is consistent with what was tried, {by} at the largest C."]
+    return "consistent, loose" if loose else "consistent, tight", sentences
 
 
 def _reached(theorem: Theorem, k: int, reached: Threshold) -> str:
@@ -100,14 +102,14 @@ def _reached(theorem: Theorem, k: int, reached: Threshold) -> str:
 def _missed(k: int, items: list[CellData], tested: int, level: float) -> list[str]:
     """Sentences on the largest share, and on the runs that it takes to show a success."""
     largest = max((share(item) for item in items), key=lambda share: share.value)
-    said = [f"At k = {k} the largest share is {largest.words}."]
+    sentences = [f"At k = {k} the largest share is {largest.words}."]
     runs = least_runs(asked_share(k), level)
     if runs > min(len(item.ok) for item in items):
-        said.append(
+        sentences.append(
             f"With {phrases.cells(tested)} tested at once it takes {runs} runs, all within, to see"
             f" {asked_share(k):.3g}."
         )
-    return said
+    return sentences
 
 
 def asked_share(k: int) -> float:
