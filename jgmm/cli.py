@@ -45,21 +45,34 @@ def run(arguments: argparse.Namespace, stopper: process.Stopper) -> int:
     """`jgmm run`: simulate what is missing, then report."""
     spec = importlib.import_module("jgmm.study.spec")
     study = spec.load(arguments.spec, trust=arguments.trust)
-    out = arguments.out or Path("results") / study.name
+    out = arguments.out or Path("results") / (study.name + _suffix(arguments.share))
     changes = {"seed": arguments.seed, "x64": arguments.x64 or None, "precision": arguments.precision}
     changes |= {"runs": arguments.runs, "max_runs": arguments.max_runs}
     study = spec.changed(study, **{key: value for key, value in changes.items() if value is not None})
     if arguments.runs is not None and not arguments.fresh:
         _check_not_fewer(out, arguments.runs)
     spec.cells(study)  # every fault of the spec, before JAX starts
+    if arguments.executor is not None:
+        importlib.import_module("jgmm.commands.executors").parse(arguments.executor)
     _start_jax(arguments, study.x64)
     stopper.check()
     if arguments.dry_run:
         command = importlib.import_module("jgmm.commands.dry_run")
-        return command.dry_run(study, out, spec_folder=Path(), back_end=arguments.back_end)
+        return command.dry_run(study, out, spec_folder=Path(), back_end=arguments.back_end, share=arguments.share)
     command = importlib.import_module("jgmm.commands.run")
-    fresh, back_end = arguments.fresh, arguments.back_end
-    return command.run(study, out, spec_folder=Path(), fresh=fresh, back_end=back_end, stopper=stopper)
+    how = command.How(
+        fresh=arguments.fresh,
+        back_end=arguments.back_end,
+        executor=arguments.executor,
+        keep_programs=not arguments.no_cache,
+        share=arguments.share,
+    )
+    return command.run(study, out, spec_folder=Path(), how=how, stopper=stopper)
+
+
+def _suffix(share: tuple[int, int] | None) -> str:
+    """What a share's own folder has behind the study's name."""
+    return "" if share is None else f"-{share[0]}-of-{share[1]}"
 
 
 def _check_not_fewer(out: Path, runs: int) -> None:
@@ -93,6 +106,12 @@ def show(arguments: argparse.Namespace, stopper: process.Stopper) -> int:
     command, cell = importlib.import_module("jgmm.commands.show"), cells[arguments.cell]
     command.show(study, cell, arguments.run_id, arguments.dir, back_end=arguments.back_end)
     return 0
+
+
+def merge(arguments: argparse.Namespace, stopper: process.Stopper) -> int:
+    """`jgmm merge`: join the folders of one study, and report when nothing is missing."""
+    command = importlib.import_module("jgmm.commands.merge")
+    return command.merge(arguments.dirs, arguments.out, trust=arguments.trust, stopper=stopper)
 
 
 def presets(arguments: argparse.Namespace, stopper: process.Stopper) -> int:
@@ -130,9 +149,15 @@ EXAMPLES_OF_RUN = """examples:
   jgmm run mine.toml --out tries/1     your own study, into a folder you choose
   jgmm run mine.toml --precision 0.01  go on to standard errors below 1 %
   jgmm run mine.toml --dry-run         samples, memory, files and time
+  jgmm run mine.toml --share 3/16      a sixteenth; jgmm merge joins them
 
 Stop it with Ctrl-C: the same command goes on from the runs that are stored."""
-COMMANDS = {"run": run, "report": report, "show": show, "presets": presets}
+EXAMPLES_OF_MERGE = """examples:
+  jgmm merge results/theorem1-*-of-16 --out results/theorem1
+
+The folders may overlap, and hold other numbers of runs. Results are those of
+one command, byte for byte."""
+COMMANDS = {"run": run, "merge": merge, "report": report, "show": show, "presets": presets}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -179,10 +204,26 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--fresh", action="store_true", help="replace what a study left in the folder")
     command.add_argument("--precision", type=_positive, metavar="P", help="add runs until relative errors are below P")
     command.add_argument("--max-runs", type=_count, metavar="R", help="the most runs that --precision may add up to")
+    what = "who computes: processes:N, dask:tcp://HOST:PORT (a running scheduler), dask:slurm:JOBS (or pbs, sge, ...)"
+    command.add_argument("--executor", type=_text, metavar="E", help=what)
+    what = (
+        "compute share I of N (from 1/N to N/N), in a folder of its own (default: results/NAME-I-of-N); see jgmm merge"
+    )
+    command.add_argument("--share", type=_share, metavar="I/N", help=what)
     command.add_argument("--dry-run", action="store_true", help="say what it would take, and write nothing")
     command.add_argument("--x64", action="store_true", help="compute in float64")
     _add_trust(command)
     _add_jax_options(command)
+    command = commands.add_parser(
+        "merge",
+        help="join the folders of one study, as of its shares, and report when nothing is missing",
+        epilog=EXAMPLES_OF_MERGE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument("dirs", type=_path, nargs="+", metavar="DIR", help="a folder to read")
+    what = "where to write: a new folder, one of these, or one with the same study"
+    command.add_argument("--out", type=_path, required=True, metavar="DIR", help=what)
+    _add_trust(command)
     command = commands.add_parser("report", help="rebuild summary, figures and report from the stored cells")
     command.add_argument("dir", type=_path, metavar="DIR")
     _add_trust(command)
@@ -235,6 +276,14 @@ def _positive(text: str) -> float:
     if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError(f"{_cut(text)} given, expected a positive number")
     return value
+
+
+def _share(text: str) -> tuple[int, int]:
+    """The share that a text is: "3/16" is the third of sixteen."""
+    number, _, count = text.partition("/")
+    if not (number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
+        raise argparse.ArgumentTypeError(f"{_cut(text)} given, expected I/N with I from 1 to N, as 3/16")
+    return int(number), int(count)
 
 
 def _text(text: str) -> str:

@@ -50,12 +50,12 @@ def test_code_that_a_folder_names_is_trusted_only_where_asked(words):
     assert cli.parser().parse_args([*words, "--trust"]).trust
 
 
-@pytest.mark.parametrize("words", [["--help"], ["run", "--help"]])
-def test_help_ends_with_examples_that_are_commands(capsys, words):
+@pytest.mark.parametrize(("words", "count"), [(["--help"], 5), (["run", "--help"], 6), (["merge", "--help"], 1)])
+def test_help_ends_with_examples_that_are_commands(capsys, words, count):
     status, said = command(capsys, *words)
     _, _, examples = said.out.partition("examples:\n")
     lines = [line.strip() for line in examples.splitlines() if line.startswith("  jgmm ")]
-    assert (status, len(lines)) == (0, 5)
+    assert (status, len(lines)) == (0, count)
     for line in lines:
         typed = re.split(r"  +| > ", line)[0]
         assert cli.parser().parse_args(typed.split()[1:]).command in cli.COMMANDS

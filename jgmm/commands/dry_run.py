@@ -16,6 +16,7 @@ from jgmm.study import missing, plan, preflight, replay, spec
 from jgmm.study.executors import GPU_THREADS
 from jgmm.study.job import Driven
 from jgmm.study.plan import Piece
+from jgmm.study.share import checked, part_of
 from jgmm.study.spec import Cell, Study
 
 PILOT_SECONDS = 4.0  # of all pilots together, about
@@ -53,14 +54,17 @@ class Forecast(NamedTuple):
     driven: Driven
 
 
-def dry_run(study: Study, out: Path, *, spec_folder: Path, back_end: str = "auto") -> int:
-    """Print what the run would take. 0, the exit status."""
+def dry_run(
+    study: Study, out: Path, *, spec_folder: Path, back_end: str = "auto", share: tuple[int, int] | None = None
+) -> int:
+    """Print what the run, or a share of it, would take. 0, the exit status."""
+    own_share = checked(share, study)
     choose.choose(back_end)
     named = spec.named_cells(study, spec_folder)
     cells = list(named.values())
     preflight.check_mixtures(study, cells, spec_folder)
     stored = missing.stored(out, named).cells
-    todo = missing.to_do(named, stored, missing.wanted_runs(study, named, stored))
+    todo = part_of(own_share, missing.to_do(named, stored, missing.wanted_runs(study, named, stored)))
     devices = jax.devices()
     device = Device(len(devices), devices[0].device_kind, machine.on_gpu())
     forecasts = _forecasts(study, todo, spec_folder, back_end, device)

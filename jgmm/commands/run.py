@@ -4,30 +4,39 @@ import sys
 import time
 from importlib.metadata import version
 from pathlib import Path
+from typing import NamedTuple
 
 import jax
 from rich.console import Console
 
 from jgmm import terminal
-from jgmm.commands import prepare
-from jgmm.commands.closing import print_closing
+from jgmm.commands import executors
+from jgmm.commands.finish import UNFINISHED, finish
 from jgmm.commands.words import runs_of
 from jgmm.process import Stopped, Stopper, fault
 from jgmm.report.hook import page_of
-from jgmm.report.write import write_report
-from jgmm.report.written import Written
-from jgmm.study import missing, ownership, plan, spec
+from jgmm.study import missing, plan, spec
 from jgmm.study import run as runner
 from jgmm.study.folder.lock import Lock
+from jgmm.study.share import Share, checked, part_of
 from jgmm.study.spec import Study
 
-UNFINISHED = 3  # the exit status
+
+class How(NamedTuple):
+    """How a study is computed; nothing of it changes a result.
+
+    executor, keep_programs: what `executors.opened` takes. share: (3, 16) computes the third of sixteen shares.
+    """
+
+    fresh: bool = False
+    back_end: str = "auto"
+    executor: str | None = None
+    keep_programs: bool = True
+    share: tuple[int, int] | None = None
 
 
-def run(
-    study: Study, out: Path, *, spec_folder: Path, fresh: bool, back_end: str = "auto", stopper: Stopper | None = None
-) -> int:
-    """Simulate what is missing in `out`, report, and print the verdicts.
+def run(study: Study, out: Path, *, spec_folder: Path, how: How, stopper: Stopper | None = None) -> int:
+    """Simulate what is missing in `out`, report, and print the verdicts; a share makes no report.
 
     0 done, 1 the simulation is wrong (a twin is away from its exact mean), 3 unfinished, 130 interrupted.
     """
@@ -36,44 +45,40 @@ def run(
     console = Console(stderr=True, soft_wrap=True)
     started = time.perf_counter()
     with Lock(out) as lock:  # one for both: nobody comes between the runs and their report
-        done = _simulate(console, study, out, spec_folder, fresh, back_end, stopper, lock)
+        done = _simulate(console, study, out, spec_folder, how, stopper, lock)
         if isinstance(done, int):
             return done
-        written = _report(console, done, out, spec_folder, stopper, lock)
-        if isinstance(written, int):
-            return written
-    for line in written.back_ends:
-        terminal.say(console, f"back end {line}")
-    print_closing(written)
-    terminal.say(console, f"{out / 'report.html'}  ({time.perf_counter() - started:.1f} s in all)")
-    prepare.tell_of_code()
-    return written.status
+        if how.share is not None:
+            _say_share(console, done, out, how.share)
+            return 0
+        timing = {"seconds": round(done.seconds, 2), "samples": done.samples} if done.computed else None
+        return finish(console, out, spec_folder, lock=lock, stopper=stopper, started=started, timing=timing)
 
 
 def _simulate(
-    console: Console,
-    study: Study,
-    out: Path,
-    spec_folder: Path,
-    fresh: bool,
-    back_end: str,
-    stopper: Stopper,
-    lock: Lock,
+    console: Console, study: Study, out: Path, spec_folder: Path, how: How, stopper: Stopper, lock: Lock
 ) -> runner.Report | int:
     """Compute what is missing; what was done, or the exit status of a command that ends here."""
+    share = checked(how.share, study)
     devices = jax.devices()
-    device = f"{len(devices)} x {devices[0].device_kind}"
-    terminal.say(console, f": {runs_of(study)} on {device}, seed {study.seed} -> {out}", lead=study.name)
-    stopper.last_words = lambda: _say_left(console, study, out, spec_folder)
+    device = f"{len(devices)} x {devices[0].device_kind}" if how.executor is None else how.executor
+    part = f", share {share}" if share is not None else ""
+    terminal.say(console, f": {runs_of(study)} on {device}, seed {study.seed}{part} -> {out}", lead=study.name)
+    stopper.last_words = lambda: _say_left(console, study, out, spec_folder, share)
     try:
-        with terminal.ProgressBar(console) as progress:
+        with (
+            executors.opened(how.executor, keep_programs=how.keep_programs) as executor,
+            terminal.ProgressBar(console) as progress,
+        ):
             done = runner.run_study(
                 study,
                 out,
                 environment(),
+                executor=executor,
                 spec_folder=spec_folder,
-                fresh=fresh,
-                back_end=back_end,
+                fresh=how.fresh,
+                back_end=how.back_end,
+                share=share,
                 progress=progress,
                 stop=stopper.asked,
                 lock=lock,
@@ -94,26 +99,24 @@ def _simulate(
     return done
 
 
-def _report(
-    console: Console, done: runner.Report, out: Path, spec_folder: Path, stopper: Stopper, lock: Lock
-) -> Written | int:
-    """Write the report; what it says, or the exit status of a command that ends here."""
-    kept = f"all runs are stored, jgmm report {out} makes the report"
-    stopper.last_words = lambda: console.print(f"stopped: {kept}", highlight=False, markup=False)
-    timing = {"seconds": round(done.seconds, 2), "samples": done.samples} if done.computed else None
-    try:
-        return write_report(out, ownership.load(out, trust=True), spec_folder, timing=timing, lock=lock)
-    except OSError as error:
-        console.print(f"jgmm: {fault(error)}; {kept}", markup=False)
-        return UNFINISHED
+def _say_share(console: Console, done: runner.Report, out: Path, share: tuple[int, int]) -> None:
+    """That a share is complete, and what makes a study of all of them."""
+    number, count = share
+    runs = done.computed + done.reused
+    own = f"-{number}-of-{count}"
+    study = out.with_name(out.name.removesuffix(own))
+    merge = f"{study}-*-of-{count} --out {study}" if out.name.endswith(own) else "DIR... --out DIR"
+    complete = f"share {number} of {count} is complete: {runs} runs of cells in {out}"
+    terminal.say(console, f"{complete}; when all {count} are: jgmm merge {merge}")
 
 
-def _say_left(console: Console, study: Study, out: Path, spec_folder: Path) -> None:
-    """How much of the study is stored, for somebody who has stopped it."""
+def _say_left(console: Console, study: Study, out: Path, spec_folder: Path, share: Share | None) -> None:
+    """How much of the study, or of the share, is stored, for somebody who has stopped it."""
     cells = spec.named_cells(study, spec_folder)
     stored = missing.stored(out, cells).cells
     wanted = missing.wanted_runs(study, cells, stored)
-    left, total = plan.num_runs(missing.to_do(cells, stored, wanted)), sum(wanted.values())
+    left = plan.num_runs(part_of(share, missing.to_do(cells, stored, wanted)))
+    total = plan.num_runs(part_of(share, missing.to_do(cells, {}, wanted)))
     stored_now = f"stopped: {total - left} of {total} runs of cells are stored in {out}"
     terminal.say(console, f"{stored_now}; the same command goes on from them")
 

@@ -7,7 +7,7 @@ from jgmm.study import missing, plan
 from jgmm.study.folder import store
 from jgmm.study.job import Receipt
 from jgmm.study.plan import Piece
-from jgmm.study.share import Share
+from jgmm.study.share import Share, part_of
 from jgmm.study.spec import Cell, Study
 
 
@@ -28,18 +28,15 @@ class Inventory:
     def to_do(self, *names: str) -> list[Piece]:
         """The runs, of all cells or of these, that are wanted, belong to the share and are not stored."""
         wanted = {name: self.wanted[name] for name in names or self.wanted}
-        return self._shared(missing.to_do(self.named, self.pieces, wanted))
+        return part_of(self.share, missing.to_do(self.named, self.pieces, wanted))
 
     def num_wanted(self) -> int:
         """The runs that are wanted and belong to the share, stored or not."""
-        return plan.num_runs(self._shared(Piece(self.named[name], 0, runs) for name, runs in self.wanted.items()))
+        return plan.num_runs(part_of(self.share, missing.to_do(self.named, {}, self.wanted)))
 
     def scan(self) -> None:
         """Read the folder again, where a worker that failed may have stored a part of its task."""
         self.pieces = missing.stored(self.out, self.named).cells
-
-    def _shared(self, pieces: Iterable[Piece]) -> list[Piece]:
-        return list(pieces) if self.share is None else self.share.of(pieces)
 
     def join(self, name: str) -> None:
         """Make one file of a cell's pieces if they hold all that is wanted of it."""

@@ -18,6 +18,7 @@ from jgmm.study import means as files_of_means
 from jgmm.study import missing, ownership, plan, spec
 from jgmm.study.folder import files, parquet, records, store
 from jgmm.study.folder.lock import Lock, holding
+from jgmm.study.inventory import Inventory
 from jgmm.study.spec import Cell, Study
 
 OTHERWISE = "folders of one study"
@@ -182,13 +183,11 @@ def _copy_looks(source: Path, out: Path) -> None:
 
 def _join(study: Study, named: Mapping[str, Cell], out: Path) -> int:
     """Make one file of each cell that has all its wanted runs; how many are missing of the others."""
-    pieces = missing.stored(out, named).cells
-    wanted: dict[str, int] = {}
-    while (now := missing.wanted_runs(study, named, pieces)) != wanted:  # with a precision, round by round
-        wanted = now
-        for name, runs in wanted.items():
-            missing.join_if_whole(out, name, pieces, runs)
-    return plan.num_runs(missing.to_do(named, pieces, wanted))
+    inventory = Inventory(out, named, None)
+    while inventory.want(study):  # with a precision, round by round
+        for name in inventory.wanted:
+            inventory.join(name)
+    return plan.num_runs(inventory.to_do())
 
 
 def _code(folder: Path) -> dict[str, bytes]:

@@ -50,6 +50,11 @@ class Share(NamedTuple):
         ]
 
 
+def part_of(share: Share | None, pieces: Iterable[Piece]) -> list[Piece]:
+    """Of these pieces, what belongs to the share; all of them where there is none."""
+    return list(pieces) if share is None else share.of(pieces)
+
+
 def checked(share: Any, study: Study) -> Share | None:
     """A pair as a Share, or None. Raises ValueError for another, and for a study that cannot be computed by shares."""
     if share is None:

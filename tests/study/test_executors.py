@@ -1,15 +1,11 @@
 """A study's bytes do not depend on who computes it; what workers cannot do is told, and the same call goes on."""
 
-import os
-import subprocess
-import sys
 import threading
 import time
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 
 import pytest
-import tomli_w
 from small import FEW, PARTS, same, study
 
 import jgmm
@@ -147,30 +143,6 @@ def test_a_pool_of_processes_gives_the_same_bytes(fresh, tmp_path):
         done = runner.run_study(study(parts=FEW), tmp_path, executor=pool)
     assert (done.left, done.failures) == (0, [])
     same(tmp_path, fresh, FEW)
-
-
-@pytest.mark.slow
-def test_a_dask_cluster_of_two_workers_gives_the_same_bytes(fresh, tmp_path):
-    code = f"""
-import warnings
-from pathlib import Path
-from dask.distributed import Client, LocalCluster
-from jgmm.study import run as runner, spec
-if __name__ == "__main__":
-    with LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
-        with Client(cluster) as client:
-            tiny = spec.load({str(tmp_path / "few.toml")!r})
-            done = runner.run_study(tiny, Path({str(tmp_path / "out")!r}), executor=client.get_executor())
-            print(done.left, done.failures)
-"""
-    (tmp_path / "few.toml").write_text(tomli_w.dumps(study(parts=FEW).model_dump(exclude_none=True)))
-    script = tmp_path / "with_dask.py"
-    script.write_text(code)
-    found = subprocess.run(
-        [sys.executable, str(script)], capture_output=True, text=True, env={**os.environ}, timeout=300
-    )
-    assert found.stdout.strip() == "0 []", found.stderr
-    same(tmp_path / "out", fresh, FEW)
 
 
 @pytest.fixture

@@ -67,7 +67,7 @@ def test_all_shares_of_a_study_make_what_one_command_makes(whole, tmp_path, coun
 def test_the_first_folder_can_take_the_others(whole, tmp_path):
     parts = shares(tmp_path, 3)
     merged = jgmm.merge(map(str, parts), str(parts[0]))
-    assert merged.left == 0
+    assert (merged.equal, merged.left) == (0, 0)
     assert results(parts[0]) == results(whole)
 
 
@@ -114,6 +114,8 @@ def test_a_study_with_a_precision_is_joined_as_far_as_its_rounds_go(tmp_path):
     parts = [share(tmp_path / f"share-{number}", number, 2, runs=int(reached)) for number in (1, 2)]
     study = {"runs": 8, "precision": 0.05}
     runner.run_study(folders.tiny().model_copy(update=study), tmp_path / "first", {"python": "any"})
+    for path in (tmp_path / "first" / "cells").iterdir():
+        path.unlink()  # so that the rounds are gone through anew
     assert jgmm.merge([tmp_path / "first", *parts], tmp_path / "out").left == 0
     assert (tmp_path / "out" / "cells" / file.name).read_bytes() == file.read_bytes()
 

@@ -1,5 +1,7 @@
 """Which runs belong to a share: each run to one share, whatever is done; and studies computed share by share."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import folders
 import numpy as np
 import pytest
@@ -119,6 +121,16 @@ def test_shares_one_after_another_in_one_folder_make_the_study(tmp_path, made_up
     whole, out = folders.bytes_of(tmp_path / "whole"), folders.bytes_of(tmp_path / "out")
     assert {name for name in out if name.startswith(("cells", "tiles"))} == {n for n in whole if n.startswith("cells")}
     assert all(whole[name] == content for name, content in out.items() if name.startswith("cells"))
+
+
+def test_progress_counts_the_cells_that_have_all_that_their_share_wants(tmp_path, made_up):
+    told = []
+    with ThreadPoolExecutor(1) as pool:
+        runner.run_study(
+            folders.tiny(21), tmp_path, share=(2, 3), executor=pool, progress=lambda *news: told.append(news[0])
+        )
+    assert told[0].startswith("0 of 1 cells")
+    assert told[-1].startswith("1 of 1 cells")
 
 
 def test_a_share_computes_what_is_left_of_it(tmp_path, made_up):
