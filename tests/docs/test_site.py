@@ -17,7 +17,7 @@ def site(tmp_path_factory):
     """The site, built as strictly as can be."""
     pytest.importorskip("material", reason="mkdocs-material is not installed")
     out = tmp_path_factory.mktemp("site")
-    call = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(out)]
+    call = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(out)]
     environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
     told = subprocess.run(call, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert told.returncode == 0, told.stdout
