@@ -1,4 +1,4 @@
-"""Puts the figures of results/*.json into the tables of README.md, here and above, between the marks that name them.
+"""Puts the figures of results/*.json into tables (here, README.md, docs/engine.md), between the marks that name them.
 
     python benchmarks/readme_tables.py
 
@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 HERE = Path(__file__).parent
-PAGES = (HERE / "README.md", HERE.parent / "README.md")
+PAGES = (HERE / "README.md", HERE.parent / "README.md", HERE.parent / "docs" / "engine.md")
 MARK = re.compile(r"(<!-- table: (\w+) ([\w.-]+)((?: \w+=\w+)*) -->\n).*?(?=<!-- end -->)", re.DOTALL)
 CONTENDERS = {
     "limit": "the limit: C by hand, a run in each lane of a vector",

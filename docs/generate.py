@@ -119,9 +119,7 @@ SECTIONS: dict[str, Callable[[], str]] = {
     **{f"spec {model}": partial(spec_keys.of, model) for model in spec_keys.MODELS},
     **{f"columns {file}": partial(columns_of, file) for file in dictionary.COLUMNS},
     **{f"source {path}": partial(source, path) for path in EXAMPLE},
-    **{
-        f"api {name}": partial(signatures.of, name) for name in jgmm.__all__ if name != "algorithms"
-    },  # which are records
+    **{f"api {name}": partial(signatures.of, name) for name in signatures.PLACES if name != "algorithms"},
 }
 
 

@@ -7,48 +7,58 @@ import jgmm
 from jgmm import theory
 
 PACKAGE = Path(jgmm.__file__).parent
+MORE = {  # what public functions take and return, and what may be written outside jgmm
+    "engine.runs.Batch": "jgmm.engine.runs:Batch",
+    "engine.run.Record": "jgmm.engine.run:Record",
+    "study.run.Report": "jgmm.study.run:Report",
+    "contract.State": "jgmm.contract:State",
+    "contract.Sample": "jgmm.contract:Sample",
+    "contract.Noise": "jgmm.contract:Noise",
+    "report.hook.Page": "jgmm.report.hook:Page",
+}
+PLACES = {**jgmm.PLACES, **MORE}
 Definition = ast.FunctionDef | ast.ClassDef
 
 
 def of(name: str) -> str:
     """A public name as a page has it: of a module all its public functions and classes."""
-    module, _, value = jgmm.PLACES[name].partition(":")
+    module, _, value = PLACES[name].partition(":")
     if value:
-        return _shown(name, _definition(module, value))
-    places = dict.fromkeys(_definitions(module), module)
+        return _shown(name, *_definition(module, value))
+    places = {member: module for member in _definitions(module)}
     if module == theory.__name__:
-        places = {member: f"{module}.{part}" for member, part in theory.MODULES.items()}
-    nodes = {member: _definitions(place).get(member) for member, place in places.items()}
-    return "\n\n".join(_shown(f"{name}.{member}", node) for member, node in nodes.items() if node)
+        places = {member: f"{module}.{part}" for part, members in theory.PLACES.items() for member in members}
+    found = {member: _definitions(place).get(member) for member, place in places.items()}
+    return "\n\n".join(_shown(f"{name}.{member}", *definition) for member, definition in found.items() if definition)
 
 
-def _parsed(module: str) -> list[ast.stmt]:
+def _text(module: str) -> str:
     path = PACKAGE.joinpath(*module.split(".")[1:])
-    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-    return ast.parse(path.read_text(encoding="utf-8")).body
+    return (path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_text(encoding="utf-8")
 
 
-def _definitions(module: str) -> dict[str, Definition]:
-    """The public functions and classes of a module, in their order."""
-    return {node.name: node for node in _parsed(module) if isinstance(node, Definition) and node.name[0] != "_"}
+def _definitions(module: str) -> dict[str, tuple[Definition, list[str]]]:
+    """The public functions and classes of a module, in their order, and the lines of the module."""
+    text = _text(module)
+    nodes = [node for node in ast.parse(text).body if isinstance(node, Definition) and node.name[0] != "_"]
+    return {node.name: (node, text.splitlines()) for node in nodes}
 
 
-def _definition(module: str, name: str) -> Definition:
+def _definition(module: str, name: str) -> tuple[Definition, list[str]]:
     """A function or class of a module, or of the one that this module has it from."""
-    if name in (made := _definitions(module)):
-        return made[name]
-    imports = [node for node in _parsed(module) if isinstance(node, ast.ImportFrom)]
+    if name in (definitions := _definitions(module)):
+        return definitions[name]
+    imports = [node for node in ast.parse(_text(module)).body if isinstance(node, ast.ImportFrom)]
     source = next(node.module for node in imports if name in [alias.name for alias in node.names])
     return _definition(str(source), name)
 
 
-def _shown(name: str, node: Definition) -> str:
+def _shown(name: str, node: Definition, lines: list[str]) -> str:
     """A heading, what a function takes and returns or a class holds, and the docstring."""
     if isinstance(node, ast.ClassDef):
-        fields = [ast.unparse(item.target) for item in node.body if isinstance(item, ast.AnnAssign)]
-        types = [ast.unparse(item.annotation) for item in node.body if isinstance(item, ast.AnnAssign)]
-        lines = [f"{field}: {kind}" if len(kind) < 100 else field for field, kind in zip(fields, types, strict=True)]
-        head = "\n    ".join([f"class {node.name}:", *lines]) if lines else f"class {node.name}"
+        fields = [item for item in node.body if isinstance(item, ast.AnnAssign)]
+        one_line = [lines[item.lineno - 1].strip() for item in fields if item.lineno == item.end_lineno]
+        head = "\n    ".join([f"class {node.name}:", *one_line]) if one_line else f"class {node.name}"
     else:
         arguments, returns = _arguments(node.args), f" -> {ast.unparse(node.returns)}" if node.returns else ""
         head = f"{node.name}({', '.join(arguments)}){returns}"
