@@ -15,7 +15,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import jgmm
 from jgmm import named, rates, steps
 from jgmm.algorithms import ALGORITHMS
 from jgmm.mixture import LAYOUTS

@@ -25,7 +25,7 @@ def of(name: str) -> str:
     module, _, value = PLACES[name].partition(":")
     if value:
         return _shown(name, *_definition(module, value))
-    places = {member: module for member in _definitions(module)}
+    places = dict.fromkeys(_definitions(module), module)
     if module == theory.__name__:
         places = {member: f"{module}.{part}" for part, members in theory.PLACES.items() for member in members}
     found = {member: _definitions(place).get(member) for member, place in places.items()}
