@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 
 from jgmm import stats
 from jgmm.report import drawing
-from jgmm.report.axes import frame, legend, scale_x
+from jgmm.report.axes import frame, scale_x
 from jgmm.report.drawing import AXES, COLOURS, ERROR, MARKERS, Drawn, Picture
 from jgmm.report.results import Row
 from jgmm.study import curves
@@ -23,7 +23,7 @@ def draw(found: list[Curve], last: dict[str, Row]) -> Drawn:
     if not drawing.drawable(every):
         return f"no figure of {part}, error against {name}: {drawing.why_not_drawable(every)}"
     exponents = any(curves.usable(c) for c in shown)
-    picture, panels = drawing.figure(2 if exponents else 1, size=(5.6, 3.8))
+    picture, panels = drawing.figure(2 if exponents else 1, size=(4.4, 3.5))
     left = panels[0]
     xs = [x for c in shown for x in c.x]
     scale_x(left, xs)
@@ -40,7 +40,7 @@ def draw(found: list[Curve], last: dict[str, Row]) -> Drawn:
     if exponents:
         _frame_exponents(panels[1], xs, name)
         words.append("right: local exponents between neighbours, bars of two standard errors")
-    legend(picture, [left])
+    drawing.legend(picture, [left])
     caption = drawing.caption(*words, told=told | lines, note=drawing.note(found))
     return Picture(picture, caption)
 

@@ -1,17 +1,12 @@
-"""Room on a figure: limits, ticks, a legend and names at the ends of lines that can all be read."""
+"""Room on a panel: limits, ticks, and names at the ends of lines that can all be read."""
 
 import math
-import textwrap
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from jgmm.report.drawing import SMALL, STYLE, Point
-
-LETTER = 0.62  # the width of a letter over its height, on the large side
+from jgmm.report.drawing import LETTER, SMALL, STYLE, Point
 
 
 def frame(axes: Axes, points: Iterable[Point]) -> None:
@@ -24,13 +19,19 @@ def frame(axes: Axes, points: Iterable[Point]) -> None:
         axes.set_ylim(ys.min() / 1.6, ys.max() * 1.6)
 
 
+def tick(value: float) -> str:
+    """A size as a tick has it: in full up to six digits, then as "1.05e6"."""
+    text = f"{value:g}"
+    return text if "e" not in text else f"{value:.3g}".replace("e+0", "e").replace("e-0", "e-").replace("e+", "e")
+
+
 def scale_x(axes: Axes, values: Iterable[float]) -> None:
     """A logarithmic x axis with a tick at each size that has room; a 0 among them has its place on the left."""
     sizes = sorted(set(values))
     above = [value for value in sizes if value > 0]
     if not above:
         axes.set_xscale("linear")
-        axes.set_xticks(sizes, [f"{value:g}" for value in sizes])
+        axes.set_xticks(sizes, [tick(value) for value in sizes])
         return
     decades = math.log10(above[-1] / above[0])
     if sizes[0] <= 0:
@@ -45,29 +46,12 @@ def scale_x(axes: Axes, values: Iterable[float]) -> None:
     kept: list[int] = []
     for i in (0, len(sizes) - 1, *range(1, len(sizes) - 1)):
         apart = (abs(places[i] - places[j]) / room * points for j in kept)
-        widths = ((len(f"{sizes[i]:g}") + len(f"{sizes[j]:g}")) / 2 + 1 for j in kept)
+        widths = ((len(tick(sizes[i])) + len(tick(sizes[j]))) / 2 + 1 for j in kept)
         if all(gap > width * LETTER * STYLE["font.size"] for gap, width in zip(apart, widths, strict=True)):
             kept.append(i)
     kept.sort()
-    axes.set_xticks([sizes[i] for i in kept], [f"{sizes[i]:g}" for i in kept])
+    axes.set_xticks([sizes[i] for i in kept], [tick(sizes[i]) for i in kept])
     axes.set_xticks([], minor=True)
-
-
-def legend(picture: Figure, panels: Sequence[Axes]) -> None:
-    """One legend below the panels, as wide as the figure at most; the figure grows by it."""
-    handles: dict[str, Any] = {}
-    for axes in panels:
-        handles |= dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
-    if not handles:
-        return
-    width, height = picture.get_size_inches()
-    letters = int(width * 72 / (SMALL * LETTER)) - 10
-    texts = [textwrap.fill(label, max(letters, 10)) for label in handles]
-    widest = max(len(text) for label in texts for text in label.splitlines()) + 8
-    columns = max(min(letters // widest, 4, len(texts)), 1)
-    lines = sum(max(text.count("\n") + 1 for text in texts[i : i + columns]) for i in range(0, len(texts), columns))
-    picture.set_size_inches(width, height + 0.15 * lines + 0.1)
-    picture.legend(handles.values(), texts, fontsize=SMALL, frameon=False, loc="outside lower center", ncols=columns)
 
 
 def label_ends(axes: Axes, ends: Sequence[tuple[float, str, str]]) -> None:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from matplotlib.axes import Axes
 
 from jgmm.report import drawing
-from jgmm.report.axes import frame, label_ends, legend, scale_x
+from jgmm.report.axes import frame, label_ends, scale_x
 from jgmm.report.drawing import COLOURS, MARKERS, SHOWN, Drawn, Picture, Point
 from jgmm.report.results import Row
 from jgmm.study import pairs, settings
@@ -46,7 +46,7 @@ def draw(data: list[CellData], last: dict[str, Row]) -> Drawn:
         every = [point for panel in panels for point in panel.every]
         return f"no figure of the comparison on the same streams: {drawing.why_not_drawable(every)}"
     many = len(listed) > LISTED
-    size = (5.8 if many else 4.6, max(4.2, 0.16 * len(listed) + 1.0))
+    size = (5.0 if many else 4.5, max(4.2, 0.16 * len(listed) + 1.0))
     picture, all_axes = drawing.figure(len(panels), size=size)
     differing = [name for name in settings.varying(items[0].cell for items in compared) if name not in ("n", "rate")]
     cells = [item.cell for items in compared for item in items]
@@ -57,7 +57,7 @@ def draw(data: list[CellData], last: dict[str, Row]) -> Drawn:
         title = textwrap.fill(settings.words(panel.items[0].cell, in_title), 48)
         axes.set_title(title, fontsize=8)
     all_axes[0].set_ylabel("N x squared error of a centre / (sigma^2 d)")
-    legend(picture, all_axes)
+    drawing.legend(picture, all_axes)
     lines = [
         "On the same streams: N times the squared error of one centre over sigma^2 d",
         "the labelled oracle of k centres is at k, an EM estimate uses both halves of the samples",

@@ -5,7 +5,9 @@ return the words for what they drew, so that a caption promises nothing else.
 """
 
 import contextlib
+import json
 import math
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -14,7 +16,9 @@ import matplotlib as mpl
 from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.gridspec import GridSpec
 
+from jgmm.report import live
 from jgmm.report.results import Row
 from jgmm.study import summary
 from jgmm.study.folder import records
@@ -36,6 +40,7 @@ STYLE: dict[Any, Any] = {
     "svg.hashsalt": "jgmm",  # the same figure gives the same file
 }
 SMALL = 7.5  # points: the text of legends
+LETTER = 0.62  # the width of a letter over its height, on the large side
 
 SHOWN = len(COLOURS)  # settings in one figure
 
@@ -99,15 +104,61 @@ def figure(columns: int = 1, *, rows: int = 1, size: tuple[float, float] = (5.2,
     return picture, list(axes.flat)
 
 
+def legend(picture: Figure, panels: Sequence[Axes]) -> None:
+    """One legend below the panels, as wide as the figure at most; the figure grows by it."""
+    handles: dict[str, Any] = {}
+    for axes in panels:
+        handles |= dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+    if not handles:
+        return
+    width, height = picture.get_size_inches()
+    letters = int(width * 72 / (SMALL * LETTER)) - 10
+    texts = [textwrap.fill(label, max(letters, 10)) for label in handles]
+    widest = max(len(text) for label in texts for text in label.splitlines()) + 8
+    columns = max(min(letters // widest, 4, len(texts)), 1)
+    lines = sum(max(text.count("\n") + 1 for text in texts[i : i + columns]) for i in range(0, len(texts), columns))
+    picture.set_size_inches(width, height + 0.15 * lines + 0.1)
+    picture.legend(handles.values(), texts, fontsize=SMALL, frameon=False, loc="outside lower center", ncols=columns)
+
+
 def save(picture: Figure, path: Path) -> Path:
-    """Write the figure as PNG, and as SVG beside it."""
+    """Write the figure as PNG, and beside it as SVG, as the numbers that its panels show (see `live`), and narrow."""
     with style():
         records.write_figure(path, lambda file: picture.savefig(file, format="png"))
-        picture.set_layout_engine("none")  # the layout is found, and would take half of the time again
-        records.write_figure(
-            path.with_suffix(".svg"), lambda file: picture.savefig(file, format="svg", metadata={"Date": None})
-        )
+        panels = json.dumps(live.panels(picture))
+        records.write_figure(path.with_suffix(".json"), lambda file: file.write(panels.encode()))
+        _save_svg(picture, path.with_suffix(".svg"))
+        if _in_one_column(picture):
+            picture.draw_without_rendering()
+            _save_svg(picture, path.with_suffix(".narrow.svg"))
     return path
+
+
+def _save_svg(picture: Figure, path: Path) -> None:
+    picture.set_layout_engine("none")  # the layout is found, and would take half of the time again
+    records.write_figure(path, lambda file: picture.savefig(file, format="svg", metadata={"Date": None}))
+
+
+def _in_one_column(picture: Figure) -> bool:
+    """Put the panels that stand side by side below each other, for a narrow screen; whether there are any."""
+    specs = {axes: axes.get_subplotspec() for axes in picture.axes}
+    panels = [axes for axes, spec in specs.items() if spec is not None]
+    grids = {spec.get_gridspec() for spec in specs.values() if spec is not None}
+    columns, rows = (max((getattr(grid, name) for grid in grids), default=1) for name in ("ncols", "nrows"))
+    if len(grids) != 1 or columns == 1 or len(panels) != columns * rows:
+        return False
+    had_legend = bool(picture.legends)
+    for old in list(picture.legends):
+        old.remove()
+    width, height = picture.get_size_inches()
+    picture.set_size_inches(width / columns, height * len(panels) / rows)
+    column = GridSpec(len(panels), 1, figure=picture)
+    for i, axes in enumerate(panels):
+        axes.set_subplotspec(column[i])
+    picture.set_layout_engine("constrained")
+    if had_legend:
+        legend(picture, panels)
+    return True
 
 
 def spread(items: list[T], count: int = SHOWN) -> list[T]:
@@ -159,7 +210,7 @@ def dots(axes: Axes, points: Sequence[Point], *, colour: str, label: str | None,
         xs, means = [p.x for p in points_of_kind], [p.mean for p in points_of_kind]
         axes.plot(xs, means, marker, ms=4, color=colour, mfc="none" if few else colour)
         told |= {OPEN} if few else set()
-    zeros = [p.x for p in finite if p.mean == 0]
+    zeros = [p.x for p in finite if p.mean <= 0]
     if zeros:
         edge = axes.get_xaxis_transform()
         axes.plot(zeros, [0.015] * len(zeros), "v", ms=6, color=colour, mfc="none", transform=edge, clip_on=False)

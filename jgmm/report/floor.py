@@ -3,7 +3,7 @@
 import math
 
 from jgmm.report import drawing
-from jgmm.report.axes import frame, legend
+from jgmm.report.axes import frame
 from jgmm.report.drawing import COLOURS, MARKERS, Drawn, Picture, Point
 from jgmm.report.results import Row
 from jgmm.study import regime
@@ -25,10 +25,10 @@ def draw(found: list[Curve], last: dict[str, Row]) -> Drawn:
     if not any(above):
         enough = any(point.runs > 2 for points_of_curve in points for point in points_of_curve)
         return f"no figure of {part}, the floor: {'no floor is measured above 0' if enough else 'too few good runs'}"
-    picture, (axes,) = drawing.figure(size=(6.4, 4.2))
+    picture, (axes,) = drawing.figure(size=(4.6, 3.8))
     told: set[str] = set()
     lines: set[str] = set()
-    for c, points_of_curve, colour, marker in zip(shown, above, COLOURS, MARKERS, strict=False):
+    for c, points_of_curve, colour, marker in zip(shown, points, COLOURS, MARKERS, strict=False):
         told |= drawing.dots(
             axes, points_of_curve, colour=colour, label=c.setting or "measured, less its twin", fmt=marker
         )
@@ -39,13 +39,13 @@ def draw(found: list[Curve], last: dict[str, Row]) -> Drawn:
                 lines.add(name)
     axes.set(yscale="log", title=f"{part}: the floor", xlabel="separation C", ylabel="squared mean displacement")
     frame(axes, [point for points_of_curve in above for point in points_of_curve])
-    legend(picture, [axes])
+    drawing.legend(picture, [axes])
     words = [f"{part}: squared length of the mean displacement of the centres, estimated without bias"]
     words += [f"lines: {', '.join(sorted(lines))}"] if lines else []
-    hidden = sum(map(len, points)) - sum(map(len, above))
-    words += [f"{hidden} are not measured above 0 and not drawn"] if hidden else []
+    hidden = sum(point.mean <= 0 for points_of_curve in points for point in points_of_curve)
+    words += [f"triangles on the lower edge: {hidden} floors that are not measured above 0"] if hidden else []
     words += ["bars of two standard errors"] if drawing.BARS in told else []
-    caption = drawing.caption(*words, told=told - {drawing.BARS}, note=drawing.note(found))
+    caption = drawing.caption(*words, told=told - {drawing.BARS, drawing.ZERO}, note=drawing.note(found))
     return Picture(picture, caption)
 
 

@@ -1,6 +1,7 @@
 """The page: one HTML file without a network request, from the results and what was concluded of them."""
 
 import base64
+import json
 import math
 import shlex
 from functools import lru_cache
@@ -10,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, Template
 
 from jgmm import stats
-from jgmm.report import numbers, tables, words
+from jgmm.report import live, numbers, tables, words
 from jgmm.report.claims import claim, sentences
 from jgmm.report.maths import maths
 from jgmm.report.results import Results, Row
@@ -73,16 +74,19 @@ def _leading(written: Written) -> tuple[Figure | None, list[Figure]]:
     return lead, [figure for figure in written.figures if figure != lead]
 
 
-def _picture(path: Path, caption: str) -> dict[str, str]:
-    """A picture as the template takes it."""
-    drawing = path.with_suffix(".svg")
-    as_svg = drawing.is_file() and drawing.stat().st_size < MOST_BYTES
+def _picture(path: Path, caption: str) -> dict[str, Any]:
+    """A picture as the template takes it: PNG where there is no SVG, or one that is too large."""
+    svg, narrow, numbers = (path.with_suffix(suffix) for suffix in (".svg", ".narrow.svg", ".json"))
+    panels = json.loads(files.read_text(numbers)) if numbers.is_file() else []
+    as_svg = svg.is_file() and svg.stat().st_size < MOST_BYTES
     return {
         "name": path.stem,
         "id": f"figure-{path.stem}",
         "caption": caption,
-        "alt": caption,
-        "data": _data(drawing, "svg+xml") if as_svg else _data(path, "png"),
+        "alt": f"{caption} {live.words(panels)}".strip(),
+        "data": _data(svg, "svg+xml") if as_svg else _data(path, "png"),
+        "narrow": _data(narrow, "svg+xml") if as_svg and narrow.is_file() else None,
+        "panels": panels,
     }
 
 

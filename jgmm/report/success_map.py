@@ -16,7 +16,7 @@ def draw(items: list[CellData], last: dict[str, Row]) -> Drawn:
     part, numeric = items[0].cell.part, _numeric_axes(items)
     if len(numeric) != 2 or "n" in numeric:
         return None
-    (y, y_of), (x, x_of) = numeric.items()
+    (x, x_of), (y, y_of) = sorted(numeric.items(), key=lambda axis: len(set(axis[1])))  # upright, for narrow screens
     if len(set(zip(x_of, y_of, strict=True))) < len(items):
         return None  # they differ in something else, too
     xs, ys = sorted(set(x_of)), sorted(set(y_of))
@@ -26,7 +26,7 @@ def draw(items: list[CellData], last: dict[str, Row]) -> Drawn:
     shares = np.full((len(ys), len(xs)), np.nan)
     for item, own_x, own_y in zip(items, x_of, y_of, strict=True):
         shares[ys.index(own_y), xs.index(own_x)] = last[item.id][column]
-    picture, (axes,) = drawing.figure(size=(2.2 + 0.75 * len(xs), 1.8 + 0.42 * len(ys)))
+    picture, (axes,) = drawing.figure(size=(max(1.8 + 0.5 * len(xs), 3.4), 1.6 + 0.28 * len(ys)))
     image = axes.imshow(shares, origin="lower", cmap="cividis", vmin=0, vmax=1, aspect="auto")
     for (i, j), value in np.ndenumerate(shares):
         if np.isfinite(value):

@@ -1,7 +1,7 @@
 """The figure of a part's error as its streams go, over the checkpoints of each cell."""
 
 from jgmm.report import drawing
-from jgmm.report.axes import frame, legend, scale_x
+from jgmm.report.axes import frame, scale_x
 from jgmm.report.drawing import COLOURS, ERROR, MARKERS, Drawn, Picture
 from jgmm.report.results import Row
 from jgmm.study import settings
@@ -27,7 +27,7 @@ def draw(items: list[CellData], rows: list[Row]) -> Drawn:
     rows_of: dict[str, list[Row]] = {}
     for row in rows:
         rows_of.setdefault(row["cell"], []).append(row)
-    picture, (axes,) = drawing.figure(size=(6.4, 4.2))
+    picture, (axes,) = drawing.figure(size=(4.6, 3.8))
     scale_x(axes, [point.x for point in every])
     told: set[str] = set()
     lines: set[str] = set()
@@ -38,7 +38,7 @@ def draw(items: list[CellData], rows: list[Row]) -> Drawn:
         drawing.theory_lines(axes, [point.x for point in points_of_cell], laws, colour=colour, labelled=lines)
     axes.set(yscale="log", title=f"{part}: one run's error as it goes", xlabel="samples", ylabel=ERROR)
     frame(axes, every)
-    legend(picture, [axes])
+    drawing.legend(picture, [axes])
     words = f"{part}: mean squared error on the way"
     if max(len(item.samples) for item in shown) > STEPS + 1:
         words += f", at {STEPS} of the checkpoints"

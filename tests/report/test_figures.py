@@ -1,5 +1,7 @@
 """Figures can be read, and their captions promise what is drawn."""
 
+import json
+
 import matplotlib as mpl
 import pytest
 from made_cells import (
@@ -19,8 +21,9 @@ from made_cells import (
     with_twin,
     zero,
 )
+from matplotlib.figure import Figure
 
-from jgmm.report import comparison, drawing, figures
+from jgmm.report import axes, comparison, drawing, figures
 from jgmm.study import settings
 
 
@@ -98,12 +101,49 @@ def test_ticks_do_not_collide_and_long_legends_are_not_cut():
         assert not any(a.overlaps(b) for i, a in enumerate(labels) for b in labels[:i])
 
 
+def test_panels_side_by_side_stand_below_each_other_in_a_narrow_version(tmp_path, monkeypatch):
+    saved = {}
+
+    def lay_out(figure, file, **how):
+        figure.draw_without_rendering()
+        whole, legends, ticks, _ = boxes(figure)
+        places = [axes.get_position() for axes in figure.axes]
+        saved[len(saved)] = (whole.width, whole, legends, ticks, places)
+
+    monkeypatch.setattr(Figure, "savefig", lay_out)
+    picture = drawn(TICKS)["main-n"].figure
+    assert len(picture.axes) == 2
+    drawing.save(picture, tmp_path / "a-n.png")
+    assert {path.name for path in tmp_path.glob("a-n.*")} == {"a-n.png", "a-n.svg", "a-n.narrow.svg", "a-n.json"}
+    (wide, _, _, _, side_by_side), _, (narrow, whole, legends, ticks, below) = saved.values()
+    assert narrow == wide / 2 < 4.6 * 110
+    assert side_by_side[0].x1 < side_by_side[1].x0
+    assert below[0].y0 > below[1].y1
+    assert legends
+    assert all(inside(whole, box) for box in legends)
+    assert not any(a.overlaps(b) for labels in ticks for i, a in enumerate(labels) for b in labels[:i])
+
+
+def test_a_figure_of_one_panel_has_no_narrow_version(tmp_path, monkeypatch):
+    monkeypatch.setattr(Figure, "savefig", lambda figure, file, **how: file.write(b"not painted"))
+    drawing.save(drawn(MAP)["main-phase"].figure, tmp_path / "a.png")
+    assert not (tmp_path / "a.narrow.svg").exists()
+    assert json.loads((tmp_path / "a.json").read_text()) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(4096, "4096"), (0.25, "0.25"), (1048576, "1.05e6"), (1e-5, "1e-5"), (3e12, "3e12"), (0, "0")]
+)
+def test_a_tick_is_short(value, text):
+    assert axes.tick(value) == text
+
+
 def test_an_average_of_0_has_its_place_on_a_logarithmic_axis():
-    (axes,) = drawn(AVERAGED)["main-average"].figure.axes
-    assert [label.get_text() for label in axes.get_xticklabels()] == ["0", "0.25", "0.5"]
-    low, high = axes.get_xlim()
+    (panel,) = drawn(AVERAGED)["main-average"].figure.axes
+    assert [label.get_text() for label in panel.get_xticklabels()] == ["0", "0.25", "0.5"]
+    low, high = panel.get_xlim()
     assert low < 0 < high
-    lines = [list(line.get_xdata()) for line in axes.get_lines() if len(line.get_xdata()) == 3]
+    lines = [list(line.get_xdata()) for line in panel.get_lines() if len(line.get_xdata()) == 3]
     assert [0.0, 0.25, 0.5] in lines
 
 
