@@ -47,7 +47,11 @@ def draw(data: list[CellData], last: dict[str, Row]) -> Drawn:
         return f"no figure of the comparison on the same streams: {drawing.why_not_drawable(every)}"
     many = len(listed) > LISTED
     size = (5.0 if many else 4.5, max(4.2, 0.16 * len(listed) + 1.0))
-    picture, all_axes = drawing.figure(len(panels), size=size)
+    columns = min(len(panels), 2)
+    picture, all_axes = drawing.figure(columns, rows=math.ceil(len(panels) / columns), size=size)
+    for axes in all_axes[len(panels) :]:
+        axes.remove()
+    all_axes = all_axes[: len(panels)]
     differing = [name for name in settings.varying(items[0].cell for items in compared) if name not in ("n", "rate")]
     cells = [item.cell for items in compared for item in items]
     in_title = [name for name in settings.every(cells) if name in ("k", "d", "separation", *differing)]
@@ -56,7 +60,8 @@ def draw(data: list[CellData], last: dict[str, Row]) -> Drawn:
         told |= _draw_panel(axes, panel, last, named_at_ends=many)
         title = textwrap.fill(settings.words(panel.items[0].cell, in_title), 48)
         axes.set_title(title, fontsize=8)
-    all_axes[0].set_ylabel("N x squared error of a centre / (sigma^2 d)")
+    for axes in all_axes[::columns]:
+        axes.set_ylabel("N x squared error of a centre / (sigma^2 d)")
     drawing.legend(picture, all_axes)
     lines = [
         "On the same streams: N times the squared error of one centre over sigma^2 d",

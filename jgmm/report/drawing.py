@@ -113,6 +113,7 @@ def legend(picture: Figure, panels: Sequence[Axes]) -> None:
         return
     width, height = picture.get_size_inches()
     letters = int(width * 72 / (SMALL * LETTER)) - 10
+    handles = dict(sorted(handles.items(), key=lambda entry: entry[1].get_marker() == "None"))  # points before lines
     texts = [textwrap.fill(label, max(letters, 10)) for label in handles]
     widest = max(len(text) for label in texts for text in label.splitlines()) + 8
     columns = max(min(letters // widest, 4, len(texts)), 1)
@@ -145,7 +146,7 @@ def _in_one_column(picture: Figure) -> bool:
     panels = [axes for axes, spec in specs.items() if spec is not None]
     grids = {spec.get_gridspec() for spec in specs.values() if spec is not None}
     columns, rows = (max((getattr(grid, name) for grid in grids), default=1) for name in ("ncols", "nrows"))
-    if len(grids) != 1 or columns == 1 or len(panels) != columns * rows:
+    if len(grids) != 1 or columns == 1 or len(panels) == 1:
         return False
     had_legend = bool(picture.legends)
     for old in list(picture.legends):

@@ -56,7 +56,7 @@ def test_the_table_has_the_documents_numbers_beside_ours(found):
     assert rows["9 EM, C = 8, N = 100000"][2:5] == (measured, law, bound)
     half = f"{lloyd['error_sq_ok_mean'] / 2:.4g} ± {lloyd['error_sq_ok_se'] / 2:.2g}"
     assert rows["9 Lloyd, a centre's, C = 8, N = 100000"][2:5] == (half, f"{lloyd['law_error_sq'] / 2:.4g}", "")
-    assert len([name for name in rows if name.startswith("6 Theorem 3 holds")]) == 6
+    assert len([name for name in rows if name.startswith("6 within C sigma/20, B")]) == 6
 
 
 def test_every_section_has_its_figure(found, tmp_path, monkeypatch):

@@ -18,7 +18,7 @@ from jgmm.study.folder import files, seal
 BACK_ENDS = ("cell", "low", "high", "device", "back_end", "reason", "seeding_back_end", "seeding_reason")
 CHECK = "check"  # the last column: the beginning of a digest of the others
 WRITTEN = ".written"  # the file that lists our figures, beside them
-FIGURE_NAME = re.compile(r"[^./\\][^/\\]*\.(png|svg)")
+FIGURE_NAME = re.compile(r"[^./\\][^/\\]*\.(png|svg|json)")
 
 
 def looks(folder: Path) -> list[dict]:
