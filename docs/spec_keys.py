@@ -13,7 +13,7 @@ MODELS = {"study": schema.Study, "part": parts.Part, **TABLES}
 def table(headings: list[str], rows: list[list[str]]) -> str:
     """A Markdown table."""
     lines = [headings, ["---"] * len(headings), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def keys(model: str) -> dict[str, dict[str, Any]]:
