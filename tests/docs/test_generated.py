@@ -2,12 +2,14 @@
 
 import csv
 import json
+import re
 
 import generate
 import pyarrow.parquet as pq
 import pytest
 import spec_keys
 
+import jgmm
 from jgmm.report.write import write_report
 from jgmm.study import run as runner
 from jgmm.study import spec
@@ -32,6 +34,12 @@ def test_a_committed_page_is_what_the_code_says(page):
     text = (generate.DOCS / page).read_text(encoding="utf-8")
     assert generate.filled(text, late=False) == text, "run: python docs/generate.py"
     assert generate.MARKED.search(text)
+
+
+@pytest.mark.parametrize("path", ["CITATION.cff", "docs/cite.md"])
+def test_the_version_that_is_cited_is_the_package_s(path):
+    text = (generate.DOCS.parent / path).read_text(encoding="utf-8")
+    assert re.findall(r"(?m)^ *version *[:=] \{?(\d[\w.]*)", text) == [jgmm.__version__]
 
 
 def test_every_section_has_its_place():
