@@ -2,10 +2,12 @@
 
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import time
 import types
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import tomli_w
@@ -83,7 +85,7 @@ def test_a_scheduler_that_does_not_answer_is_refused_in_a_line(monkeypatch):
     assert len(str(told.value).splitlines()) == 1
 
 
-def test_jobs_are_asked_of_dask_jobqueue_and_given_back_at_the_end(monkeypatch):
+def test_jobs_are_asked_of_dask_jobqueue_and_given_back_at_the_end(monkeypatch, tmp_path):
     did = []
 
     class Cluster:
@@ -108,9 +110,22 @@ def test_jobs_are_asked_of_dask_jobqueue_and_given_back_at_the_end(monkeypatch):
             return types.SimpleNamespace(submit=lambda fn, *args: did.append("task"))
 
     monkeypatch.setitem(sys.modules, "distributed", types.SimpleNamespace(Client=Client))
-    monkeypatch.setitem(sys.modules, "dask_jobqueue", types.SimpleNamespace(LSFCluster=Cluster))
-    with executors.opened("dask:lsf:8") as executor:
-        executor.submit(print)
+    # As dask-jobqueue does when it is imported, in a thread that is not the main one, of which a handler is not taken.
+    (tmp_path / "dask_jobqueue.py").write_text("import signal\nsignal.signal(signal.SIGINT, print)")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "dask_jobqueue", raising=False)
+    before = signal.getsignal(signal.SIGINT)
+
+    def use():
+        with executors.opened("dask:lsf:8") as executor:
+            executor.submit(print)
+
+    with ThreadPoolExecutor(1) as thread:
+        with pytest.raises(AttributeError, match="LSFCluster"):
+            thread.submit(use).result()
+        sys.modules["dask_jobqueue"].LSFCluster = Cluster
+        thread.submit(use).result()
+    assert signal.getsignal(signal.SIGINT) is before
     assert did == [
         "cluster",
         "8 jobs",
@@ -145,6 +160,8 @@ def test_where_the_block_is_left_the_processes_are_killed_with_what_they_do():
     with pytest.raises(Asked), executors.Processes(1) as pool:  # noqa: PT012
         pool.submit(os.getpid).result()
         futures = [pool.submit(time.sleep, 600) for _ in range(2)]
+        while not futures[0].running():
+            time.sleep(0.01)
         raise Asked
     assert "killed by SIGKILL" in str(futures[0].exception())
     assert futures[1].cancelled()

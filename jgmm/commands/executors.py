@@ -21,6 +21,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from types import ModuleType
 from typing import Any, NamedTuple, TypeVar
+from unittest import mock
 
 import jax
 
@@ -111,7 +112,9 @@ def _dask(asked: Asked, stack: contextlib.ExitStack) -> Executor:
 def _needed(module: str, extra: str) -> ModuleType:
     """A module that an extra of jgmm installs. Raises ValueError, a line that names the extra, if it is not there."""
     try:
-        return importlib.import_module(module)
+        # dask_jobqueue, when it is imported, takes SIGINT for itself (it is the command's), which fails in this thread.
+        with mock.patch.object(signal, "signal"):
+            return importlib.import_module(module)
     except ImportError as error:
         raise ValueError(
             f"--executor needs {module} ({error}), which jgmm's extra {extra} installs: in a clone of jgmm,"

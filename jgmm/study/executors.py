@@ -76,6 +76,8 @@ def by_workers(executor: Executor, do: Do, tasks: Sequence[Task], meter: Meter, 
                 lose(error, tasks[i:])
                 break
         waiting = set(futures)
+        if waiting:
+            meter.begin("waiting for workers")
         while waiting:
             done, waiting = wait(waiting, timeout=HEARING_SECONDS, return_when=FIRST_COMPLETED)
             meter(0)  # which hears whether to stop
