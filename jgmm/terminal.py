@@ -2,9 +2,11 @@
 
 import shutil
 import sys
+import textwrap
 import time
 import unicodedata
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Literal
 
 from rich.cells import cell_len
@@ -14,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 BESIDE = 3  # columns of a terminal that a table's column takes beside its text: a blank on each side and a line
+BESIDE_NAME = 14  # columns that the name of some sentences takes
 NO_TERMINAL = 150  # columns where standard output is a file or a pipe
 PLAIN_SECONDS = 60.0  # between lines of progress where there is no terminal
 WIDE = 110  # columns of a terminal that has room for samples beside the bar
@@ -39,6 +42,17 @@ def clean(text: object) -> str:
 def say(console: Console, text: str, *, lead: str = "", style: str = "") -> None:
     """Print text that may be anybody's, of which neither rich nor the terminal obeys anything; `lead` in bold."""
     console.print(Text.assemble((clean(lead), "bold"), (clean(text), style)))
+
+
+def listed(console: Console, name: str, sentences: Iterable[str]) -> None:
+    """Print sentences below each other beside their name, broken between words to the console's width."""
+    room = max(console.width - BESIDE_NAME, 20)
+    wrap = partial(textwrap.wrap, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+    lead = f"  {clean(name)}"
+    for sentence in sentences:
+        for line in wrap(clean(sentence), room):
+            console.print(Text(f"{lead:{BESIDE_NAME}}{line}"), soft_wrap=True)
+            lead = ""
 
 
 def table(

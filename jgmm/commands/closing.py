@@ -1,8 +1,9 @@
-"""What stands on standard output at a run's end: notes, the closing table, and a sentence for each theorem."""
+"""What stands on standard output at a run's end: notes, the closing table, and what is concluded of each theorem."""
 
 from rich.console import Console
 
 from jgmm import terminal
+from jgmm.report.claims import Claim, claim, sentences
 from jgmm.report.written import Written
 
 
@@ -17,9 +18,21 @@ def print_closing(written: Written) -> None:
         terminal.say(console, f" - {written.conditioning}", lead="runs kept")
     _print_headline(console, written)
     for verdict in written.verdicts:
-        terminal.say(console, f" - {verdict.sentence}", lead=verdict.verdict)
+        _print_claim(console, claim(verdict))
     if written.laws:
-        terminal.say(console, f" - {written.laws.sentence}", lead="exact laws")
+        first, *others = sentences(written.laws.sentence)
+        terminal.say(console, f" - {first}", lead="exact laws")
+        terminal.listed(console, "", others)
+
+
+def _print_claim(console: Console, told: Claim) -> None:
+    """A verdict in the sentences that the page has too."""
+    terminal.say(console, f" - {told.headline}", lead=told.kind)
+    terminal.listed(console, "claimed", [f"{told.verdict.statement}."])
+    terminal.listed(console, "found", told.found)
+    terminal.listed(console, "tried", told.tried)
+    terminal.listed(console, "constants", told.constants)
+    terminal.listed(console, "conditions", told.conditions)
 
 
 def _print_headline(console: Console, written: Written) -> None:
