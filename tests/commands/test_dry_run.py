@@ -27,9 +27,9 @@ def strict():
     """The study layer promotes as NumPy does."""
 
 
-def said(capsys, asked, out):
+def said(capsys, asked, out, **more):
     """The words of a dry run; which back end it is, and why, depends on the machine."""
-    assert dry_run(asked, out, spec_folder=Path()) == 0
+    assert dry_run(asked, out, spec_folder=Path(), **more) == 0
     return re.sub("back end .*", "back end BACK_END", capsys.readouterr().out)
 
 
@@ -54,3 +54,9 @@ def test_what_is_stored_is_not_computed_again(capsys, tmp_path):
     text = said(capsys, asked, tmp_path / "out")
     assert "0 with runs to do" in text
     assert "samples    0 in 0 tasks" in text
+
+
+def test_of_a_share_what_it_would_take_is_told(capsys, tmp_path):
+    asked = study(SMALL.replace(", 1000000000", ""), runs=4)
+    text = said(capsys, asked, tmp_path / "out", share=(2, 4))
+    assert "samples    2.4e+03 in " in text  # a run of 600, one of 1200 and one of 600 samples
