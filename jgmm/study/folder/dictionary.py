@@ -16,7 +16,7 @@ FILES = {
     "paired.csv": "A row for each pair of algorithms, or step sizes, on the same streams.",
     "backends.csv": "A row for each range of runs: what computed them, and why.",
     "looks.json": "A record for each time the study was looked at with more runs. Each ends in a digest.",
-    "figures/": "The figures of the page, PNG and SVG.",
+    "figures/": "The figures of the page: PNG, SVG, SVG of a single column for phones, and the values drawn as JSON.",
     "report.html": "The page: one file without a network request.",
     "code/": "Sources of what the study names outside jgmm, if it does.",
     ".lock": "Who writes in the folder.",
