@@ -100,7 +100,7 @@ def merge(folders: Iterable[Path | str], out: Path | str, *, trust: bool = False
 def _one_study(folders: list[Path], *, trust: bool) -> tuple[Study, dict[str, Cell]]:
     """The study that all of these folders hold, with the most runs that one of them asks for, and its cells."""
     first = folders[0]
-    study = ownership.load(first, trust=trust)
+    study = files_of_means.at_home(ownership.load(first, trust=trust), first)
     named = spec.named_cells(study, first)
     environment = ownership.environment(first)
     for folder in folders[1:]:

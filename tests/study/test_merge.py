@@ -2,8 +2,10 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import folders
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
@@ -230,3 +232,24 @@ def test_killed_at_any_file_the_same_call_goes_on_to_the_same_bytes(whole, tmp_p
             break
         assert ours == results(whole)
     assert moments > 10
+
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "your_algorithm"
+
+
+def test_files_of_means_and_code_of_ones_own_go_along_if_it_is_trusted(tmp_path):
+    np.save(tmp_path / "means.npy", [[0.0, 0.0], [3.0, 4.0]])
+    shutil.copy(EXAMPLE / "trimmed.py", tmp_path)
+    text = folders.TEXT.replace("mixture = { k = 2, d = 2 }", 'mixture = { k = 2, d = 2, layout = "means.npy" }')
+    text = text.replace('name = "a"', 'name = "a"\nalgorithm = "trimmed:TRIMMED"')
+    (tmp_path / "own.toml").write_text(text)
+    own = spec.load(str(tmp_path / "own.toml"), trust=True)
+    parts = [tmp_path / f"share-{number}" for number in (1, 2)]
+    for number, part in enumerate(parts, 1):
+        runner.run_study(own, part, {"python": "any"}, share=(number, 2), spec_folder=tmp_path)
+    runner.run_study(own, tmp_path / "whole", {"python": "any"}, spec_folder=tmp_path)
+    with pytest.raises(ValueError, match=r"names code of its own \(trimmed:TRIMMED\)"):
+        jgmm.merge(parts, tmp_path / "out")
+    assert jgmm.merge(parts, tmp_path / "out", trust=True).left == 0
+    assert results(tmp_path / "out") == results(tmp_path / "whole")
+    assert {"means.npy", "code/trimmed.py"} <= results(tmp_path / "out").keys()
