@@ -78,23 +78,24 @@ def merge(folders: Iterable[Path | str], out: Path | str, *, trust: bool = False
         kept = missing.stored(out, named, aside=True) if present else store.Done({}, [])
         segments = {name: [Segment(file, file.low, file.high) for file in found] for name, found in kept.cells.items()}
         ignored += kept.ignored
-        copied = {}
+        added: list[tuple[Path, Segments]] = []
         equal = 0
         for source in sources:
             found = missing.stored(source, named)
             ignored += found.ignored
-            copied[source], overlap = _add(segments, found.cells, named)
+            new, overlap = _add(segments, found.cells, named)
+            added.append((source, new))
             equal += overlap
         first = paths[0]
         study = ownership.claim(out, study, ownership.environment(first), fresh=False, code=_code(first))
         ignored += files_of_means.keep(files_of_means.contents(study, first), out)
-        for source, new in copied.items():
+        for source, new in added:
             _copy(source, new, named, out)
             _copy_back_ends(source, out)
             _copy_looks(source, out)
         left = _join(study, named, out)
-        runs = sum(each.high - each.low for new in copied.values() for cell in new.values() for each in cell)
-        return Merged(study, runs, equal, left, ignored)
+        copied = sum(each.high - each.low for _, new in added for cell in new.values() for each in cell)
+        return Merged(study, copied, equal, left, ignored)
 
 
 def _one_study(folders: list[Path], *, trust: bool) -> tuple[Study, dict[str, Cell]]:

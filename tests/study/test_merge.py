@@ -90,8 +90,9 @@ def cell():
 
 def test_folders_that_overlap_and_have_other_numbers_of_runs_are_joined(whole, tmp_path):
     folders.go(tmp_path / "small", runs=6)
-    merged = jgmm.merge([tmp_path / "small", *shares(tmp_path, 2)], tmp_path / "out")
-    assert (merged.copied, merged.equal, merged.left) == (RUNS, 6, 0)
+    small = tmp_path / "small"
+    merged = jgmm.merge([small, small, *shares(tmp_path, 2)], tmp_path / "out")
+    assert (merged.copied, merged.equal, merged.left) == (RUNS, 12, 0)
     assert merged.study.runs == RUNS
     out = results(tmp_path / "out")
     assert {name: content for name, content in out.items() if not name.startswith("looks")} == results(whole)
