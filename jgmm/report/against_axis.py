@@ -39,7 +39,7 @@ def draw(found: list[Curve], last: dict[str, Row]) -> Drawn:
     words = [f"{part}: mean squared error against {name}"]
     if exponents:
         _frame_exponents(panels[1], xs, name)
-        words.append("right: local exponents between neighbours, bars of two standard errors")
+        words.append("second panel: local exponents between neighbours, bars of two standard errors")
     drawing.legend(picture, [left])
     caption = drawing.caption(*words, told=told | lines, note=drawing.note(found))
     return Picture(picture, caption)
