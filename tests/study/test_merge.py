@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from itertools import pairwise
 from pathlib import Path
 
 import folders
@@ -110,17 +111,19 @@ def test_looks_at_other_numbers_of_runs_are_counted_in_the_folder_that_is_made(t
 
 def test_a_study_with_a_precision_is_joined_as_far_as_its_rounds_go(tmp_path):
     precise = folders.tiny(8).model_copy(update={"precision": 0.05})
-    runner.run_study(precise, tmp_path / "whole", {"python": "any"})
-    (file,) = (tmp_path / "whole" / "cells").iterdir()
-    reached = pq.read_table(file)["run"].to_numpy().max() + 1
-    assert reached > 8
-    parts = [share(tmp_path / f"share-{number}", number, 2, runs=int(reached)) for number in (1, 2)]
-    study = {"runs": 8, "precision": 0.05}
-    runner.run_study(folders.tiny().model_copy(update=study), tmp_path / "first", {"python": "any"})
-    for path in (tmp_path / "first" / "cells").iterdir():
-        path.unlink()  # so that the rounds are gone through anew
-    assert jgmm.merge([tmp_path / "first", *parts], tmp_path / "out").left == 0
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    runner.run_study(precise, whole, {"python": "any"})
+    (file,) = (whole / "cells").iterdir()
+    rounds = [runs for runs in precise.rounds() if runs <= pq.read_table(file)["run"].to_numpy().max() + 1]
+    assert len(rounds) > 1
+    shutil.copytree(whole, parts)
+    (parts / "cells" / file.name).unlink()
+    (only,) = spec.cells(precise)
+    for low, high in pairwise([0, *rounds]):
+        store.write_runs(parts, cell(), low, high, [folders.made_up(only, low, high)])
+    assert jgmm.merge([parts], tmp_path / "out").left == 0
     assert (tmp_path / "out" / "cells" / file.name).read_bytes() == file.read_bytes()
+    assert not list((tmp_path / "out" / "tiles").iterdir())
 
 
 def changed(folder, low, high, by=1):
