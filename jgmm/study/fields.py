@@ -44,6 +44,8 @@ def _theorem(value: Any) -> Any:
 def _algorithm(value: Any) -> Any:
     if value == "seeding":
         raise ValueError("is 'seeding': expected n = 0 after start = 'seeding' (Algorithm 2 alone), and no algorithm")
+    if isinstance(value, list):
+        raise ValueError(f"is {shown.value(value)}: expected one name, and a [[part]] of its own for each")
     if isinstance(value, str) and value not in ALGORITHMS and not outside.named(value):
         raise ValueError(f"is {shown.value(value)}: expected one of {', '.join(ALGORITHMS)}, or module:NAME")
     return value
