@@ -32,12 +32,17 @@ def _status(arguments: argparse.Namespace, stopper: process.Stopper) -> int:
     except process.Stopped:
         print("jgmm: stopped before anything was computed", file=sys.stderr)
         return stopper.status
-    except ValueError as error:
-        for line in str(error).splitlines():
+    except Exception as error:
+        if place := importlib.import_module("jgmm.outside").blame(error):  # no bug of ours
+            lines = [f"{place}: {' '.join(f'{type(error).__name__}: {error}'.split())}"]
+        elif isinstance(error, ValueError):
+            lines = str(error).splitlines()
+        elif isinstance(error, OSError):
+            lines = [process.fault(error)]
+        else:
+            raise
+        for line in lines:
             print(f"jgmm: {line}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"jgmm: {process.fault(error)}", file=sys.stderr)
         return 2
 
 

@@ -4,6 +4,7 @@
     name          the name of a value: "module:NAME" if a module has it, else "here:" and a digest of its source
     digest        a digest of the source of a name's value (see `sources`)
     files         that source, to be kept beside results
+    blame         where an error passed through it
 
 A value made in a notebook or by a function is in no module. It runs in the process that made it; workers and other
 processes refuse its name, and say why.
@@ -14,6 +15,7 @@ import importlib
 import re
 import sys
 import tomllib
+import traceback
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from pathlib import Path
@@ -26,6 +28,7 @@ NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 HERE = "here:"
 FOLDER = "code"  # the folder in a study's folder that keeps the sources of what the study names
 _values: dict[str, Any] = {}  # this process's values, by the names that begin with HERE
+_modules: set[str] = set()  # not jgmm's, that a name has had imported
 
 
 def named(text: Any) -> bool:
@@ -53,6 +56,8 @@ def load(name: str, what: str = "value") -> Any:
     if not NAME.fullmatch(name):
         raise doors.bad(what, name, "module:NAME")
     module, _, value = name.partition(":")
+    if foreign(name):
+        _modules.add(module)
     try:
         return getattr(_imported(module), value)
     except _Another:
@@ -61,6 +66,16 @@ def load(name: str, what: str = "value") -> Any:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         expected = "expected a module that can be imported, and a name in it"
         raise ValueError(f"{what} is {name!r}, {expected} ({reason})") from None
+
+
+def blame(fault: BaseException) -> str | None:
+    """Where an error came last through a module that a name had imported: "FILE:LINE, in FUNCTION"; None if nowhere."""
+    passed = [
+        f"{frame.f_code.co_filename}:{line}, in {frame.f_code.co_name}"
+        for frame, line in traceback.walk_tb(fault.__traceback__)
+        if frame.f_globals.get("__name__") in _modules
+    ]
+    return passed[-1] if passed else None
 
 
 class _Another(ValueError):

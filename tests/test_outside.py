@@ -10,7 +10,7 @@ import optax
 import pytest
 
 import jgmm
-from jgmm import lanes, named, outside, steps
+from jgmm import cli, lanes, named, outside, steps
 from jgmm.algorithms.lloyd import LLOYD
 from jgmm.contract import Noise
 from jgmm.mixture import LAYOUTS, Layout
@@ -26,7 +26,8 @@ import optax
 from own_parts import WIDTH
 
 from jgmm import lanes
-from jgmm.contract import Noise
+from jgmm.algorithms.lloyd import nearest, pulled
+from jgmm.contract import Algorithm, Noise
 from jgmm.mixture import LAYOUTS
 from jgmm.report.hook import Page
 
@@ -40,6 +41,24 @@ SCHEDULE = optax.polynomial_schedule(0.2, 0.01, 1, 100)
 MOMENTUM = optax.sgd(0.01, momentum=0.5)
 LAYOUT = LAYOUTS["simplex"]._replace(words="our own simplex")
 PAGE = Page(figures=lambda folder, results: [])
+
+
+def params(mixture, component, numbers):
+    return {"less": numbers["less"].astype(mixture.means.dtype)}
+
+
+def shorter(state, sample, params, move):
+    """Lloyd's step toward a sample that is nearer to the origin."""
+    won = nearest(state.origin, state.offset, sample.x)
+    return pulled(state, sample.x[None] * (1 - params["less"]), won, move)
+
+
+def broken(state, sample, params, move):
+    return shorter(state, sample, {}, move)
+
+
+SHORTER = Algorithm(shorter, words="Lloyd's, of shorter samples", params=params, numbers=(("less", 0.5),))
+BROKEN = Algorithm(broken, words="an algorithm with a fault")
 '''
 PARTS = '"""What our module uses."""\n\nWIDTH = 12**0.5\n'
 
@@ -256,3 +275,52 @@ def test_a_value_of_another_kind_is_refused():
     assert isinstance(named.load("layout", "box"), Layout)
     assert named.step_size("polynomial", (1.0, 0.5, 2.0)) == steps.polynomial(1.0, 0.5, 2.0)
     assert named.load("noise", "gaussian").pair is lanes.normal_pair
+
+
+OF_NUMBERS = """
+theorem = "none"
+[mixture]
+d = 3
+[stream]
+n = [200, 400]
+rate = 0.05
+start = 0.1
+[[part]]
+name = "own"
+algorithm = "own_values:SHORTER"
+numbers = { less = [0, 0.1, 0.2] }
+[[part]]
+name = "lloyd"
+"""
+
+
+def test_own_numbers_tell_apart_what_is_compared_on_the_same_streams(home):
+    study = study_in(home, OF_NUMBERS)
+    runner.run_study(study, home / "out", spec_folder=home)
+    written = write_report(home / "out", study)
+    mine = "own_values:SHORTER 0.05 less"
+    assert {(pair.first, pair.second) for pair in written.pairs} == {
+        (f"{mine} 0", f"{mine} 0.1"),
+        (f"{mine} 0", f"{mine} 0.2"),
+        (f"{mine} 0", "lloyd 0.05"),
+    }
+    assert all((pair.ratio == 1) == pair.second.startswith("lloyd") for pair in written.pairs)  # 0 less is Lloyd
+    assert {row["numbers"] for row in written.results.final()} == {"less=0", "less=0.1", "less=0.2", ""}
+    assert not (home / "out" / "fits.csv").read_text().splitlines()[1:]  # no power is claimed in a number like this
+
+
+def test_a_fault_in_code_from_outside_is_told_where_it_is_in_a_line(home, capsys):
+    path = home / "own.toml"
+    path.write_text("algorithm = 'own_values:BROKEN'\n[mixture]\nd = 3\n[stream]\nn = 9\nrate = 0.1\nstart = 0.1")
+    assert cli.main(["run", str(path), "--out", str(home / "out")]) == 2
+    line = OWN.splitlines().index('    return pulled(state, sample.x[None] * (1 - params["less"]), won, move)') + 1
+    assert (
+        capsys.readouterr().err.splitlines()[-1]
+        == f"jgmm: {home / 'own_values.py'}:{line}, in shorter: KeyError: 'less'"
+    )
+
+
+def test_a_fault_of_ours_is_nobody_elses():
+    with pytest.raises(ZeroDivisionError) as caught:
+        named.load("algorithm", "lloyd").estimates(1 / 0)
+    assert outside.blame(caught.value) is None

@@ -158,6 +158,6 @@ def _start(start: Any, shape: tuple[int, int, int], dtype: Any) -> np.ndarray:
 
 def _number(name: str, given: Numbers, batch: Batch) -> np.ndarray:
     dtype, runs = batch.mixture.means.dtype, len(batch.run_ids)
-    values = doors.numbers(name, given, (), (runs,), low=0)
+    values = doors.numbers(name, given, (), (runs,), low=0, closed=True)
     reach.check_held(name, values, dtype=dtype)
     return np.broadcast_to(values, (runs,))

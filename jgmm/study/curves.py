@@ -112,6 +112,8 @@ def why_not(curve: Curve) -> str | None:
     It has one if its sizes and means are positive, FEW runs or more are good in every cell, and no mean is carried by a
     few of them.
     """
+    if curve.axis in dict(curve.items[0].cell.numbers):
+        return "its axis is a number of the algorithm's own, in which no power is claimed"
     if not (curve.x > 0).all():
         return "0 is among its sizes"
     if good_in_all(curve.items).sum() < FEW:

@@ -43,6 +43,7 @@ def name_of(cell: Cell) -> str:
         words.append(f"beta {cell.beta:g}")
     if cell.average:
         words.append(f"average {cell.average:g}")
+    words += [f"{name} {value:g}" for name, value in cell.numbers]
     return " ".join(words)
 
 
@@ -52,7 +53,8 @@ def paired(data: list[CellData]) -> list[Paired]:
     for item in data:
         if not item.cell.start_only:
             groups.setdefault((*item.cell.start_fields(), item.cell.n), []).append(item)
-    varying = set(settings.varying(item.cell for item in data)) - OWN
+    own = OWN | {name for item in data for name, _ in item.cell.numbers}
+    varying = set(settings.varying(item.cell for item in data)) - own
     axes = [axis for axis in settings.every(item.cell for item in data) if axis in {*ALWAYS, *varying}]
     both = [(first, second) for first, *others in groups.values() for second in others]
     pairs = [_pair(first, second, axes) for first, second in both]

@@ -267,8 +267,8 @@ class Part(Table):
     seeding: SeedingSpec = SeedingSpec()
     em: EMSpec = EMSpec()
     numbers: Annotated[
-        dict[Label, Annotated[list[Positive], Axis, NonEmpty]],
-        about("Other positive numbers that the algorithm names, each an axis.", "{ reach = [1.0, 2.0] }"),
+        dict[Label, Annotated[list[NonNegative], Axis, NonEmpty]],
+        about("Other numbers that the algorithm names, 0 or more, each an axis.", "{ reach = [1.0, 2.0] }"),
     ] = {}
 
     def idle(self) -> dict[tuple[str, str], str]:

@@ -60,6 +60,7 @@ def _setting(cell: Cell) -> dict[str, Any]:
         "neighbors": sizes.neighbors if sizes else None,
         "method": sizes.method if sizes else None,
         "noise": cell.noise,
+        "numbers": " ".join(f"{name}={value:g}" for name, value in cell.numbers),
     }
 
 

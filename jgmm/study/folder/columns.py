@@ -67,6 +67,7 @@ SUMMARY: dict[str, pa.DataType] = {
     "cell": TEXT,
     "theorem": TEXT,
     "noise": TEXT,
+    "numbers": TEXT,
     "weights": TEXT,
     "scales": TEXT,
     "samples": COUNT,

@@ -81,9 +81,9 @@ def _headline(check: stats.LawCheck, tests: list[LawTest], worst: int) -> str:
     largest = f"{check.largest:.2g} standard errors ({tests[worst].where})"
     if check.agrees is False:
         return (
-            f"{check.cells} means have a known law, the worst is off by {largest}. If all are right, one of so many is as"
-            f" far off with probability {min(2 * check.chance * check.cells, 1):.1g}: simulation or law is wrong there, or"
-            " more runs will agree."
+            f"{check.cells} means have a known law, the worst is off by {largest}. If all are right, one of so many is"
+            f" as far off with probability {min(2 * check.chance * check.cells, 1):.1g}: simulation or law is wrong"
+            " there, or more runs will agree."
         )
     if check.short:
         return (
