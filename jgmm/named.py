@@ -24,8 +24,10 @@ KINDS = {  # what a table's values are; of a step size `jgmm.steps.of` takes mor
 def load(kind: str, name: str) -> Any:
     """The value that has this name among those of its kind: "lloyd", or "my_module:MINE".
 
-    Raises ValueError for a name that there is not, a module that cannot be imported, or a value of another kind.
+    Raises ValueError for a kind or name that there is not, a module that cannot be imported, or another kind's value.
     """
+    if not isinstance(kind, str) or kind not in TABLES:
+        raise doors.bad("kind", kind, f"one of {', '.join(TABLES)}")
     table = at(TABLES[kind])
     if not isinstance(name, str) or (name not in table and ":" not in name):
         raise doors.bad(kind, name, f"one of {', '.join(table)}, or module:NAME")
