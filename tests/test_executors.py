@@ -137,6 +137,7 @@ def test_jobs_are_asked_of_dask_jobqueue_and_given_back_at_the_end(monkeypatch, 
     ]
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_costs_the_task_that_it_was_at():
     with executors.Processes(1) as pool:
         first = pool.submit(os.getpid).result()

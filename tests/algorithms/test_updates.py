@@ -208,6 +208,7 @@ def test_a_far_sample_in_many_dimensions_has_a_posterior():
     assert_allclose(posterior(np.stack([np.ones(500), -np.ones(500)]), [1e3] * 500), [1.0, 0.0])
 
 
+@pytest.mark.slow
 def test_soft_updates_with_a_large_beta_are_lloyds():
     hard = sharp = start([[0.0, 0.0], [3.0, 1.0]])
     for x in np.random.default_rng(0).normal(1.5, 1.0, (30, 2)):

@@ -243,6 +243,7 @@ sys.exit(cli.main(["run", sys.argv[1], "--out", sys.argv[2]]))
 """
 
 
+@pytest.mark.slow
 def test_work_that_cannot_stop_is_left_behind(tmp_path):
     call = [sys.executable, "-c", DEAF, str(small(tmp_path)), str(tmp_path / "out")]
     found = subprocess.run(call, capture_output=True, text=True, timeout=60)

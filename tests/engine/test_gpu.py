@@ -45,6 +45,7 @@ def same_bits(one, other, live=None):
             assert a.tobytes() == b.tobytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", golden.CASES)
 def test_a_card_reproduces_the_table(name):
     assert golden.digests(name, open_stream) == golden.table()[name]

@@ -49,6 +49,7 @@ print("compiled", asked, asked - hits.count("/jax/compilation_cache/cache_hits")
 """
 
 
+@pytest.mark.slow
 def test_a_second_start_compiles_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "cache"))
     (tmp_path / "small.toml").write_text(SPEC)

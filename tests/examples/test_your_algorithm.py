@@ -119,6 +119,7 @@ def command(*arguments, **more):
     return subprocess.run(call, capture_output=True, text=True, **more)
 
 
+@pytest.mark.slow
 def test_a_folder_is_opened_on_trust_alone_and_says_so(folder, tmp_path):
     there = shutil.copytree(folder, tmp_path / "theirs")
     for arguments in (["report", there], ["show", there, "x", "--run", "0"], ["run", there / "study.toml"]):
