@@ -21,6 +21,17 @@ PARTS = [
 ]
 FEW = [PARTS[0], PARTS[6]]  # a plain and a seeded part, where each process compiles anew
 
+SPEC = """
+runs = 16
+[mixture]
+k = 2
+d = 2
+[stream]
+n = 200
+rate = 0.02
+start = 0.2
+"""
+
 
 def study(runs=100, parts=PARTS, **more):
     return jgmm.Study(name="tiny", runs=runs, part=parts, **more)

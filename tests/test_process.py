@@ -10,19 +10,9 @@ import time
 
 import folders
 import pytest
+from small import SPEC
 
 from jgmm import cli, process
-
-SPEC = """
-runs = 16
-[mixture]
-k = 2
-d = 2
-[stream]
-n = 200
-rate = 0.02
-start = 0.2
-"""
 
 
 @pytest.fixture(autouse=True)

@@ -11,17 +11,12 @@ from entries import KEY, OTHER, SIZE, entry, is_replaced, names
 
 from jgmm.engine import cache
 
+pytestmark = pytest.mark.usefixtures("folder")
+
 
 @pytest.fixture(autouse=True)
 def strict():
     """No JAX here."""
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path):
-    cache.configure(tmp_path / "code")
-    yield tmp_path / "code"
-    cache.configure(None)
 
 
 # --- an entry ---

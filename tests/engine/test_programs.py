@@ -6,19 +6,9 @@ import sys
 import time
 
 import pytest
+from small import SPEC
 
 from jgmm.engine import programs
-
-SPEC = """
-runs = 16
-[mixture]
-k = 2
-d = 2
-[stream]
-n = 200
-rate = 0.02
-start = 0.2
-"""
 
 
 def command(folder, out, cache):

@@ -11,20 +11,12 @@ from jgmm.study import ownership, spec
 from jgmm.study import run as runner
 from jgmm.study.folder import files, parquet, records, seal, store
 
+pytestmark = pytest.mark.usefixtures("made_up")
+
 
 @pytest.fixture(autouse=True)
 def strict():
     """No kernels here."""
-
-
-@pytest.fixture(autouse=True)
-def made_up(monkeypatch):
-    folders.make_up(monkeypatch)
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    return folders.finished(tmp_path_factory.mktemp("corrupter"))
 
 
 @pytest.fixture

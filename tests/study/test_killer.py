@@ -17,15 +17,12 @@ import pytest
 from jgmm import cli
 from jgmm.study.folder import files
 
+pytestmark = pytest.mark.usefixtures("made_up")
+
 
 @pytest.fixture(autouse=True)
 def strict():
     """No kernels here."""
-
-
-@pytest.fixture(autouse=True)
-def made_up(monkeypatch):
-    folders.make_up(monkeypatch)
 
 
 class Death(BaseException):

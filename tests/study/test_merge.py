@@ -19,14 +19,12 @@ from jgmm.study.folder.lock import Lock
 RUNS = 21
 
 
+pytestmark = pytest.mark.usefixtures("made_up")
+
+
 @pytest.fixture(autouse=True)
 def strict():
     """No kernels here."""
-
-
-@pytest.fixture(autouse=True)
-def made_up(monkeypatch):
-    folders.make_up(monkeypatch)
 
 
 @pytest.fixture(scope="module")

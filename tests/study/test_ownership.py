@@ -11,20 +11,12 @@ import jgmm
 from jgmm.study import ownership, spec
 from jgmm.study.folder import files
 
+pytestmark = pytest.mark.usefixtures("made_up")
+
 
 @pytest.fixture(autouse=True)
 def strict():
     """No kernels here."""
-
-
-@pytest.fixture(autouse=True)
-def made_up(monkeypatch):
-    folders.make_up(monkeypatch)
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    return folders.finished(tmp_path_factory.mktemp("ownership"))
 
 
 @pytest.fixture

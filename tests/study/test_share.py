@@ -18,11 +18,6 @@ def strict():
     """No kernels here."""
 
 
-@pytest.fixture
-def made_up(monkeypatch):
-    folders.make_up(monkeypatch)
-
-
 def study(**more):
     stream = {"n": [200, 300], "start": 0.2}
     part = [{"name": "a", "mixture": {"k": 2, "d": [2, 3]}, "stream": stream}]

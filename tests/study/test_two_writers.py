@@ -15,15 +15,12 @@ from jgmm.study import run as runner
 from jgmm.study.folder import lock, store
 from jgmm.study.folder.lock import Lock
 
+pytestmark = pytest.mark.usefixtures("made_up")
+
 
 @pytest.fixture(autouse=True)
 def strict():
     """No kernels here."""
-
-
-@pytest.fixture(autouse=True)
-def made_up(monkeypatch):
-    folders.make_up(monkeypatch)
 
 
 def both(*calls):
