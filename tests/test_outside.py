@@ -306,7 +306,13 @@ def test_own_numbers_tell_apart_what_is_compared_on_the_same_streams(home):
     }
     assert all((pair.ratio == 1) == pair.second.startswith("lloyd") for pair in written.pairs)  # 0 less is Lloyd
     assert {row["numbers"] for row in written.results.final()} == {"less=0", "less=0.1", "less=0.2", ""}
-    assert not (home / "out" / "fits.csv").read_text().splitlines()[1:]  # no power is claimed in a number like this
+
+
+def test_no_power_is_claimed_in_an_algorithms_own_number(home):
+    study = study_in(home, OF_NUMBERS.replace("[0, 0.1, 0.2]", "[0.1, 0.2, 0.4]").replace("[200, 400]", "200"))
+    runner.run_study(study, home / "out", spec_folder=home)
+    write_report(home / "out", study)
+    assert not (home / "out" / "fits.csv").read_text().splitlines()[1:]
 
 
 def test_a_fault_in_code_from_outside_is_told_where_it_is_in_a_line(home, capsys):
