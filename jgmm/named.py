@@ -41,7 +41,12 @@ def load(kind: str, name: str) -> Any:
 
 
 def step_size(name: str, numbers: tuple[float, ...] = ()) -> Any:
-    """The step size of this name: of a rule of jgmm's with these numbers (none: its defaults), or one from outside."""
+    """The step size of this name: of a rule of jgmm's with these numbers (none: its defaults), or one from outside.
+
+    What is neither is a formula in t (`jgmm.expressed`), the numbers those of its parts that do not depend on t.
+    """
+    if name not in at(TABLES["step size"]) and ":" not in name:
+        return at("jgmm.expressed:step_size")(name, numbers)
     rule = load("step size", name)
     if ":" in name:
         return at("jgmm.steps:of")(rule)

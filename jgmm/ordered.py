@@ -4,13 +4,14 @@ What is kept of a run may depend neither on the runs beside it nor on the machin
 XLA add in an order of the processor's, NumPy's own in one that depends on how many runs there are. Here arrays are
 added one after another, by + - * / and square roots, which IEEE 754 defines to the last bit.
 
-    ln             in decimal numbers of 40 digits (libmpdec), then rounded: a C library's, or NumPy's, which has one a
-                   width of vectors, may be an ulp off, and so another on another machine
+    ln, exp,       in decimal numbers of 40 digits (libmpdec), then rounded: a C library's, or NumPy's, which has one a
+    power          width of vectors, may be an ulp off, and so another on another machine
     span           Gram-Schmidt, the longest remainder first, twice (Giraud, Langou, Rozloznik 2005)
     eigenvalues    Jacobi's rotations, row by row (Golub and Van Loan 2013, section 8.5)
 """
 
 import decimal
+import math
 from collections.abc import Iterable
 from functools import lru_cache, reduce
 from itertools import combinations
@@ -20,6 +21,7 @@ import numpy as np
 from jaxtyping import Float
 
 DIGITS = decimal.Context(prec=40)  # whatever the caller's are: a double rounding shows in one number of 1e23
+LEAST, MOST = -746.0, 710.0  # e to such powers is 0, and infinite, in float64
 SWEEPS = 10  # of Jacobi's rotations, whatever they meet: convergence is quadratic, and 20 x 20 takes 6 to 7
 
 
@@ -37,6 +39,35 @@ def ln_each(x: Float[np.ndarray, "*shape"]) -> np.ndarray:
     """`ln` of every number, in float64: for arrays that hold few different ones."""
     values, place = np.unique(x, return_inverse=True)
     return np.array([ln(value) for value in values]).reshape(-1)[place].reshape(np.shape(x))
+
+
+@lru_cache(maxsize=4096)
+def exp(x: float) -> float:
+    """e^x in float64; infinity and 0 where it leaves the floats."""
+    x = float(x)
+    if not LEAST <= x <= MOST:  # NaN stays NaN
+        return 0.0 if x < LEAST else math.inf if x > MOST else x
+    return float(DIGITS.exp(decimal.Decimal(x)))
+
+
+@lru_cache(maxsize=4096)
+def power(x: float, y: float) -> float:
+    """x^y in float64, for finite numbers; infinity and 0 where it leaves the floats, also 0 to a negative power.
+
+    Raises ValueError for a negative number to a power that is not whole.
+    """
+    x, y = float(x), float(y)
+    if x < 0 and not y.is_integer():
+        raise ValueError(f"{x:g} to the power {y:g}: expected a number of at least 0, or a whole power")
+    sign = -1.0 if x < 0 and y % 2 else 1.0
+    if y == 0:
+        return 1.0
+    if x == 0:
+        return 0.0 if y > 0 else math.inf
+    exponent = y * ln(abs(x))  # about, to see whether a float holds it
+    if not LEAST <= exponent <= MOST:
+        return sign * (0.0 if exponent < LEAST else math.inf)
+    return sign * float(DIGITS.power(decimal.Decimal(abs(x)), decimal.Decimal(y)))
 
 
 @lru_cache(maxsize=4096)

@@ -53,6 +53,7 @@ class Rule(NamedTuple):
     numbers: their names, with their defaults (None: must be given).
     label(numbers): a few characters for tables. check(numbers): raises ValueError for what gives no step in (0, 1].
     law: the name of its law in `theory.situation.StepLaw`, whose numbers are these in their order; None: has none.
+    above: what its numbers are larger than.
     """
 
     init: Callable
@@ -62,6 +63,7 @@ class Rule(NamedTuple):
     label: Callable[[dict[str, float]], str] = _of_numbers
     check: Callable[[dict[str, float]], None] = _unchecked
     law: str | None = None
+    above: float = 0.0
 
 
 class StepSize(NamedTuple):
@@ -132,7 +134,7 @@ def check(steps: StepSize, shape: tuple[int, int, int], dtype: Any) -> dict[str,
     low_to_high: dict[str, tuple[float, float]] = {"rate": (0, 1), "adam": (0, np.inf), "initial": (0, 2**31)}
     numbers = {}
     for name, given in steps.numbers.items():
-        low, high = low_to_high.get(name, (0, np.inf))
+        low, high = low_to_high.get(name, (steps.rule.above, np.inf))
         values = doors.numbers(name, given, (), (shape[-1],), low=low, high=high, closed=name == "initial")
         reach.check_held(name, values, dtype=dtype)
         numbers[name] = values

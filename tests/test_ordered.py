@@ -91,3 +91,38 @@ def test_logarithms_of_an_array_are_those_of_its_numbers():
 def test_logarithms_of_other_numbers_are_refused(x):
     with pytest.raises(ValueError, match=f"the logarithm of {x:g}: expected"):
         ordered.ln(x)
+
+
+@pytest.mark.parametrize("x", [-745.2, -30.0, -1e-9, 0.0, 0.7, 1.0, 100.0, 709.7])
+def test_an_exponential_is_the_nearest_float(x):
+    exact = decimal.Context(prec=80).exp(decimal.Decimal(x))
+    assert ordered.exp(x) == float(exact)
+    assert ordered.exp(x) == pytest.approx(math.exp(x), rel=1e-15)
+
+
+def test_exponentials_beyond_the_floats():
+    assert (ordered.exp(-1e300), ordered.exp(-math.inf), ordered.exp(1e300)) == (0.0, 0.0, math.inf)
+    assert math.isnan(ordered.exp(math.nan))
+
+
+def test_powers_of_small_whole_numbers_are_exact_and_others_the_nearest_float():
+    for x in (2.0, 3.0, -3.0, 10.0):
+        for y in range(12):
+            assert ordered.power(x, y) == x**y
+    rng = np.random.default_rng(4)
+    for x, y in zip(rng.uniform(1e-3, 1e3, 200), rng.uniform(-9, 9, 200), strict=True):
+        exact = decimal.Context(prec=80).power(decimal.Decimal(x), decimal.Decimal(y))
+        assert ordered.power(x, y) == float(exact)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "wanted"),
+    [(0, 0, 1.0), (0, 2, 0.0), (0, -2, math.inf), (-2, 3, -8.0), (-2, -2, 0.25), (10, 400, math.inf), (10, -400, 0.0)],
+)
+def test_powers_at_the_edges(x, y, wanted):
+    assert ordered.power(x, y) == wanted
+
+
+def test_a_power_that_is_no_number_is_refused():
+    with pytest.raises(ValueError, match=r"-2 to the power 0\.5"):
+        ordered.power(-2, 0.5)

@@ -140,8 +140,8 @@ class StreamSpec(Table):
         Axis,
         NonEmpty,
         about(
-            "Step size: a number, a name, the numbers of a rule, or module:NAME.",
-            '["paper", 0.01, { scale = 1.0, power = 0.7 }]',
+            "Step size: a number, a name, the numbers of a rule, a formula, or module:NAME.",
+            '["paper", 0.01, "2*log(n)/n", "1/(t+10)**0.7"]',
         ),
     ] = ["paper"]
     start: Annotated[

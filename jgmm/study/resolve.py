@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from jgmm import named, rates
-from jgmm.study import limits, shown
+from jgmm.study import limits, names, shown
 from jgmm.study.cell import Cell, sources_of
 from jgmm.study.means import Means
 from jgmm.study.parts import Part, StreamSpec
@@ -38,10 +38,20 @@ def _cell(part: Part, means: Means | None, point: dict[str, Any]) -> Cell:
     sizes = seeding_sizes(point, k, d) if start == "seeding" else None
     least = min(weight for weight in weights if weight)  # a component of weight 0 has no samples to wait for
     horizon = rates.Horizon(n=n, k=k, d=d, start=start if isinstance(start, float) else None, weight=least)
-    step = step_of(algorithm, point.get("rate"), horizon)
+    separation = means.closest / max(scales) if means else point.get("separation", part.mixture.separation[0])
+    own_numbers = [name for name, _ in algorithm.numbers]
+    numbers = names.of_setting(
+        sizes={"k": k, "d": d, "n": n, "e": algorithm.estimates(k), "batch": 1},
+        separation=separation if k > 1 else None,
+        scales=scales,
+        weights=weights,
+        start=start,
+        seeding=sizes,
+        own={name: float(point[name]) for name in own_numbers if name in point},
+    )
+    step = step_of(algorithm, point.get("rate"), horizon, numbers)
     average = point.get("average", 0.0) if n else 0.0
     _check_average(algorithm, average, step, n, k)
-    own_numbers = dict(algorithm.numbers)
     return Cell(
         part=part.name,
         algorithm=part.algorithm,
@@ -53,7 +63,7 @@ def _cell(part: Part, means: Means | None, point: dict[str, Any]) -> Cell:
         scales=scales,
         layout=part.mixture.layout,
         layout_hash=means.digest if means else None,
-        separation=means.closest / max(scales) if means else point.get("separation", part.mixture.separation[0]),
+        separation=separation,
         side=part.mixture.side,
         noise=point["noise"],
         n=n,
