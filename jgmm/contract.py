@@ -22,6 +22,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from jgmm import rates
+from jgmm.errors import CentreError, of_centres
 from jgmm.lanes import LaneState, normal_pair
 from jgmm.mixture import Mixture
 from jgmm.steps import Numbers as Numbers
@@ -105,9 +106,13 @@ class TwinLaw(Protocol):
 
 
 def begin(
-    start: Float[Array | np.ndarray, "e d *runs"], origin: Float[Array | np.ndarray, "e d *runs"], memory: Any = ()
+    start: Float[Array | np.ndarray, "e d *runs"],
+    origin: Float[Array | np.ndarray, "e d *runs"],
+    memory: Any = (),
+    params: Any = None,
 ) -> State:
     """Estimates at `start`, held relative to `origin` (the start itself will do where nothing better is known)."""
+    del params
     return State(origin, start - origin, memory)
 
 
@@ -155,8 +160,8 @@ class Algorithm(NamedTuple):
     twin: the same step told every label (`sample.label`), from the same start and fed the same samples. Its mean error
         is known exactly where there is a `twin_law`: it shows that the simulation is right, and as a control variate
         makes the algorithm's own error less noisy. None: no twin.
-    init(start, origin, memory): the state in which a stream begins; start, origin: (e, d, *runs); memory: the step
-        size's.
+    init(start, origin, memory, params): the state in which a stream begins, with fields origin, offset and memory at
+        least; start, origin: (e, d, *runs); memory: the step size's; params: what `params` gave.
     params(mixture, component, numbers): what a step is told beside the sample, computed once for each run.
     estimates(k): how many there are, e: k, or fewer.
     check(mixture): raises ValueError for a mixture that the algorithm is not for.
@@ -177,6 +182,13 @@ class Algorithm(NamedTuple):
     floor(situation): the squared error that no number of samples removes.
     sharpness(numbers): beta, for updates in proportion to a posterior; infinite where the nearest estimate alone
         moves; None where labels are known.
+
+    What is measured of it:
+
+    measure(origin, offset, mixture): the errors of the estimates origin + offset, (e, d, *runs), as a `CentreError`;
+        `errors.of_centres` (distances from the means), or `subspace.errors` (sines of angles to their span).
+    readout(state, params): what it estimates beside centres, by name, each (e, *runs): "weights" and "scales". state
+        and params: NumPy, at a checkpoint; averaged, where an average is wanted. None: nothing.
     """
 
     step: Step
@@ -195,6 +207,8 @@ class Algorithm(NamedTuple):
     law: Callable[[Situation, float], Law] | None = None
     floor: Callable[[Situation], float | None] | None = None
     sharpness: Callable[[dict[str, float]], float | None] = nearest_only
+    measure: Callable[[Any, Any, Mixture], CentreError] = of_centres
+    readout: Callable[[Any, dict[str, Any]], dict[str, np.ndarray]] | None = None
 
 
 class Noise(NamedTuple):

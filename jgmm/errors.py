@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Int
 from scipy.optimize import linear_sum_assignment
 
 from jgmm import ordered
+from jgmm.mixture import Mixture
 
 TOGETHER_BYTES = 2**22  # of the e x k distances of the runs that are computed together: shorter rows take longer
 
@@ -97,6 +98,13 @@ def centre_errors(
     distances = np.sqrt(matched)
     error_sq, error_sum = (np.asarray(ordered.add_up(x)) for x in (matched, distances))
     return CentreError(error_sq, error_sum, np.asarray(distances.max(axis=0)), lost)
+
+
+def of_centres(
+    origin: Float[Array | np.ndarray, "e d *runs"], offset: Float[Array | np.ndarray, "e d *runs"], mixture: Mixture
+) -> CentreError:
+    """`centre_errors` of a mixture's means."""
+    return centre_errors(origin, offset, mixture.means)
 
 
 def subspace_distance(

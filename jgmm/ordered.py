@@ -124,8 +124,17 @@ def span(vectors: Float[np.ndarray, "k d *runs"], *, tolerance: float) -> Float[
 
 def eigenvalues(matrix: Float[np.ndarray, "n n *runs"]) -> Float[np.ndarray, "n *runs"]:
     """The eigenvalues of symmetric matrices, in float64 and in no order."""
+    return eigenvectors(matrix)[0]
+
+
+def eigenvectors(
+    matrix: Float[np.ndarray, "n n *runs"],
+) -> tuple[Float[np.ndarray, "n *runs"], Float[np.ndarray, "n n *runs"]]:
+    """The eigenvalues of symmetric matrices, in no order, and the vector of each in a row; in float64."""
     a = np.array(matrix, np.float64)
     n = len(a)
+    vectors = np.zeros_like(a)
+    vectors[range(n), range(n)] = 1
     pairs = list(combinations(range(n), 2))
     for p, q in pairs * SWEEPS:
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -134,6 +143,10 @@ def eigenvalues(matrix: Float[np.ndarray, "n n *runs"]) -> Float[np.ndarray, "n 
         tangent = np.where(a[p, q] == 0, 0, tangent)
         cosine = 1 / np.sqrt(tangent * tangent + 1)
         sine = tangent * cosine
-        a[p], a[q] = cosine[None] * a[p] - sine[None] * a[q], sine[None] * a[p] + cosine[None] * a[q]
+        for rows in (a, vectors):
+            rows[p], rows[q] = (
+                cosine[None] * rows[p] - sine[None] * rows[q],
+                sine[None] * rows[p] + cosine[None] * rows[q],
+            )
         a[:, p], a[:, q] = cosine[None] * a[:, p] - sine[None] * a[:, q], sine[None] * a[:, p] + cosine[None] * a[:, q]
-    return np.stack([a[i, i] for i in range(n)])
+    return np.stack([a[i, i] for i in range(n)]), vectors

@@ -19,7 +19,7 @@ import numpy as np
 import optax
 
 from jgmm import steps
-from jgmm.algorithms import em, lloyd, pca, soft
+from jgmm.algorithms import em, lloyd, medians, pca, soft, unbalanced
 from jgmm.contract import Kernel
 from jgmm.engine import together
 from jgmm.engine.runs import batch
@@ -77,6 +77,8 @@ CASES = {
     "the oracle": Case(lloyd.ORACLE, 9, 4),
     "soft and its twin": Case(soft.SOFT, 5, 3, options={"twin": True}),
     "em and its twin": Case(em.EM, 5, 2, options={"twin": True}),
+    "k-medians and its twin": Case(medians.MEDIANS, 5, 3, options={"twin": True}),
+    "em, unbalanced": Case(unbalanced.UNBALANCED, 5, 2, options={"twin": True}),
     "power": Case(pca.POWER, 5, 3),
     "oja": Case(pca.OJA, 4, 2),
     "subnormal numbers": Case(lloyd.ORACLE, 3, 2, unit=2.0**-128),
@@ -105,8 +107,9 @@ def given(case: Case, runs: int = RUNS) -> Given:
     means = 8 * uniform(bits, k, d, runs) - 4
     parts = 1 + np.floor(4 * uniform(bits, k, runs))
     scales = 0.5 + uniform(bits, k, runs)
-    if case.algorithm is em.EM:
-        means, parts, scales = np.stack([means[0], -means[0]]), np.ones((2, runs)), scales[[0, 0]]
+    if case.algorithm in (em.EM, unbalanced.UNBALANCED):
+        means, scales = np.stack([means[0], -means[0]]), scales[[0, 0]]
+        parts = np.ones((2, runs)) if case.algorithm is em.EM else parts
     mixture = (means, parts / parts.sum(axis=0), scales)
     made = batch(jax.random.key(case.seed), np.arange(runs), Mixture(*(x.astype(dtype) for x in mixture)))
     if isinstance(case.algorithm, Kernel):
@@ -115,8 +118,8 @@ def given(case: Case, runs: int = RUNS) -> Given:
     options = {"steps": (0.02 + 0.1 * uniform(bits, runs)).astype(dtype), **case.options}
     ready = together.ready(made, case.algorithm, start.astype(dtype), **options)
     params = ready.params
-    if "prior" in params.own:  # of a logarithm, in the last place of which machines may differ
-        params = params._replace(own={**params.own, "prior": np.round(params.own["prior"] * 1024) / dtype(1024)})
+    for name in {"prior", "tilt"} & set(params.own):  # of a logarithm, in the last place of which machines may differ
+        params = params._replace(own={**params.own, name: np.round(params.own[name] * 1024) / dtype(1024)})
     return _in_unit(Given(ready.kernel, made.words, ready.state, params, made.mixture), dtype(case.unit))
 
 

@@ -5,4 +5,6 @@ ALGORITHMS = {  # places, not values: a spec names them without JAX
     "em": "jgmm.algorithms.em:EM",
     "soft": "jgmm.algorithms.soft:SOFT",
     "oracle": "jgmm.algorithms.lloyd:ORACLE",
+    "medians": "jgmm.algorithms.medians:MEDIANS",
+    "em-unbalanced": "jgmm.algorithms.unbalanced:UNBALANCED",
 }

@@ -2,9 +2,11 @@ r"""Soft updates for k components of known weights and scales: the general form 
 
     p_i ~ w_i sigma_i^-d exp(-beta |x - mu_i|^2 / (2 sigma_i^2)),   sum_i p_i = 1,   mu_i <- mu_i + eta p_i (x - mu_i)
 
-beta = 1 is the posterior; beta -> infinity is streaming Lloyd, at the same rate. For two balanced components that are
-kept at +mu and -mu, half the difference of the two moves is `em.step` at the rate eta / 2. An estimate knows the weight
-and the scale of the component that its start was matched to.
+beta = 1 is the posterior, and the step is gradient EM's (Balakrishnan, Wainwright and Yu 2017): the gradient of ln p(x)
+is p_i (x - mu_i) / sigma_i^2, here without 1/sigma_i^2, so that eta has no unit. beta -> infinity is streaming Lloyd,
+at the same rate. For two balanced components that are kept at +mu and -mu, half the difference of the two moves is
+`em.step` at the rate eta / 2. An estimate knows the weight and the scale of the component that its start was
+matched to.
 """
 
 from collections.abc import Callable

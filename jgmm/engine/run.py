@@ -10,13 +10,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jgmm import doors, errors, named, ordered
+from jgmm import doors, named, ordered
 from jgmm import steps as sizes
 from jgmm.contract import Algorithm, Choice, Noise, Numbers, Stream
 from jgmm.engine import choose, together
 from jgmm.engine.runs import Batch
 from jgmm.engine.together import Ready, State
 from jgmm.errors import CentreError
+from jgmm.mixture import Mixture
 
 CALL_SECONDS = 0.5  # a call's length on the host's clock
 FIRST, LEAST = 512, 64  # samples of the first call, and of any but the last
@@ -125,7 +126,7 @@ def simulate(
         taken = stop
         due = [recorder for recorder in recorders if stop == 0 or stop in recorder.segment.checkpoints]
         state = ready.state if stop == 0 else stream.state()
-        measured = _measured(state, np.asarray(batch.mixture.means), active)
+        measured = _measured(state, ready.algorithm, batch.mixture, active)
         for recorder in due:
             recorder.take(measured, state, ready)
     return [recorder.record(chosen) for recorder in recorders]
@@ -207,10 +208,10 @@ def _segments(segments: Any, num_runs: int) -> list[Segment]:
     return checked
 
 
-def _measured(state: State, means: np.ndarray, runs: int) -> list[np.ndarray | None]:
+def _measured(state: State, algorithm: Algorithm, mixture: Mixture, runs: int) -> list[np.ndarray | None]:
     """The errors of the first `runs` runs, and their twins' squared errors."""
     origin, offset = (np.asarray(x)[..., :runs] for x in (state.centres.origin, _estimate(state)))
-    error = errors.centre_errors(origin, offset, means[..., :runs])
+    error = algorithm.measure(origin, offset, Mixture(*(np.asarray(x)[..., :runs] for x in mixture)))
     if state.twin is None or state.average is not None:
         return [*error, None]
     moved = np.asarray(state.twin.offset)[..., :runs].reshape(-1, runs)  # a twin's origin is its component's mean

@@ -78,6 +78,7 @@ class Ready(NamedTuple):
     state: State
     params: Params
     component: np.ndarray  # (e, runs)
+    algorithm: Algorithm
 
 
 def ready(
@@ -121,7 +122,8 @@ def ready(
         origin = np.take_along_axis(means, component[:, None], axis=0)
     offset = begin - origin
     sizes.check_moves(numbers_of_steps, offset=offset, scales=scales)
-    centres = algorithm.init(begin, origin, size.rule.init(numbers_of_steps, offset))
+    told = algorithm.params(batch.mixture, component, own)
+    centres = algorithm.init(begin, origin, size.rule.init(numbers_of_steps, offset), told)
     mean: Any = None
     burn = None
     if average is not None:
@@ -130,8 +132,8 @@ def ready(
         mean = _average(centres.offset, np.int32(0))
     doors.kind("noise", noise, Noise, "of jgmm.noise")
     step = Step(algorithm.step, algorithm.twin if twin else None, size.rule.apply)
-    params = Params(algorithm.params(batch.mixture, component, own), numbers_of_steps, burn)
-    return Ready(Kernel(step, pair=noise.pair), State(centres, centres if twin else None, mean), params, component)
+    params, state = Params(told, numbers_of_steps, burn), State(centres, centres if twin else None, mean)
+    return Ready(Kernel(step, pair=noise.pair), state, params, component, algorithm)
 
 
 def in_order(values: np.ndarray, component: Int[np.ndarray, "k runs"]) -> np.ndarray:

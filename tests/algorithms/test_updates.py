@@ -302,7 +302,7 @@ def test_vmap_over_trailing_runs_agrees_but_for_fused_multiply_adds(name):
         e = algorithm.estimates(k)
         numbers = {name: np.full(runs, value) for name, value in algorithm.numbers}
         known = algorithm.params(mixed, np.zeros((e, runs), np.int32), numbers)
-        state = algorithm.init(a[:e], 0.1 * a[:e], ())
+        state = algorithm.init(a[:e], 0.1 * a[:e], (), known)
 
         def call(s, x, label, known, rate):
             return algorithm.step(s, Sample(x, label), known, partial(steps.CONSTANT.apply, {"rate": rate}))
