@@ -65,7 +65,11 @@ def _shown(name: str, node: Definition, lines: list[str]) -> str:
         if len(head) > 90:
             head = f"{node.name}(\n" + "".join(f"    {argument},\n" for argument in arguments) + f"){returns}"
     said = ast.get_docstring(node)
-    return f"### `jgmm.{name}`\n\n```py\n{head}\n```" + (f"\n\n```text\n{said}\n```" if said else "")
+    told = f"### `jgmm.{name}`\n\n```py\n{head}\n```" + (f"\n\n```text\n{said}\n```" if said else "")
+    own = node.body if isinstance(node, ast.ClassDef) else []
+    methods = [item for item in own if isinstance(item, ast.FunctionDef) and item.name[0] != "_"]
+    below = (_shown(f"{name}.{method.name}", method, lines).replace("###", "####", 1) for method in methods)
+    return "\n\n".join([told, *below])
 
 
 def _arguments(args: ast.arguments) -> list[str]:

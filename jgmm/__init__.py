@@ -17,11 +17,13 @@ PLACES = {
     "log_checkpoints": "jgmm.engine.run:log_checkpoints",
     "Algorithm": "jgmm.contract:Algorithm",
     "Study": "jgmm.study.spec:Study",
-    "run_study": "jgmm.study.run:run_study",
+    "run_study": "jgmm.results.run:run_study",
+    "open": "jgmm.results.opened:open",
+    "Opened": "jgmm.results.opened:Opened",
     "merge": "jgmm.study.merge:merge",
     "write_report": "jgmm.report.write:write_report",
 }
-__all__ = list(PLACES)
+__all__ = [name for name in PLACES if name != "open"]  # a star takes no built-in's name
 
 
 def __getattr__(name: str):
@@ -35,4 +37,4 @@ def __getattr__(name: str):
 
 
 def __dir__():
-    return sorted([*globals(), *__all__])
+    return sorted([*globals(), *PLACES])

@@ -1,6 +1,7 @@
 """The house's rules, read from syntax trees: who may import whom, how long a file may be, and that records are asked.
 
-    cli, course_project > commands > terminal > report > study > start > engine > algorithms, noise > contract > others
+    cli, course_project > commands > terminal > results > report > study > start > engine > algorithms, noise
+    > contract > others
 
 A module imports what stands below its level or in its own package, wherever in the file the import is written and also
 if only a type checker sees it. A name in a table ("jgmm.algorithms.lloyd:LLOYD") is no import. theory and stats stand
@@ -28,6 +29,7 @@ LEVELS = [
     {"cli", "course_project"},
     {"commands"},
     {"terminal"},
+    {"results"},
     {"report"},
     {"study"},
     {"start"},

@@ -1,7 +1,9 @@
 """A report is written: the stored cells are read, what they say is concluded, and all of it goes into the folder."""
 
+import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 from jgmm import doors
@@ -17,6 +19,7 @@ from jgmm.study.folder.spool import Spool
 from jgmm.study.pairs import Paired, paired
 from jgmm.study.read import CellData
 from jgmm.study.spec import Study
+from jgmm.study.verdicts import Verdict
 
 
 def write_report(
@@ -44,17 +47,29 @@ def write_report(
     ownership.check_study(folder)
     with holding(lock, folder) as held:
         held.take()
-        data, ignored = _read(folder, study, spec_folder)
+        data, ignored = _read(folder, study, spec_folder, scratch=folder)
         written = publish(folder, study, data, ignored, timing=timing, page=page)
         return written._replace(ignored=[held.warning, *written.ignored]) if held.warning else written
 
 
-def _read(folder: Path, study: Study, spec_folder: Path) -> tuple[list[CellData], list[str]]:
-    """Every cell, and a word on each file that is passed over."""
+def stored(folder: Path, study: Study) -> Results:
+    """A study's results from its folder, in which nothing is written. Raises ValueError as `write_report`."""
+    ownership.check_study(folder)
+    data, _ = _read(folder, study, folder, scratch=Path(tempfile.gettempdir()))
+    return _results(study, data)
+
+
+def _results(study: Study, data: list[CellData]) -> Results:
+    """The cells, and their summary."""
+    return Results(study, data, [row for item in data for row in summary.summarize(item)])
+
+
+def _read(folder: Path, study: Study, spec_folder: Path, *, scratch: Path) -> tuple[list[CellData], list[str]]:
+    """Every cell, and a word on each file that is passed over. scratch: where arrays go that memory has no room for."""
     cells = spec.named_cells(study, spec_folder)
     done = store.scan(folder, {name: cell.rows for name, cell in cells.items()})
     records.looks(folder)  # damaged ones end it here: they decide the level of all that follows
-    spool = Spool(folder)  # what is read of the cells at a time does not grow with their checkpoints
+    spool = Spool(scratch)  # what is read of the cells at a time does not grow with their checkpoints
     return [read.read(folder, cell, study, done, spool) for cell in cells.values()], done.ignored
 
 
@@ -70,15 +85,15 @@ def publish(
     """Write what these cells say. What cannot be made of them is left out with a word: no cell is too odd."""
     written = _conclude(folder, study, data, ignored, Page() if page is None else page)
     _write_tables(folder, written)
-    _record_look(folder, written, timing)
+    record_look(folder, written.results, written.verdicts, written.look, timing)
     return _with_page(folder, written)
 
 
 def _conclude(folder: Path, study: Study, data: list[CellData], ignored: list[str], own: Page) -> Written:
     """Everything that the cells say, its figures drawn."""
-    results = Results(study, data, [row for item in data for row in summary.summarize(item)])
+    results = _results(study, data)
     lines = curves.curves(study, data)
-    look = _look(folder, results)
+    look = look_at(folder, results)
     files.make_folder(folder / "figures")
     if own.figures is None:
         drawn = figures.write_all(folder / "figures", results, lines)
@@ -117,16 +132,18 @@ def _write_tables(folder: Path, written: Written) -> None:
     csv_files.write_rows(folder / "verdicts.csv", ("theorem", "verdict", "sentence", "level", "look"), concluded)
 
 
-def _record_look(folder: Path, written: Written, timing: dict | None) -> None:
-    """Put down that somebody has looked at so many runs, and what was concluded."""
-    look = {
-        "look": written.look,
-        "runs": _runs(written.results),
+def record_look(
+    folder: Path, results: Results, found: Iterable[Verdict], look: int, timing: dict | None = None
+) -> None:
+    """Put down that somebody has looked at so many runs, and what was concluded. The caller holds the folder's lock."""
+    entry = {
+        "look": look,
+        "runs": _runs(results),
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         **(timing or {}),
-        "verdicts": {v.theorem: v.sentence for v in written.verdicts},
+        "verdicts": {verdict.theorem: verdict.sentence for verdict in found},
     }
-    records.record_look(folder, look)
+    records.record_look(folder, entry)
 
 
 def _with_page(folder: Path, written: Written) -> Written:
@@ -142,7 +159,7 @@ def _runs(results: Results) -> int:
     return sum(len(item.ok) for item in results.data)
 
 
-def _look(folder: Path, results: Results) -> int:
+def look_at(folder: Path, results: Results) -> int:
     """Which look this is: looking again at the same runs is the same look; a precision's rounds count as looks."""
     past = [look for look in records.looks(folder) if look["runs"] != _runs(results)]
     most = max(len(item.ok) for item in results.data)

@@ -63,24 +63,7 @@ def run_study(
     stop: Callable[[], bool] = lambda: False,
     lock: Lock | None = None,
 ) -> Report:
-    """Compute what `out` lacks of the study's cells. Everything is checked before anything is written.
-
-    A study with a precision goes through its rounds until every cell has it or is at the cap.
-
-    executor: anything that speaks `concurrent.futures.Executor` (a process pool, loky, a Dask client's
-    `get_executor()`), its workers on the same file system; by default this process, on all of its devices. A process
-    pool must not fork: `ProcessPoolExecutor(4, mp_context=multiprocessing.get_context("spawn"))`. What its workers
-    could not do is told in the report's failures; what they have stored is kept, and the same call goes on from it.
-    spec_folder: where files of means and modules lie that the study names. fresh: replace the study in `out`.
-    back_end: auto, cpu, gpu or scan (see `engine.choose`); what was taken, and why, is told in backends.csv.
-    share: (3, 16) computes the third of sixteen shares of what is left. Each share has a folder of its own, and
-    `jgmm.merge` joins them. Which runs are a share's depends on the cell, the run and 16 alone (see `study.share`).
-    progress: told (cells done and what runs, samples consumed, samples in all). stop: asked now and then.
-    lock: the folder's, if it is to be held when this ends; otherwise it is taken and released.
-    Raises ValueError for an argument of another kind, a cell or back end that cannot run, a pool that forks, a share
-    of a study with a precision, a folder that cannot be used, or that somebody else writes in; Stopped when `stop()`
-    turns true.
-    """
+    """Compute what `out` lacks of the cells, and say what was done: as `jgmm.run_study`, which then opens `out`."""
     started = time.perf_counter()
     out, spec_folder, fresh = doors.path("out", out), doors.path("spec_folder", spec_folder), doors.flag("fresh", fresh)
     _check_kinds(study, environment, back_end, progress, stop)
