@@ -92,7 +92,7 @@ def _label(item: CellData, names: Sequence[str], items: Sequence[CellData]) -> s
     return " ".join([*parts, settings.words(item.cell, names)]).strip() or item.cell.part
 
 
-def _draw(axes: Axes, found: Sequence[Series], quantity: str, against: str) -> None:
+def _draw(axes: Axes, found: list[Series], quantity: str, against: str) -> None:
     """Dots with intervals, laws and bounds where the quantity has them, and a legend that says what is left out."""
     labelled: set[str] = set()
     shown = drawing.spread(found)
