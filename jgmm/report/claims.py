@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 from jgmm.study.verdicts import Verdict
 
-TRIED = ("Tried: ",)
+TRIED = ("Tried: ", "Started ")
 CONSTANTS = ("The least constant of ", "No constant of ")
 FOUND = ("Held against its bound ", "At k = ", "Runs converge ", "From where they converge ")  # beside exponents
+RESCALED = " in other units: "  # beside what was tried too
 _SENTENCE_ENDS = re.compile(r"(?<=[.]) (?=[A-Z0-9])")
 
 
@@ -40,12 +41,15 @@ class Claim(NamedTuple):
 
     @property
     def tested(self) -> str:
-        """How often the study was looked at, and how many comparisons share the level."""
+        """How often the study was looked at, and all that shares the level."""
         verdict = self.verdict
         count = _counted(len(verdict.findings), "comparison")
+        if any(finding.axis != "success" for finding in verdict.findings):
+            count += ", each end to end and between all neighbouring sizes"
         if verdict.constants:
-            count += f" and {_counted(len(verdict.constants), 'constant')}"
-        return f"Look {verdict.look}, level {verdict.level:.3g} over {count}."
+            count += f", and {_counted(len(verdict.constants), 'constant')} over all cells compared"
+        alone = "Other verdicts, and the laws together, have each a level of that size."
+        return f"Look {verdict.look}, level {verdict.level:.3g} over {count}. {alone}"
 
 
 def claim(verdict: Verdict) -> Claim:
@@ -60,6 +64,8 @@ def claim(verdict: Verdict) -> Claim:
             sorted_into["found"].append(" ".join(clauses(sentence)))
         elif sentence.startswith(TRIED):
             sorted_into["tried"].append(sentence.removeprefix(TRIED[0]))
+        elif RESCALED in sentence:
+            sorted_into["tried"].append(sentence)
         elif sentence.startswith(CONSTANTS):
             sorted_into["constants"].append(sentence)
         else:

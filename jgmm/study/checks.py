@@ -60,8 +60,8 @@ def conditioning(rows: list[dict[str, Any]]) -> str | None:
     if partial:
         worst = min(partial, key=lambda row: row["runs_ok"] / row["runs"])
         words.append(
-            f"In {len(partial)} of {len(rows)} cells means leave out runs whose start failed or whose error is not"
-            f" finite: the fewest kept are {worst['runs_ok']} of {worst['runs']} ({_where(worst)})."
+            f"In {len(partial)} of {len(rows)} cells means leave out {_left_out(partial)}. The fewest kept are"
+            f" {worst['runs_ok']} of {worst['runs']} ({_where(worst)})."
         )
     if few:
         words.append(
@@ -69,6 +69,19 @@ def conditioning(rows: list[dict[str, Any]]) -> str | None:
             " (few) and nothing is concluded from them."
         )
     return " ".join(words) or None
+
+
+def _left_out(rows: list[dict[str, Any]]) -> str:
+    """How many runs are not good, and why: "12 runs: 10 whose graph has not k components, 2 whose ..."."""
+    graph, infinite = (sum(row[name] for row in rows) for name in ("runs_graph_failed", "runs_not_finite"))
+    every = sum(row["runs"] - row["runs_ok"] for row in rows)
+    counts = {
+        "whose graph has not k components": graph,
+        "whose error is not finite": infinite,
+        "that start with a lost component": every - graph - infinite,
+    }
+    reasons = ", ".join(f"{count} {why}" for why, count in counts.items() if count > 0)
+    return f"{every} run{'' if every == 1 else 's'}: {reasons}"
 
 
 def _where(row: dict[str, Any]) -> str:

@@ -129,7 +129,9 @@ THEOREMS: dict[int, Theorem] = {
         number=1,
         paper=_PAPER,
         statement=(
-            "E sum |mu_i - mu_i*|^2 <= max|mu*|^2/N^a + O(k^3)(sigma^2 d ln N/N + exp(-C^2/8)(C^2 + k) sigma^2)"
+            "E sum |mu_i - mu_i*|^2 <= max|mu*|^2/N^a + O(k^3)(sigma^2 d ln N/N + exp(-C^2/8)(C^2 + k) sigma^2) for"
+            " streaming Lloyd with step 3 k ln(3N)/N behind Algorithm 2, equal weights, C of order (k ln k)^(1/4) and"
+            " N, N0 of order k^3 d^3 ln d or more"
         ),
         hidden=("a", "O(k^3)"),
         algorithms=("lloyd",),
@@ -151,7 +153,8 @@ THEOREMS: dict[int, Theorem] = {
         number=2,
         paper=_PAPER,
         statement=(
-            "Theorem 1's error for the streaming phase alone, from a start within C sigma/20, for C of order sqrt(ln k)"
+            "Theorem 1's error for the streaming phase alone, from a start within C sigma/20, for equal"
+            " weights, C of order sqrt(ln k) and N of order k^3 d^3 ln(k d) or more"
         ),
         hidden=("a", "O(k^3)", "the constant of sqrt(ln k)"),
         algorithms=("lloyd",),
@@ -172,7 +175,10 @@ THEOREMS: dict[int, Theorem] = {
     3: Theorem(
         number=3,
         paper=_PAPER,
-        statement="max |mu_i^0 - mu_i*| <= C sigma/20 with probability 1 - 1/poly(k), for C of order (k ln k)^(1/4)",
+        statement=(
+            "max |mu_i^0 - mu_i*| <= C sigma/20 with probability 1 - 1/poly(k) for starts by Algorithm 2, equal"
+            " weights, C of order (k ln k)^(1/4) and N0 of order k^3 d^3 ln d or more"
+        ),
         hidden=("the polynomial", "the constant of (k ln k)^(1/4)", "those of Algorithm 2's sizes"),
         algorithms=(),
         of_start=True,
@@ -193,7 +199,8 @@ THEOREMS: dict[int, Theorem] = {
         number=7,
         paper=_PAPER,
         statement=(
-            "E |mu - mu*|^2 <= |mu*|^2/N^a + O(1)(ln N/N) d sigma^2 for streaming EM, C >= 4, start within C sigma/20"
+            "E |mu - mu*|^2 <= |mu*|^2/N^a + O(1)(ln N/N) d sigma^2 for streaming EM with step 3 ln(N)/N on a"
+            " symmetric pair, C >= 4, start within C sigma/20"
         ),
         hidden=("a", "O(1)"),
         algorithms=("em",),

@@ -17,12 +17,16 @@ def test_the_headline_what_was_found_and_what_was_tried_are_apart():
     (along_n,) = said.found
     assert along_n.startswith("In N ")
     assert ", variance term N^" in along_n
-    (tried,) = said.tried
+    tried, start = said.tried
+    assert start == "Started at an offset of 0.1 sigma."
     assert tried.startswith("3 cells of 256 runs, N 10000 to 40000, k 2, ")
     assert all("constant of the " in sentence for sentence in said.constants)
     assert len(said.constants) == len(said.verdict.constants) > 0
     assert any("with constant 1 (its own is hidden) holds in" in sentence for sentence in said.conditions)
-    assert said.tested == f"Look 1, level 0.025 over 1 comparison and {len(said.verdict.constants)} constant."
+    assert said.tested == (
+        "Look 1, level 0.025 over 1 comparison, each end to end and between all neighbouring sizes, and 1 constant over"
+        " all cells compared. Other verdicts, and the laws together, have each a level of that size."
+    )
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,8 @@ checkpoints = 1
 
 def row(**changes):
     base = {"cell": "abc", "part": "main", "k": 2, "d": 3, "separation": 4.0, "n": 100, "samples": 100}
-    return {**base, "runs": 64, "runs_ok": 64, "few": False, "twin_gap": 0.5, **changes}
+    good = {"runs_graph_failed": 0, "runs_not_finite": 0}
+    return {**base, "runs": 64, "runs_ok": 64, "few": False, "twin_gap": 0.5, **good, **changes}
 
 
 def test_twins_within_five_standard_errors_are_right():
@@ -64,9 +65,18 @@ def test_right_twins_of_few_runs_are_not_called_wrong():
 
 def test_what_means_leave_out_is_said():
     assert checks.conditioning([row(), row()]) is None
-    said = checks.conditioning([row(), row(runs_ok=19), row(cell="worst", runs_ok=5, few=True)])
-    assert "In 2 of 3 cells means leave out runs" in said
-    assert "the fewest kept are 5 of 64 (cell worst" in said
+    said = checks.conditioning(
+        [
+            row(),
+            row(runs_ok=19, runs_graph_failed=43, runs_not_finite=1),
+            row(cell="worst", runs_ok=5, runs_graph_failed=58, few=True),
+        ]
+    )
+    assert (
+        "In 2 of 3 cells means leave out 104 runs: 101 whose graph has not k components, 1 whose error is not" in said
+    )
+    assert "finite, 2 that start with a lost component. The fewest kept are 5 of 64" in said
+    assert "5 of 64 (cell worst" in said
     assert "In 1 of 3 cells fewer than 8 runs are left" in said
 
 

@@ -12,7 +12,7 @@ from jgmm.study import regime, summary
 from jgmm.study.curves import Curve
 from jgmm.study.read import CellData
 from jgmm.study.spec import Study
-from jgmm.study.verdicts import basin, constants, exponents, floors, phrases, words
+from jgmm.study.verdicts import basin, constants, exponents, floors, phrases, units, words
 from jgmm.study.verdicts.finding import OUT, Conclusion, Finding
 from jgmm.study.verdicts.floors import FloorCurve
 from jgmm.theory.bounds import Theorem
@@ -59,7 +59,7 @@ def _settles(item: CellData) -> bool:
 def conclude(theorem: Theorem, study: Study, items: list[CellData], level: float) -> Conclusion:
     """The conclusion from these cells; `level` is split over all comparisons and constants."""
     cells = evidence(study, items)
-    by_term = constants.ratios(cells.inside, cells.settled)
+    by_term = constants.ratios(units.once(cells.inside), units.once(cells.settled))
     comparisons = len(cells.compared) + len(cells.compared_floors) + len(by_term)
     each = level / max(comparisons, 1)
     findings = [exponents.finding(theorem.number, curve, each) for curve in cells.compared]
@@ -98,10 +98,12 @@ def _tried(theorem: Theorem, cells: Evidence) -> list[str]:
     counted = [item for item in cells.items if item.id in inside | {item.id for item in cells.settled}]
     runs = phrases.span([len(item.ok) for item in counted])
     sentences = [f"Tried: {phrases.cells(len(counted))} of {runs} runs, {phrases.sizes(counted)}."]
+    sentences += [phrases.started(counted), *units.sentences(counted)]
     near = sum(regime.starts_near_instead(item) for item in cells.inside)
     if near:
         sentences.append(
-            f"In {phrases.cells(near)} the start is within C sigma/20, as Theorem 3 promises of Algorithm 2."
+            f"In {phrases.cells(near)} a start within C sigma/20, Theorem 2's kind, stands for Algorithm 2's: Theorem 3"
+            " promises one."
         )
     floors_alone = sum(item.id not in inside for item in cells.settled)
     if floors_alone:

@@ -1,4 +1,4 @@
-"""The test of the simulation against exact laws: whether every mean agrees with its law."""
+"""The test of the simulation against laws, exact or of first order: whether every mean agrees with its law."""
 
 from typing import NamedTuple
 
@@ -7,6 +7,7 @@ import numpy as np
 from jgmm import stats
 from jgmm.study import expected, summary
 from jgmm.study.read import CellData
+from jgmm.study.verdicts import units
 
 SAME = 1e-4  # relative: more than float32 rounds a squared error, less than a sample given to another centre changes it
 
@@ -26,6 +27,7 @@ class LawTest(NamedTuple):
     sample: np.ndarray  # squared errors (runs,), or displacements (runs, p)
     law: float
     accuracy: float
+    exact: bool  # not of first order
 
     @property
     def where(self) -> str:
@@ -37,9 +39,11 @@ class LawTest(NamedTuple):
 
 def law_verdict(data: list[CellData], look: int) -> LawVerdict | None:
     """Do all cells agree with their laws at the last checkpoint, floors included? None if no law is known."""
-    tests = [test for item in data for test in _tests(item)]
-    if not tests:
+    every = [test for item in data for test in _tests(item)]
+    if not every:
         return None
+    alone = {item.id for item in units.once([test.item for test in every if not test.of_floor])}
+    tests = [test for test in every if test.of_floor or test.item.id in alone]
     check = stats.against_law(
         [test.sample for test in tests],
         [test.law for test in tests],
@@ -49,7 +53,7 @@ def law_verdict(data: list[CellData], look: int) -> LawVerdict | None:
     why = f"have fewer than {stats.LEAST_RUNS} good runs, runs without any error, or are carried by a few."
     if check.worst is None:
         return LawVerdict(None, f"Not tested: all {check.untested} means with a known law {why}")
-    sentences = [_headline(check, tests, check.worst)]
+    sentences = [_headline(check, tests, check.worst), *_of_which(tests, len(every) - len(tests))]
     if check.together is not None:
         ratio = check.together
         sentences.append(f"Over all of them measured / law is {ratio.value:.4g} ± {ratio.standard_error:.1g}.")
@@ -64,15 +68,30 @@ def law_verdict(data: list[CellData], look: int) -> LawVerdict | None:
     return LawVerdict(check.agrees, " ".join(sentences))
 
 
+def _of_which(tests: list[LawTest], repeated: int) -> list[str]:
+    """How many laws are exact and how many not, and how many means are those of another cell in other units."""
+    exact = sum(test.exact for test in tests)
+    words = []
+    if exact < len(tests):
+        words.append(
+            f"Of these laws {exact} are exact and {len(tests) - exact} of first order, each tested within its accuracy."
+        )
+    if repeated:
+        words.append(
+            f"{repeated} more differ from one of these in sigma alone, and run by run agree with it: untested."
+        )
+    return words
+
+
 def _tests(item: CellData) -> list[LawTest]:
     """The tests of a cell: of its mean at the last checkpoint and of its floor, if their laws are known."""
     tests = []
     law = expected.law(item, len(item.samples) - 1)
     if law.error_sq is not None and law.accuracy is not None and np.isfinite(law.accuracy):
-        tests.append(LawTest(item, False, summary.law_sample(item), law.error_sq, law.accuracy))
+        tests.append(LawTest(item, False, summary.law_sample(item), law.error_sq, law.accuracy, law.exact))
     floor, vectors = expected.floor(item), summary.floor_vectors(item)
     if floor is not None and vectors is not None:
-        tests.append(LawTest(item, True, vectors, floor, expected.floor_accuracy(item)))
+        tests.append(LawTest(item, True, vectors, floor, expected.floor_accuracy(item), True))
     return tests
 
 
@@ -92,7 +111,8 @@ def _headline(check: stats.LawCheck, tests: list[LawTest], worst: int) -> str:
             f" as rare as 1 in {1 / stats.laws.RARE:g} carry the mean, which {check.enough} runs would show."
         )
     # The mean of few or skewed runs may be many standard errors off: its probability says whether that is unusual.
-    probability = f", which has probability {min(2 * check.chance, 1):.1g}" if check.largest else ""
+    alone = f" by itself, not as the worst of {check.cells}" if check.cells > 1 else ""
+    probability = f", which has probability {min(2 * check.chance, 1):.1g}{alone}" if check.largest else ""
     return f"All {check.cells} means with a known law agree with it: the least likely is off by {largest}{probability}."
 
 

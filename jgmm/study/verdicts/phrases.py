@@ -7,6 +7,9 @@ from jgmm.study.read import CellData
 from jgmm.study.regime import Reason
 from jgmm.theory.bounds import Theorem
 
+MOST_PARTS = 8  # that a sentence tells one by one
+STARTS = {"seeding": "by Algorithm 2", "truth": "at the true means"}
+
 
 def cells(count: int) -> str:
     """A number of cells: "1 cell", "25 cells"."""
@@ -31,6 +34,21 @@ def sizes(items: list[CellData]) -> str:
     return ", ".join(f"{name} {span(numbers)}" for name, numbers in values.items() if numbers)
 
 
+def started(items: list[CellData]) -> str:
+    """How the streams of these cells start: "Started by Algorithm 2 in 5 cells (N), at an offset ..."."""
+    by_kind: dict[str, list[CellData]] = {}
+    for item in items:
+        kind = item.cell.start if isinstance(item.cell.start, str) else "offset"
+        by_kind.setdefault(kind, []).append(item)
+    told = []
+    for kind, some in by_kind.items():
+        offsets = [item.cell.start for item in some if isinstance(item.cell.start, float)]
+        words = f"at an offset of {span(offsets)} sigma" if offsets else STARTS.get(kind, kind)
+        parts = ", ".join(dict.fromkeys(item.cell.part for item in some))
+        told.append(words if len(by_kind) == 1 else f"{words} in {cells(len(some))} ({parts})")
+    return f"Started {', '.join(told)}."
+
+
 def kept(items: list[CellData]) -> tuple[int, float]:
     """The number of runs that are good in every cell, and the least share of good runs in a cell."""
     return int(curves.good_in_all(items).sum()), float(min(item.ok.mean() for item in items))
@@ -45,11 +63,18 @@ def kept_words(items: list[CellData]) -> str:
 
 
 def samples(theorem: Theorem, items: list[CellData]) -> str:
-    """How many of the cells have as many samples as the theorem asks for."""
-    first, count = theorem.samples_of[0], sum(regime.enough_samples(item) for item in items)
+    """How many of the cells have as many samples as the theorem asks for, and of which parts they are."""
+    enough = [regime.enough_samples(item) for item in items]
+    both = len(theorem.samples_of) > 1 and any(item.cell.seeding for item in items)
+    first = f"{theorem.samples_of[0]} (and N0 where Algorithm 2 starts)" if both else theorem.samples_of[0]
+    by_part: dict[str, list[bool]] = {}
+    for item, is_enough in zip(items, enough, strict=True):
+        by_part.setdefault(item.cell.part, []).append(is_enough)
+    parts = ", ".join(f"{part} {sum(counts)} of {len(counts)}" for part, counts in by_part.items())
+    where = f" ({parts})" if 1 < len(by_part) <= MOST_PARTS else ""
     return (
-        f"{first} >= {theorem.samples_words} with constant 1 (its own is hidden) holds in {count} of"
-        f" {cells(len(items))}."
+        f"{first} >= {theorem.samples_words} with constant 1 (its own is hidden) holds in {sum(enough)} of"
+        f" {cells(len(items))}{where}."
     )
 
 

@@ -62,8 +62,7 @@ def along_axes(findings: list[Finding], theorem: Theorem) -> str:
 def _along(findings: list[Finding], theorem: Theorem) -> str:
     """What was measured along one axis: its worst setting, and how the others came out."""
     worst = min(findings, key=lambda finding: (WORST_FIRST.index(finding.kind), -abs(finding.gap)))
-    others = {finding.kind for finding in findings} - {worst.kind}
-    elsewhere = f" ({worst.setting}; elsewhere {', '.join(sorted(others))})" if others else ""
+    elsewhere = _elsewhere(worst, findings)
     if worst.axis == FLOOR_AXIS:
         law = "" if np.isnan(worst.law) else f": its law's secant is {_fall(worst.law)}"
         return (
@@ -79,6 +78,21 @@ def _along(findings: list[Finding], theorem: Theorem) -> str:
         kind += " (but stays below the floor term with constant 1)"
     measured, term = f"{worst.axis}^{round(worst.measured, 3):g}", f"{worst.axis}^{round(worst.bound, 3):g}"
     return f"in {worst.axis} {kind}: measured {measured}, variance term {term}{elsewhere}"
+
+
+def _elsewhere(worst: Finding, findings: list[Finding]) -> str:
+    """The setting that was told, and what the other settings came to."""
+    if len(findings) == 1:
+        return ""
+    others = ", ".join(sorted({finding.kind for finding in findings} - {worst.kind}))
+    said = [worst.setting, *([f"elsewhere {others}"] if others else [])]
+    least, most = (end(findings, key=lambda finding: finding.measured) for end in (min, max))
+    axis = worst.axis
+    if axis == FLOOR_AXIS:
+        ends = f"from {_fall(least.measured)} ({least.setting}) to {_fall(most.measured)} ({most.setting})"
+    else:
+        ends = " to ".join(f"{axis}^{round(end.measured, 3):g} at {end.setting}" for end in (least, most))
+    return f" ({'; '.join([*said, f'{len(findings)} series, {ends}'])})"
 
 
 def constant_words(constant: Constant, findings: list[Finding]) -> str:

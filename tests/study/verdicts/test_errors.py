@@ -28,7 +28,9 @@ def test_k_squared_against_k_cubed_is_consistent_and_loose_by_k():
     assert verdict.sentence.startswith("Theorem 1 is consistent with what was tried, loose by k^")
     assert "N^" not in verdict.sentence.split(".")[0]
     assert "Tried: 25 cells of 256 runs, N 4096 to 1048576, k 2 to 12, d 20, C 12, sigma 1." in verdict.sentence
-    assert "In 25 cells the start is within C sigma/20, as Theorem 3 promises of Algorithm 2." in verdict.sentence
+    assert (
+        "Started at an offset of 0.5 sigma. In 25 cells a start within C sigma/20, Theorem 2's kind" in verdict.sentence
+    )
 
 
 def test_a_bound_of_the_true_shape_is_consistent_and_tight():

@@ -59,7 +59,8 @@ def test_the_worst_kind_heads_a_verdict(findings, kind, words_after):
         ([BASE], "in N tight: measured N^-0.9, variance term N^-0.9"),
         (
             [BASE, BASE._replace(kind="contradicted", setting="k=8")],
-            "in N faster than the variance term: measured N^-0.9, variance term N^-0.9 (k=8; elsewhere tight)",
+            "in N faster than the variance term: measured N^-0.9, variance term N^-0.9 (k=8; elsewhere tight; 2"
+            " series, N^-0.9 at k=2 to N^-0.9 at k=2)",
         ),
         (
             [BASE._replace(kind="few samples")],
