@@ -3,7 +3,7 @@
 from rich.console import Console
 
 from jgmm import terminal
-from jgmm.report.claims import Claim, claim, sentences
+from jgmm.report.claims import Claim, claim, exponents, sentences
 from jgmm.report.written import Written
 
 
@@ -19,9 +19,10 @@ def print_closing(written: Written) -> None:
     _print_headline(console, written)
     for verdict in written.verdicts:
         _print_claim(console, claim(verdict))
+    terminal.listed(console, "exponents", exponents(written.fits))
     if written.laws:
         first, *others = sentences(written.laws.sentence)
-        terminal.say(console, f" - {first}", lead="exact laws")
+        terminal.say(console, f" - {first}", lead="laws")
         terminal.listed(console, "", others)
 
 

@@ -5,8 +5,12 @@ and the page show the same ones.
 """
 
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
+from jgmm.report.numbers import number
+from jgmm.study import settings
+from jgmm.study.curves import FitRow
 from jgmm.study.verdicts import Verdict
 
 TRIED = ("Tried: ", "Started ")
@@ -45,7 +49,7 @@ class Claim(NamedTuple):
         verdict = self.verdict
         count = _counted(len(verdict.findings), "comparison")
         if any(finding.axis != "success" for finding in verdict.findings):
-            count += ", each end to end and between all neighbouring sizes"
+            count += ", each over all its sizes and between neighbours"
         if verdict.constants:
             count += f", and {_counted(len(verdict.constants), 'constant')} over all cells compared"
         alone = "Other verdicts, and the laws together, have each a level of that size."
@@ -88,6 +92,36 @@ def clauses(sentence: str) -> list[str]:
         else:
             parts[-1] += character
     return [f"{part.strip()[:1].upper()}{part.strip()[1:]}." for part in parts]
+
+
+def exponents(fits: Iterable[FitRow]) -> list[str]:
+    """A line for each part and axis: the plain slope with its 95 % interval, the law's and the bound's beside it."""
+    by_axis: dict[tuple[str, str], list[FitRow]] = {}
+    for fit in fits:
+        by_axis.setdefault((fit.part, fit.axis), []).append(fit)
+    return [f"{part}, in {settings.heading(axis)}: {_slopes(axis, own)}." for (part, axis), own in by_axis.items()]
+
+
+def _slopes(axis: str, fits: list[FitRow]) -> str:
+    """The slope of one series; the least and the largest of several."""
+    axis = settings.heading(axis)
+    ends = {fit.slope: fit for fit in (min(fits, key=_slope), max(fits, key=_slope))}.values()
+    told = []
+    for fit in ends:
+        beside = [f"{name} {number(value, 3)}" for name, value in (("law", fit.law), ("bound", fit.bound))]
+        known = [words for words in beside if not words.endswith(" ")]
+        where = f"at {fit.setting}" if len(fits) > 1 else ""
+        interval = f"[{number(fit.slope_low, 3)}, {number(fit.slope_high, 3)}]"
+        told.append(" ".join(filter(None, [f"{axis}^{number(fit.slope, 3)} {interval}", where, *_in_brackets(known)])))
+    return (f"{len(fits)} series, " if len(fits) > 1 else "") + " to ".join(told)
+
+
+def _slope(fit: FitRow) -> float:
+    return fit.slope
+
+
+def _in_brackets(words: list[str]) -> list[str]:
+    return [f"({', '.join(words)})"] if words else []
 
 
 def _counted(count: int, noun: str) -> str:

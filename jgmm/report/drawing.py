@@ -51,7 +51,7 @@ ABSENT = "settings without a good run are not drawn"
 BARS = "bars: 95 % intervals, where there are runs enough for one"
 LAW = "law"
 FIRST_ORDER = "law, first order"
-BOUND = "bound, constants 1"
+BOUND = "bound (constants and a = 1)"
 ORACLE = "labelled oracle"
 
 AXES = {  # what an axis of a spec is called on a figure, where that is more than its name

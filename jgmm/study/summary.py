@@ -37,6 +37,7 @@ def _row(item: CellData, index: int) -> dict[str, Any]:
         **_controlled(item, index),
         **_quantiles(item.values["error_sq"][:, index].astype(float)),
         "carried_by_few": bool(len(good) > 1 and stats.carried_by_few(good)),
+        **_twin(item, index),
         **_of_theory(item, index),
         **_theorem3(item, index),
         **dict(zip(("converged", "converged_low", "converged_high"), converged(item, index), strict=True)),
@@ -150,6 +151,14 @@ def _controlled(item: CellData, index: int) -> dict[str, float | None]:
     error = math.hypot(away.standard_error, 1e-6 * abs(expected.mean()))  # float32 rounds the twin
     row["twin_gap"] = away.value / error if error else 0.0
     return row
+
+
+def _twin(item: CellData, index: int) -> dict[str, float | None]:
+    """The mean of the twin's squared error over good runs, with its standard error."""
+    names = ("twin_error_sq_ok_mean", "twin_error_sq_ok_se")
+    if item.twin is None:
+        return dict.fromkeys(names)
+    return dict(zip(names, mean_and_error(item.twin[TWINS[0]][item.ok, index].astype(float)), strict=True))
 
 
 def law_sample(item: CellData) -> np.ndarray:

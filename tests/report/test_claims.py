@@ -1,9 +1,13 @@
 """A verdict in sentences of one idea: each is where it belongs, and none is lost."""
 
+import math
+import re
+
 import pytest
 from synthetic import displaced, floor_study, start_study, starts, stored, stream_study, variance, verdict_on, wide_grid
 
-from jgmm.report.claims import claim, clauses, sentences
+from jgmm.report.claims import claim, clauses, exponents, sentences
+from jgmm.study import curves
 
 
 def told(study, data):
@@ -24,7 +28,7 @@ def test_the_headline_what_was_found_and_what_was_tried_are_apart():
     assert len(said.constants) == len(said.verdict.constants) > 0
     assert any("with constant 1 (its own is hidden) holds in" in sentence for sentence in said.conditions)
     assert said.tested == (
-        "Look 1, level 0.025 over 1 comparison, each end to end and between all neighbouring sizes, and 1 constant over"
+        "Look 1, level 0.025 over 1 comparison, each over all its sizes and between neighbours, and 1 constant over"
         " all cells compared. Other verdicts, and the laws together, have each a level of that size."
     )
 
@@ -57,6 +61,17 @@ def test_no_sentence_of_a_verdict_is_lost(data):
     whole = len(verdict.sentence.replace("Tried: ", "").replace(" ", "").replace(".", ""))
     assert kept >= whole
     assert said.colour in ("consistent", "contradicted", "inconclusive", "out")
+
+
+def test_exponents_have_a_line_for_each_part_and_axis_with_or_without_a_theorem():
+    asked = stream_study(theorem="none", separation=[4.0, 8.0])
+    fits = [curves.fit(curve) for curve in curves.curves(asked, stored(asked, variance, cv=0.05))]
+    (line,) = exponents(fits)
+    interval = r"N\^-0\.9\d* \[-0\.9\d*, -0\.9\d*\]"
+    assert re.fullmatch(rf"main, in N: 2 series, {interval} at C=\d k=2 d=10 to {interval} at C=\d k=2 d=10\.", line)
+    (alone,) = exponents([fits[0]._replace(axis="seeding.block", law=-1.0, bound=math.nan)])
+    assert re.fullmatch(r"main, in B: B\^-0\.9\d* \[-0\.9\d*, -0\.9\d*\] \(law -1\)\.", alone)
+    assert exponents([]) == []
 
 
 def test_a_start_is_told_for_each_k():

@@ -67,6 +67,8 @@ def test_a_twin_that_explains_an_error_takes_its_variance():
     assert 50 < row["variance_factor"] < 200  # (0.3^2 + 0.03^2) / 0.03^2 = 101
     assert_allclose(row["twin_gap"], (twin.mean() - 1) / (twin.std(ddof=1) / 20), rtol=1e-6)
     assert summary.law_sample(item).var() < 0.02 * item.error_sq.var()
+    assert_allclose(row["twin_error_sq_ok_mean"], twin.mean(), rtol=1e-6)
+    assert_allclose(row["twin_error_sq_ok_se"], twin.std(ddof=1) / 20, rtol=1e-6)
 
 
 def test_a_twin_that_explains_nothing_is_not_taken_off():
@@ -79,3 +81,4 @@ def test_a_twin_that_explains_nothing_is_not_taken_off():
 def test_without_a_twin_nothing_is_controlled():
     row = last_row(cell_data(CELL, np.arange(1.0, 9.0)))
     assert row["error_sq_controlled"] is row["variance_factor"] is row["twin_gap"] is None
+    assert row["twin_error_sq_ok_mean"] is row["twin_error_sq_ok_se"] is None
