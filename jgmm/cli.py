@@ -58,7 +58,9 @@ def run(arguments: argparse.Namespace, stopper: process.Stopper) -> int:
         _check_not_fewer(out, arguments.runs)
     spec.cells(study)  # every fault of the spec, before JAX starts
     if arguments.executor is not None:
-        importlib.import_module("jgmm.commands.executors").parse(arguments.executor)
+        executors = importlib.import_module("jgmm.commands.executors")
+        executors.parse(arguments.executor)
+        executors.leave_memory()
     _start_jax(arguments, study.x64)
     stopper.check()
     if arguments.dry_run:

@@ -14,7 +14,7 @@ import tomli_w
 from small import FEW, study
 
 from jgmm import cli
-from jgmm.commands import executors
+from jgmm.commands import executors, processes
 from jgmm.study import plan, spec
 from jgmm.study import run as runner
 
@@ -106,6 +106,10 @@ def test_jobs_are_asked_of_dask_jobqueue_and_given_back_at_the_end(monkeypatch, 
         def __exit__(self, *error):
             did.append("client is closed")
 
+        def run(self, fn, keep_programs, *, on_error):
+            did.append("workers are asked")
+            return {"tcp://10.0.0.2:1": (1, False)}
+
         def get_executor(self):
             return types.SimpleNamespace(submit=lambda fn, *args: did.append("task"))
 
@@ -131,6 +135,7 @@ def test_jobs_are_asked_of_dask_jobqueue_and_given_back_at_the_end(monkeypatch, 
         "8 jobs",
         "client of a Cluster",
         "cluster",
+        "workers are asked",
         "task",
         "client is closed",
         "cluster is closed",
@@ -139,7 +144,7 @@ def test_jobs_are_asked_of_dask_jobqueue_and_given_back_at_the_end(monkeypatch, 
 
 @pytest.mark.slow
 def test_a_process_that_dies_costs_the_task_that_it_was_at():
-    with executors.Processes(1) as pool:
+    with processes.Processes(1) as pool:
         first = pool.submit(os.getpid).result()
         assert pool.submit(os.getpid).result() == first != os.getpid()
         with pytest.raises(ValueError, match="invalid literal"):
@@ -158,7 +163,7 @@ class Asked(Exception):
 
 
 def test_where_the_block_is_left_the_processes_are_killed_with_what_they_do():
-    with pytest.raises(Asked), executors.Processes(1) as pool:  # noqa: PT012
+    with pytest.raises(Asked), processes.Processes(1) as pool:  # noqa: PT012
         pool.submit(os.getpid).result()
         futures = [pool.submit(time.sleep, 600) for _ in range(2)]
         while not futures[0].running():
@@ -250,7 +255,7 @@ def test_a_process_that_is_killed_half_way_costs_its_part_alone(at_home, tmp_pat
             killed[0].kill()
 
     plain = study(parts=FEW[:1])
-    with executors.Processes(2) as pool:
+    with processes.Processes(2) as pool:
         done = runner.run_study(plain, tmp_path, executor=pool, progress=progress)
     (told,) = done.failures
     assert told.endswith(

@@ -1,24 +1,26 @@
 """`--executor`: whose workers compute the tasks of a study.
 
-    processes:N         N processes on this machine, each with a core
+    processes:N         N processes on this machine, each with a core; on a machine with cards each with one of these,
+                        and no more processes than cards
     dask:ADDRESS        the workers of a running Dask scheduler, as dask:tcp://10.0.0.1:8786
     dask:slurm:JOBS     so many jobs (1 if none is said) of slurm, pbs, lsf, sge, htcondor, oar or moab, as the
                         configuration of dask-jobqueue describes a job
 
 Workers write what they compute into the study's folder themselves: they need the same file system.
+
+Dask's workers are asked once, when the executor is opened, what they have; if there is none, the first to come is
+waited for. Tasks are sized for a card if every worker that is there has one, else for a CPU device: a card makes short
+work of a task that is too small for it, while a core would take hours for a card's.
 """
 
 import contextlib
 import functools
 import importlib
-import multiprocessing
 import os
 import signal
-import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnProcess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future
 from types import ModuleType
 from typing import Any, NamedTuple, TypeVar
 from unittest import mock
@@ -26,7 +28,9 @@ from unittest import mock
 import jax
 
 from jgmm.commands import prepare
+from jgmm.commands.processes import Processes, cards
 from jgmm.engine import machine
+from jgmm.study.executors import Hardware
 
 SYSTEMS = {
     "htcondor": "HTCondorCluster",
@@ -39,6 +43,7 @@ SYSTEMS = {
 }  # and the class of dask-jobqueue that sends jobs there
 MOST = 1000  # processes, or jobs
 PATIENCE = "20s"  # that a scheduler has to answer
+HEARING_SECONDS = 0.5  # between looks whether to stop, while there is no worker
 EXPECTED = (
     "processes:N, dask:tcp://HOST:PORT of a running scheduler, or dask:SYSTEM:JOBS with one of the systems "
     + ", ".join(SYSTEMS)
@@ -74,26 +79,66 @@ def _number(text: str, digits: str) -> int:
 
 
 @contextlib.contextmanager
-def opened(text: str | None, *, keep_programs: bool = True) -> Iterator[Executor | None]:
+def opened(
+    text: str | None,
+    *,
+    keep_programs: bool = True,
+    back_end: str = "auto",
+    hear: Callable[[], None] = lambda: None,
+) -> Iterator["Prepared | None"]:
     """The executor, closed at the end: at once where the block raises, else when its work is done. None for None.
 
-    keep_programs: whether workers keep what they compile. Raises ValueError, a line, if it cannot be had.
+    keep_programs: whether workers keep what they compile. back_end: what it is asked for; "cpu" leaves cards alone.
+    hear: called now and then while there is no worker; it may raise. Raises ValueError, a line, if the executor cannot
+    be had.
     """
     if text is None:
         yield None
         return
     asked = parse(text)
     if asked.kind == "processes":
-        with Processes(asked.number) as pool:
-            yield Prepared(pool, keep_programs)
+        own = cards() if back_end != "cpu" else []
+        with Processes(asked.number, own) as pool:
+            yield Prepared(pool, keep_programs, Hardware(1, gpu=bool(own)))
         return
     with contextlib.ExitStack() as stack:
-        executor = _dask(asked, stack)
-        yield Prepared(executor, keep_programs)
+        client = _dask(asked, stack)
+        hardware = ask(client, keep_programs, hear) if back_end != "cpu" else Hardware()
+        yield Prepared(client.get_executor(), keep_programs, hardware)
 
 
-def _dask(asked: Asked, stack: contextlib.ExitStack) -> Executor:
-    """The executor of a Dask client, which the stack closes; with it the jobs that were sent."""
+def leave_memory() -> None:
+    """Have JAX, which has not started, take no memory of a card before it needs it: the workers do."""
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+
+
+def ask(client: Any, keep_programs: bool, hear: Callable[[], None]) -> Hardware:
+    """What every worker of a Dask client has at least, once there is one. Raises ValueError if none can tell."""
+    while not (told := client.run(told_by_worker, keep_programs, on_error="return")):
+        hear()
+        time.sleep(HEARING_SECONDS)
+    known = [Hardware(*each) for each in told.values() if not isinstance(each, BaseException)]
+    if not known:
+        error = next(iter(told.values()))
+        said = (str(error).strip().splitlines() or [""])[0]
+        raise ValueError(f"--executor: no worker can compute ({type(error).__name__}: {said})")
+    return least(known)
+
+
+def least(known: Sequence[Hardware]) -> Hardware:
+    """The least of what workers have: cards only if all have cards, and as many devices as each has."""
+    gpu = all(each.gpu for each in known)
+    return Hardware(min(each.devices for each in known if each.gpu == gpu), gpu)
+
+
+def told_by_worker(keep_programs: bool) -> tuple[int, bool]:
+    """What the process that this is called in has: how many devices, and whether streams would run on cards."""
+    _prepare(keep_programs)
+    return len(jax.devices()), machine.on_gpu()
+
+
+def _dask(asked: Asked, stack: contextlib.ExitStack) -> Any:
+    """A Dask client, which the stack closes; with it the jobs that were sent."""
     distributed = _needed("distributed", "dask")
     jobqueue = _needed("dask_jobqueue", "jobqueue") if asked.kind == "jobs" else None
     try:
@@ -106,7 +151,7 @@ def _dask(asked: Asked, stack: contextlib.ExitStack) -> Executor:
         said = (str(error).strip().splitlines() or [type(error).__name__])[0]
         what = f"the scheduler at {asked.where}" if asked.kind == "address" else f"dask-jobqueue for {asked.where}"
         raise ValueError(f"--executor: {what} cannot be used ({said})") from None
-    return client.get_executor()
+    return client
 
 
 def _needed(module: str, extra: str) -> ModuleType:
@@ -122,100 +167,15 @@ def _needed(module: str, extra: str) -> ModuleType:
         ) from None
 
 
-class Processes(Executor):
-    """Processes on the CPU of this machine, started anew and not forked; one that dies costs the task that it was at.
+class Prepared(Executor):
+    """Another executor, whose processes set JAX up before their first task; it is closed by whoever opened it.
 
-    Each thread of a pool has a process of its own, which it starts when it has a task and none.
+    hardware: what each of its workers has at least.
     """
 
-    def __init__(self, number: int):
-        self._threads = ThreadPoolExecutor(number)
-        self._own = threading.local()
-        self._workers: list[_Worker] = []
-        self._starting = threading.Lock()
-        self._stopped = False
-
-    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> "Future[T]":
-        """As any executor's. A task whose process dies raises RuntimeError, which says how it ended."""
-        return self._threads.submit(self._do, fn, args, kwargs)
-
-    def _do(self, fn: Callable[..., T], args: tuple, kwargs: dict) -> T:
-        worker = getattr(self._own, "worker", None)
-        if worker is None:
-            worker = self._own.worker = self._start()
-        try:
-            worker.connection.send((fn, args, kwargs))
-            done, answer = worker.connection.recv()
-        except (EOFError, OSError):
-            self._own.worker = None
-            worker.process.join()
-            raise RuntimeError(f"a process ended, {_how(worker.process.exitcode)}") from None
-        if not done:
-            raise answer
-        return answer
-
-    def _start(self) -> "_Worker":
-        with self._starting:
-            if self._stopped:
-                raise RuntimeError("the processes were stopped")
-            context = multiprocessing.get_context("spawn")
-            ours, its = context.Pipe()
-            process = context.Process(target=_serve, args=(its,), daemon=True)
-            process.start()
-            its.close()  # so that ours ends when the process does
-            self._workers.append(_Worker(process, ours))
-            return self._workers[-1]
-
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """As any executor's; the processes end when they have nothing to do."""
-        self._threads.shutdown(wait, cancel_futures=cancel_futures)
-        for worker in self._workers if wait else ():
-            worker.connection.close()
-            worker.process.join()
-
-    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
-        """Wait for the tasks; where the block has raised, kill the processes instead."""
-        with self._starting:
-            self._stopped = kind is not None
-        for worker in self._workers if self._stopped else ():
-            worker.process.kill()
-        self.shutdown(cancel_futures=self._stopped)
-
-
-class _Worker(NamedTuple):
-    """A process, and the connection over which it gets tasks and sends what they return or raise."""
-
-    process: SpawnProcess
-    connection: Connection
-
-
-def _serve(connection: Connection) -> None:
-    """Do tasks until the connection ends, in a process of its own."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes of a terminal: the command decides
-    if not os.environ.get("JAX_PLATFORMS"):
-        jax.config.update("jax_platforms", "cpu")  # a card is not for several processes
-    with contextlib.suppress(EOFError, OSError):
-        while True:
-            fn, args, kwargs = connection.recv()
-            try:
-                answer = True, fn(*args, **kwargs)
-            except Exception as error:
-                answer = False, error
-            connection.send(answer)
-
-
-def _how(exit_code: int | None) -> str:
-    """How a process ended, by its exit code: a negative one is that of a signal."""
-    if exit_code is not None and exit_code < 0:
-        return f"killed by {signal.Signals(-exit_code).name}"
-    return f"exit status {exit_code}"
-
-
-class Prepared(Executor):
-    """Another executor, whose processes set JAX up before their first task; it is closed by whoever opened it."""
-
-    def __init__(self, executor: Executor, keep_programs: bool):
+    def __init__(self, executor: Executor, keep_programs: bool, hardware: Hardware):
         self._executor, self._keep_programs = executor, keep_programs
+        self.hardware = hardware
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> "Future[T]":
         """As the other's."""

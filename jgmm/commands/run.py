@@ -67,9 +67,13 @@ def _simulate(
     stopper.last_words = lambda: _say_left(console, study, out, spec_folder, share)
     try:
         with (
-            executors.opened(how.executor, keep_programs=how.keep_programs) as executor,
+            executors.opened(
+                how.executor, keep_programs=how.keep_programs, back_end=how.back_end, hear=stopper.check
+            ) as executor,
             terminal.ProgressBar(console) as progress,
         ):
+            if executor is not None and executor.hardware.gpu:
+                terminal.say(console, f"tasks are sized for workers with {executor.hardware.devices} x GPU")
             done = runner.run_study(
                 study,
                 out,

@@ -6,8 +6,9 @@ Each task is done by one call of `do`, and what it returns is given to `take`, o
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, as_completed, wait
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
+from jgmm import doors
 from jgmm.process import Stopped
 from jgmm.study import plan
 from jgmm.study.job import Receipt
@@ -18,6 +19,25 @@ HEARING_SECONDS = 0.5  # between looks whether to stop, while workers compute
 GPU_THREADS = 6  # of this process that compute tasks: a program is compiled for seconds, and streams for one
 
 Take = Callable[[list[Receipt]], None]
+
+
+class Hardware(NamedTuple):
+    """What a task is computed on, for which it is sized: so many CPU devices, or so many cards."""
+
+    devices: int = 1
+    gpu: bool = False
+
+
+def of_workers(executor: Executor) -> Hardware:
+    """What a worker of this executor has: its attribute `hardware`, if it has one, else a CPU device.
+
+    Raises ValueError for an attribute that is no pair of a number of devices and whether these are GPUs.
+    """
+    hardware = getattr(executor, "hardware", Hardware())
+    if not isinstance(hardware, tuple) or len(hardware) != 2:
+        raise doors.bad("executor.hardware", hardware, "a pair as (1, True): of devices, and whether these are GPUs")
+    devices, gpu = hardware
+    return Hardware(doors.whole("executor.hardware[0]", devices), doors.flag("executor.hardware[1]", gpu))
 
 
 class Do(Protocol):

@@ -18,7 +18,7 @@ from jgmm.engine import choose, machine
 from jgmm.process import Stopped
 from jgmm.study import keys, ownership, plan, preflight, spec, work
 from jgmm.study import means as files_of_means
-from jgmm.study.executors import GPU_THREADS, Do, by_workers, in_this_process
+from jgmm.study.executors import GPU_THREADS, Do, Hardware, by_workers, in_this_process, of_workers
 from jgmm.study.folder import records
 from jgmm.study.folder.lock import Lock, holding
 from jgmm.study.inventory import Inventory
@@ -105,9 +105,9 @@ def _check_kinds(study: object, environment: object, back_end: object, progress:
             raise doors.bad(name, function, "a function")
 
 
-def _hardware(executor: Executor | None) -> tuple[int, bool]:
-    """How many devices a task is computed on, and whether these are GPUs; a worker is taken to have one CPU device."""
-    return (1, False) if executor is not None else (len(jax.devices()), machine.on_gpu())
+def _hardware(executor: Executor | None) -> Hardware:
+    """What a task is computed on: a worker's hardware, or all devices of this process."""
+    return of_workers(executor) if executor is not None else Hardware(len(jax.devices()), machine.on_gpu())
 
 
 def _run(study: Study, inventory: Inventory, do: Do, executor: Executor | None, meter: Meter) -> Report:
