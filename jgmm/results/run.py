@@ -31,15 +31,18 @@ def run_study(
     stop: Callable[[], bool] = lambda: False,
     lock: Lock | None = None,
 ) -> Opened:
-    """Compute what `out` lacks of the study's cells, and open it. Everything is checked before anything is written.
+    """Compute what `out` lacks of the study's cells, and open it. What can be checked is checked before it writes.
 
-    What was done is `done` of what is returned (computed, reused, left, ...). A study with a precision goes through
-    its rounds until every cell has it or is at the cap.
+    What is refused later, as a step that a back end cannot take, leaves nothing where no run is stored. What was
+    done is `done` of what is returned (computed, reused, left, ...). A study with a precision goes through its rounds
+    until every cell has it or is at the cap.
 
     executor: anything that speaks `concurrent.futures.Executor` (a process pool, loky, a Dask client's
     `get_executor()`), its workers on the same file system; by default this process, on all of its devices. A process
     pool must not fork: `ProcessPoolExecutor(4, mp_context=multiprocessing.get_context("spawn"))`. What its workers
     could not do is told in `failures`; what they have stored is kept, and the same call goes on from it.
+    Tasks are sized for a worker with one CPU device, or with what the executor's attribute `hardware` says, as
+    (1, True): so many devices, and whether these are GPUs.
     spec_folder: where files of means and modules lie that the study names. fresh: replace the study in `out`.
     back_end: auto, cpu, gpu or scan (see `engine.choose`); what was taken, and why, is told in backends.csv.
     share: (3, 16) computes the third of sixteen shares of what is left. Each share has a folder of its own, and

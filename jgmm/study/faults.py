@@ -1,6 +1,7 @@
 """What is wrong with a spec, said in its writer's words: pydantic's errors as lines that name keys and values."""
 
 import difflib
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -48,14 +49,33 @@ def lines(error: ValidationError, table: dict) -> list[str]:
             said.append(message)
     # A table that fits no form is told by what is wrong inside it.
     inside = {place.rpartition(".")[0] for place in messages if "." in place}
-    texts = (f"{place}{''.join(said)}" for place, said in messages.items() if place not in inside)
+    names = _names(table)
+    texts = (f"{_in_words(place, names)}{''.join(said)}" for place, said in messages.items() if place not in inside)
     return [line.strip() for text in texts for line in text.split("\n")]
+
+
+def _names(table: Mapping) -> list[str | None]:
+    """The names of a spec's parts; None for one that has no name, or shares it."""
+    parts = table.get("part")
+    parts = parts if isinstance(parts, list) else []
+    names = [part.get("name") if isinstance(part, Mapping) else None for part in parts]
+    return [name if isinstance(name, str) and names.count(name) == 1 else None for name in names]
+
+
+def _in_words(place: str, names: list[str | None]) -> str:
+    """A place in a part with that part's name for its number."""
+    found = re.match(r"part\.(\d+)(?:\.(?=.)|$)", place)
+    if not found or int(found[1]) >= len(names) or (name := names[int(found[1])]) is None:
+        return place
+    inside = place[found.end() :]
+    return f"part {shown.value(name)}" + (f": {inside}" if inside else "")
 
 
 def _message(theirs: str, kind: str, value: Any, place: str) -> str:
     """What stands behind a place: pydantic's message in our words, with the value."""
     for words, ours in WORDS.items():
         theirs = theirs.replace(words, ours)
+    theirs = re.sub(r"a valid dictionary or instance of \w+", "a table", theirs)
     if kind == "extra_forbidden":
         return f": unknown key{_near(place)}"
     if kind == "value_error":

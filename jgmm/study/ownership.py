@@ -7,17 +7,20 @@
     looks.json, backends.csv       looks and back ends (see `records`); figures/.written lists our figures
     summary.*, *.csv, report.html  the report
 
-`study.toml` is written first, replaced in one step and never removed, so that a folder always belongs to one study.
-The user's own files are never removed, and links never followed.
+`study.toml` is written first, replaced in one step and never removed, so that a folder always belongs to one study; but
+of a study that is refused before a run of it is stored nothing is left. The user's own files are never removed, and
+links never followed.
 """
 
+import contextlib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import tomli_w
 
 from jgmm import outside
+from jgmm.process import Stopped
 from jgmm.study import spec
 from jgmm.study.folder import files, lock, records, seal, store
 from jgmm.study.spec import Study
@@ -89,6 +92,43 @@ def claim(
     except OSError as error:
         raise ValueError(f"{folder} cannot be written: {error.strerror or error}") from None
     return study
+
+
+def not_there(folder: Path) -> list[Path]:
+    """Of a folder and its parents those that do not exist, the innermost first."""
+    return [path for path in (folder, *folder.parents) if files.kind(path) is None]
+
+
+@contextlib.contextmanager
+def undoing(folder: Path, made: Iterable[Path], also: Iterable[str]) -> Iterator[None]:
+    """Where the block refuses a study that is new in the folder, and no run is stored, remove what was written.
+
+    Only the holder of the lock may use it. made: `not_there` before the lock was taken; these go, too, if nothing else
+    is in them. also: files that the study brings. Who is stopped, or has a full disk, goes on from what is there.
+    """
+    new = files.kind(folder / "study.toml") is None
+    try:
+        yield
+    except (Stopped, OSError):
+        raise
+    except Exception:
+        runs = (path for name in ("cells", "tiles") for path in (folder / name).glob("*"))
+        if new and all(files.TEMPORARY.fullmatch(path.name) for path in runs):
+            _abandon(folder, made, also)
+        raise
+
+
+def _abandon(folder: Path, made: Iterable[Path], also: Iterable[str]) -> None:
+    """Remove what a study wrote that has no runs; the lock last, and folders only if they are empty."""
+    _remove_owned(folder)
+    for name in store.FOLDERS:
+        files.remove_temporaries(folder / name)
+        files.remove_empty(folder / name)
+    files.remove_temporaries(folder)
+    for name in (*also, "study.toml", lock.NAME):
+        files.remove(folder / name)
+    for path in made:
+        files.remove_empty(path)
 
 
 def check_study(folder: Path) -> Path:
@@ -172,17 +212,23 @@ def _same_draws(folder: Path, stored: list[int] | None, canary: list[int], *othe
         )
 
 
-def _difference(key: str, old: object, new: object) -> str:
-    """The keys at and below `key` whose values differ, with the values."""
+def _difference(key: str, old: object, new: object, of: str = "") -> str:
+    """The keys at and below `key` whose values differ, with the values. of: the part in which it is."""
     if isinstance(old, dict) and isinstance(new, dict):
         keys = [k for k in sorted({*old, *new}) if old.get(k) != new.get(k)]
-        return "; ".join(_difference(f"{key}.{k}", old.get(k), new.get(k)) for k in keys)
+        return "; ".join(_difference(f"{key}.{k}" if key else k, old.get(k), new.get(k), of) for k in keys)
     if isinstance(old, list) and isinstance(new, list) and old and isinstance(old[0], dict):
         if len(old) != len(new):
             return f"its {key} has {len(old)} entries, not {len(new)}"
         pairs = enumerate(zip(old, new, strict=True))
-        return "; ".join(_difference(f"{key}.{i}", a, b) for i, (a, b) in pairs if a != b)
-    return f"its {key} is {old!r}, not {new!r}"
+        return "; ".join(_of_part(i, a, b) for i, (a, b) in pairs if a != b)
+    return f"its {key}{of} is {old!r}, not {new!r}"
+
+
+def _of_part(i: int, old: dict, new: dict) -> str:
+    """In what two parts differ: the part's name with it, or its number if that differs, too."""
+    name = old.get("name")
+    return _difference("", old, new, f" of part {name!r}" if name == new.get("name") else f" of part {i + 1}")
 
 
 def _leftover(path: Path, *, fresh: bool) -> bool:

@@ -82,14 +82,16 @@ def run_study(
         code = {file: source for name in names for file, source in outside.files(name).items()}
     study = files_of_means.at_home(study, spec_folder)
     ownership.check(out, fresh=fresh)
+    made = ownership.not_there(out)
     with holding(lock, out) as own_lock:
         own_lock.take()
-        made_with = {"canary": keys.canary(study.seed), **(environment or {})}
-        study = ownership.claim(out, study, made_with, fresh=fresh, code=code)
-        notes = files_of_means.keep(means, out)
-        do = partial(work.work, study, out.absolute(), back_end=back_end)
-        inventory = Inventory(out, spec.named_cells(study, out), own_share)
-        report = _run(study, inventory, do, executor, Meter(progress, stop))
+        with ownership.undoing(out, made, means):
+            made_with = {"canary": keys.canary(study.seed), **(environment or {})}
+            study = ownership.claim(out, study, made_with, fresh=fresh, code=code)
+            notes = files_of_means.keep(means, out)
+            do = partial(work.work, study, out.absolute(), back_end=back_end)
+            inventory = Inventory(out, spec.named_cells(study, out), own_share)
+            report = _run(study, inventory, do, executor, Meter(progress, stop))
         warnings = [own_lock.warning] if own_lock.warning else []
         return report._replace(seconds=time.perf_counter() - started, ignored=[*warnings, *notes, *report.ignored])
 

@@ -141,8 +141,8 @@ def test_another_spec_is_refused_with_the_keys_that_differ(capsys, again):
     path.write_text(path.read_text().replace("0.2", "0.3") + "\n[mixture]\nsigma = 2")
     status, said = command(capsys, "run", path, "--out", out)
     assert status == 2
-    assert "part.0.mixture.sigma is [1.0], not [2.0]" in said.err
-    assert "part.0.stream.start is [0.2], not [0.3]" in said.err
+    assert "mixture.sigma of part 'main' is [1.0], not [2.0]" in said.err
+    assert "stream.start of part 'main' is [0.2], not [0.3]" in said.err
     assert bytes_of(out) == before
 
 

@@ -8,7 +8,8 @@ import folders
 import pytest
 
 import jgmm
-from jgmm.study import ownership, spec
+from jgmm.process import Stopped
+from jgmm.study import ownership, spec, work
 from jgmm.study.folder import files
 
 pytestmark = pytest.mark.usefixtures("made_up")
@@ -123,7 +124,9 @@ def test_a_folder_is_claimed_gone_on_with_or_refused(tmp_path):
     assert spec.load(str(out / "study.toml")) == more
     before = (out / "study.toml").read_bytes()
     other = jgmm.Study(name="a", stream={"n": 2000, "start": 0.1}, seed=3)
-    with pytest.raises(ValueError, match=r"its part.0.stream.n is \[1000\], not \[2000\]; its seed is 0, not 3"):
+    with pytest.raises(
+        ValueError, match=r"its stream.n of part 'main' is \[1000\], not \[2000\]; its seed is 0, not 3"
+    ):
         ownership.claim(out, other, {"canary": [1]}, fresh=False)
     with pytest.raises(ValueError, match="other random bits"):
         ownership.claim(out, study, {"canary": [2]}, fresh=False)
@@ -159,3 +162,59 @@ def test_a_damaged_study_is_not_taken_for_another_and_can_be_replaced(out):
         with pytest.raises(ValueError, match="study.toml is damaged: .* or --fresh to replace the study"):
             command()
     assert folders.go(out, fresh=True).computed == 4
+
+
+REFUSALS = [ValueError("a step that no back end can take"), TypeError("a step with a fault")]
+
+
+@pytest.mark.parametrize("error", REFUSALS)
+@pytest.mark.parametrize("before", [[], ["results"], ["results", "results/new"]])
+def test_nothing_is_left_of_a_study_that_is_refused_before_a_run_is_stored(tmp_path, monkeypatch, error, before):
+    def refuses(study, out, task, meter=None, *, back_end="auto"):
+        (out / "examples" / f"{task.pieces[0].cell.identifier(0, False)}.parquet").write_text("")
+        raise error
+
+    monkeypatch.setattr(work, "work", refuses)
+    for folder in before:
+        (tmp_path / folder).mkdir()
+    with pytest.raises(type(error)):
+        folders.go(tmp_path / "results" / "new")
+    assert [path.relative_to(tmp_path).as_posix() for path in sorted(tmp_path.rglob("*"))] == before
+
+
+@pytest.mark.parametrize("error", [Stopped(), OSError(28, "No space left on device")])
+def test_a_study_that_is_stopped_before_a_run_is_stored_keeps_its_folder(tmp_path, monkeypatch, error):
+    def stops(*task, **more):
+        raise error
+
+    monkeypatch.setattr(work, "work", stops)
+    with pytest.raises(type(error)):
+        folders.go(tmp_path / "new")
+    assert (tmp_path / "new" / "study.toml").exists()
+
+
+def test_a_study_of_which_runs_are_stored_keeps_them_when_it_is_refused(tmp_path, monkeypatch):
+    def refuses_later(study, out, task, meter=None, *, back_end="auto"):
+        if task.pieces[0].low:
+            raise ValueError("no")
+        return folders.made_up_work(study, out, task)
+
+    monkeypatch.setattr(work, "work", refuses_later)
+    with pytest.raises(ValueError, match="no"):
+        folders.go(tmp_path)
+    assert len(list((tmp_path / "tiles").iterdir())) == 1
+    monkeypatch.setattr(work, "work", folders.made_up_work)
+    assert folders.go(tmp_path).reused == 2
+
+
+def test_a_folder_that_had_the_study_before_is_left_as_it_was(out, monkeypatch):
+    def refuses(*task, **more):
+        raise ValueError("no")
+
+    for cell in (out / "cells").iterdir():
+        cell.unlink()
+    monkeypatch.setattr(work, "work", refuses)
+    before = folders.bytes_of(out)
+    with pytest.raises(ValueError, match="no"):
+        folders.go(out)
+    assert folders.bytes_of(out) == before

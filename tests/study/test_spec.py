@@ -149,6 +149,16 @@ def test_every_fault_is_told_at_once():
     assert len(str(caught.value).splitlines()) == 3
 
 
+def test_a_fault_in_a_part_is_told_with_the_part_s_name_or_its_number_where_it_has_none_of_its_own():
+    with pytest.raises(ValueError, match="x.toml") as caught:
+        parse('[[part]]\nname = "long"\n[part.stream]\nnn = 3\n[[part]]\nk = 2\n[[part]]\nname = "b"\nmixture = 1')
+    assert str(caught.value).splitlines() == [
+        "x.toml: part 'long': stream.nn: unknown key, expected 'n'?",
+        "x.toml: part.1.k: unknown key, expected mixture.k?",
+        "x.toml: part 'b': mixture is 1: expected a table",
+    ]
+
+
 def test_an_unknown_preset_is_told_with_the_nearest():
     with pytest.raises(ValueError, match="'sead' is neither a preset .*did you mean 'seed'"):
         spec.load("sead")

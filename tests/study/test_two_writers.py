@@ -12,7 +12,7 @@ import pytest
 
 from jgmm.study import missing, spec, work
 from jgmm.study import run as runner
-from jgmm.study.folder import lock, store
+from jgmm.study.folder import files, lock, store
 from jgmm.study.folder.lock import Lock
 
 pytestmark = pytest.mark.usefixtures("made_up")
@@ -127,6 +127,22 @@ def test_the_lock_of_a_process_that_was_killed_is_nobodys(tmp_path):
     assert str(other.pid).encode() in (tmp_path / ".lock").read_bytes()
     assert folders.go(tmp_path).left == 0
     assert (tmp_path / ".lock").read_bytes() == b""
+
+
+def test_a_lock_that_was_removed_as_it_was_taken_is_taken_again(tmp_path, monkeypatch):
+    opened, removed = files.open_lock, []
+
+    def removed_at_first(path):
+        descriptor = opened(path)
+        if not removed:  # by a holder whose study was refused
+            removed.append(path.unlink())
+        return descriptor
+
+    monkeypatch.setattr(files, "open_lock", removed_at_first)
+    with Lock(tmp_path) as own:
+        own.take()
+        with pytest.raises(ValueError, match="is in use by process"):
+            Lock(tmp_path).take()
 
 
 def test_where_nothing_can_be_locked_that_is_said(tmp_path, monkeypatch):

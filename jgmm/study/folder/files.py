@@ -100,6 +100,14 @@ def kind(path: Path) -> str | None:
     return kinds.get(stat.S_IFMT(mode), "socket" if stat.S_ISSOCK(mode) else "device")
 
 
+def same(descriptor: int, path: Path) -> bool:
+    """Whether an open file is the one that has this path."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.lstat(path))
+    except FileNotFoundError:
+        return False
+
+
 def remove(path: Path) -> None:
     """Remove a file or a link (but not its target), if there is one."""
     with contextlib.suppress(FileNotFoundError):
@@ -120,6 +128,12 @@ def make_root(path: Path) -> None:
         if not folder.is_dir():
             with contextlib.suppress(FileExistsError):
                 os.mkdir(folder)
+
+
+def remove_empty(path: Path) -> None:
+    """Remove a folder that has nothing in it; any other stays."""
+    with contextlib.suppress(OSError):
+        os.rmdir(path)
 
 
 def set_aside(path: Path) -> Path:

@@ -63,6 +63,10 @@ class Lock:
                 f"{self.folder} cannot be locked ({error.strerror or error}): nobody else may write there now"
             )
             return
+        if not files.same(descriptor, self.folder / NAME):  # who held it has removed it, with a study that was refused
+            os.close(descriptor)
+            self.take()
+            return
         self._file = descriptor
         since = time.strftime("%Y-%m-%d %H:%M:%S %z")
         try:
