@@ -5,6 +5,9 @@ r"""Streaming EM for two balanced components at +mu and -mu (Algorithm 3 of the 
 beta = 1 is the posterior, so EM; beta = 2 is what denominators of sigma^2 in place of 2 sigma^2 make of it (the course
 project); beta -> infinity is Lloyd. The ratio of exponentials would be 0 / 0 for d of several hundred; the tanh never
 is. There is one estimate, of either mean; the other component's is its negative.
+
+On one component at 0 the fit has a component too many (Dwivedi et al. 2020, Annals of Statistics 48(6)): mu goes to 0,
+but slowly, since the posteriors tell it nothing of its length to first order.
 """
 
 from collections.abc import Callable
@@ -48,8 +51,10 @@ def one(k: int) -> int:
 
 
 def check(mixture: Mixture) -> None:
-    """Raises ValueError unless the mixture is a balanced pair of one scale at +m and -m."""
+    """Raises ValueError unless the mixture is a balanced pair of one scale at +m and -m, or one component at 0."""
     means, weights, scales = (np.asarray(x) for x in mixture)
+    if len(means) == 1 and not means.any():
+        return
     balanced = len(means) == 2 and (means[0] == -means[1]).all() and (weights[0] == weights[1]).all()
     if not (balanced and (scales[0] == scales[1]).all()):
         raise ValueError(
@@ -82,6 +87,6 @@ EM = Algorithm(
     paper_formula="3 ln(N)/N",
     refuses=tuple((name, _CONSTANT) for name in ("seed", "best", "polynomial", "1/n", "adam")),
     twin_law=twins.one_of_all,
-    law=expected.stream,
+    law=expected.streaming_em,
     sharpness=sharpness,
 )

@@ -25,7 +25,8 @@ import importlib
 PLACES = {
     "bounds": """THEOREMS Theorem theorem1_bound theorem1_separation theorem2_separation theorem3_bound theorem7_bound
         theorem_about""",
-    "em": "EMInformation cramer_rao em_fixed_point_bias em_information em_stationary_sq",
+    "em": """EMInformation cramer_rao em_fixed_point_bias em_information em_overspecified_law em_overspecified_sq
+        em_stationary_sq""",
     "lloyd": """PairLaw contraction lloyd_bias lloyd_error_sq lloyd_pair_fixed_points lloyd_pair_law
         simplex_displacement simplex_floor stationary_distance stationary_sq""",
     "modes": "Mode PairModes pair_modes",

@@ -8,7 +8,7 @@ or blunter than EM's".
 from typing import NamedTuple
 
 import numpy as np
-from scipy import optimize
+from scipy import optimize, stats
 
 from jgmm.theory import gaussian
 from jgmm.theory.check import check
@@ -45,6 +45,37 @@ def em_stationary_sq(*, rate, sigma, d, k=1):
     """
     check(rate=rate, sigma=sigma, d=d, k=k)
     return k * rate / 2 * sigma**2 * d
+
+
+LEAST_D = 3  # dimensions up to which balanced EM on one Gaussian settles at 0
+
+
+def em_overspecified_sq(*, rate, sigma, d):
+    """E|mu|^2 = eta (d - 3)/2 sigma^2 of balanced EM on one Gaussian once it has settled, to first order in eta; d > 3.
+
+    |mu|^2/sigma^2 then has the law Gamma((d - 3)/4, scale 2 eta), `em_overspecified_law`. For d <= 3 noise drives mu
+    into 0, where it stays, and the mean is 0. The next order was measured: 0.7 eta of the mean, at d of 10 to 40. See
+    docs/theory.md, "EM with a component too many".
+    """
+    check(rate=rate, sigma=sigma, d=d)
+    return rate * np.maximum(np.asarray(d) - LEAST_D, 0) / 2 * sigma**2
+
+
+def em_overspecified_law(*, rate, sigma, d):
+    """The law of |mu|^2 of which `em_overspecified_sq` is the mean, a SciPy distribution. Raises ValueError for d <= 3."""
+    check(rate=rate, sigma=sigma, d=d)
+    if not np.all(np.asarray(d) > LEAST_D):
+        raise ValueError(f"d is {d}, expected more than {LEAST_D}: with fewer, the settled estimate is 0")
+    return stats.gamma((np.asarray(d) - LEAST_D) / 4, scale=2 * rate * sigma**2)
+
+
+def overspecified_gap(*, rate, d):
+    """How fast balanced EM on one Gaussian forgets where it was, a sample: eta^2 (d - 3) min(1, (d - 3)/16).
+
+    The second is the edge of the spectrum of ln|mu|^2, whose drift is eta^2 (d - 3) below its mean and whose variance
+    grows by 8 eta^2 a sample; the first the linear decay about the mean.
+    """
+    return rate**2 * (d - LEAST_D) * min(1.0, (d - LEAST_D) / 16)
 
 
 def em_fixed_point_bias(separation, *, beta, sigma=1.0):

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from jgmm.theory import lloyd, overlap, start
+from jgmm.theory import em, lloyd, overlap, start
 from jgmm.theory.situation import Situation, StepLaw
 
 FLOAT32 = 1e-5  # the relative error that rounding may make in a mean squared error
@@ -48,6 +48,24 @@ def stream(situation: Situation, alone: float) -> Law:
         return _with_overlap(situation, situation.step, alone)
     except ValueError:  # quadrature finds no fixed point
         return UNKNOWN
+
+
+def streaming_em(situation: Situation, alone: float) -> Law:
+    """The law of the symmetric EM: `stream`'s on a pair; on one component, once its start is forgotten, of its noise.
+
+    See docs/theory.md, "EM with a component too many".
+    """
+    if situation.k > 1 or situation.samples == 0:
+        return stream(situation, alone)
+    step, sigma, d = situation.step, situation.scales[0], situation.d
+    constant = step is not None and not step.varies and situation.burn is None
+    if step is None or not constant or situation.sharpness != 1.0 or d <= em.LEAST_D or not situation.start_sq:
+        return UNKNOWN
+    rate, samples = step.fastest(), situation.samples
+    value = float(em.em_overspecified_sq(rate=rate, sigma=sigma, d=d))
+    far = max(situation.start_sq / value, value / situation.start_sq)
+    left = far * math.exp(-em.overspecified_gap(rate=rate, d=d) * samples)
+    return _accepted(situation, value, value * (rate + left))
 
 
 def with_labels(situation: Situation) -> float | None:

@@ -78,3 +78,24 @@ def test_the_cramer_rao_bound_is_the_inverse_of_the_score_covariance(separation)
         theory.cramer_rao(n=1, separation=separation, sigma=1, d=2, free=1),
         rtol=0.02,
     )
+
+
+def test_a_fit_with_one_component_too_many_has_the_mean_of_its_law():
+    assert_allclose(theory.em_overspecified_sq(rate=0.01, sigma=2.0, d=[1, 3, 10, 43]), [0, 0, 0.14, 0.8])
+    law = theory.em_overspecified_law(rate=0.01, sigma=2.0, d=10)
+    assert_allclose(law.mean(), 0.14)
+    assert_allclose(law.var(), 0.14 * 2 * 0.01 * 4)  # of a gamma: its mean times its scale
+    with pytest.raises(ValueError, match="d is 3, expected more than 3"):
+        theory.em_overspecified_law(rate=0.01, sigma=1.0, d=3)
+
+
+def test_the_drift_and_the_noise_of_a_fit_with_one_component_too_many():
+    """E x tanh <x, mu> - mu = -|mu|^2 mu and its second moment |mu|^2 I + mu mu', by quadrature in two dimensions."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(60)
+    x, y = np.meshgrid(nodes, nodes, indexing="ij")
+    mass = np.outer(weights, weights) / weights.sum() ** 2
+    mu = 0.01
+    pulled = x * np.tanh(x * mu) - mu, y * np.tanh(x * mu)
+    assert_allclose((mass * pulled[0]).sum(), -(mu**3), rtol=1e-3)
+    assert_allclose((mass * pulled[0] ** 2).sum(), 2 * mu**2, rtol=2e-3)
+    assert_allclose((mass * pulled[1] ** 2).sum(), mu**2, rtol=2e-3)

@@ -224,3 +224,22 @@ def test_one_component_has_the_law_of_its_labels():
     alone = theory.lloyd_error_sq(samples=300, rate=0.02, weight=1.0, sigma=1, d=10, start_sq=0.04)
     assert found.error_sq == pytest.approx(float(alone))
     assert found.exact
+
+
+def test_em_with_a_component_too_many_has_a_law_once_its_start_is_forgotten():
+    def told(**changed):
+        base = {"samples": 200_000, "k": 1, "separation": math.inf, "sharpness": 1.0, "step": constant(0.01)}
+        return expected.streaming_em(situation(**base | changed), 0.0)
+
+    assert told().error_sq == pytest.approx(0.035)
+    assert not told().exact
+    for changed in (
+        {"samples": 5_000},  # the start is not forgotten
+        {"d": 3},  # there is no such law
+        {"sharpness": 2.0},
+        {"burn": 10},
+        {"step": StepLaw("polynomial", (1.0, 0.7, 10.0))},
+        {"start": 0.0},  # 0 is where EM stays
+    ):
+        assert told(**changed) == UNKNOWN
+    assert told(k=2, separation=12.0, tied=True, samples=500).error_sq is not None  # on a pair it is `stream`'s

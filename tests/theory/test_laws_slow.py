@@ -96,3 +96,17 @@ def test_float32_does_not_stall_at_1e4_sigma_and_small_rates(rate):
     law = k * theory.lloyd_error_sq(samples=samples, rate=rate, weight=1 / k, sigma=1, d=d, start_sq=start_sq)
     assert law < 0.75 * k * start_sq
     assert_on_the_law(found.error.error_sq[-1], law)
+
+
+def test_em_with_a_component_too_many_settles_at_its_gamma_law():
+    """Its next order in eta, measured as 0.7 eta, is allowed for; the shares below three quartiles within 4 errors."""
+    d, rate, runs = 40, 0.01, 2048
+    law = theory.em_overspecified_law(rate=rate, sigma=1.0, d=d)
+    start = np.random.default_rng(0).normal(size=(1, d, runs)).astype(np.float32)
+    start *= np.sqrt(law.mean() / (start**2).sum(axis=1, keepdims=True))
+    batch = jgmm.batch(KEY, np.arange(runs), mixture.given(np.zeros((1, d))))
+    found = jgmm.run(batch, EM, start, steps=rate, checkpoints=[4000]).error.error_sq[-1].astype(float)
+    assert_on_the_law(found, law.mean(), systematic=rate * law.mean())
+    for share in (0.25, 0.5, 0.75):
+        below = (found < law.ppf(share)).mean()
+        assert abs(below - share) < 4 * np.sqrt(share * (1 - share) / runs) + rate
