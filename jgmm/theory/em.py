@@ -62,7 +62,7 @@ def em_overspecified_sq(*, rate, sigma, d):
 
 
 def em_overspecified_law(*, rate, sigma, d):
-    """The law of |mu|^2 of which `em_overspecified_sq` is the mean, a SciPy distribution. Raises ValueError for d <= 3."""
+    """The law of |mu|^2 of which `em_overspecified_sq` is the mean, as SciPy has it. Raises ValueError for d <= 3."""
     check(rate=rate, sigma=sigma, d=d)
     if not np.all(np.asarray(d) > LEAST_D):
         raise ValueError(f"d is {d}, expected more than {LEAST_D}: with fewer, the settled estimate is 0")
