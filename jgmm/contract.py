@@ -122,6 +122,12 @@ def no_params(mixture: Mixture, component: np.ndarray, numbers: dict[str, np.nda
     return {}
 
 
+def no_numbers(numbers: dict[str, np.ndarray]) -> tuple[np.ndarray, ...]:
+    """Nothing: the noise has none."""
+    del numbers
+    return ()
+
+
 def one_each(k: int) -> int:
     """An estimate for each component."""
     return k
@@ -216,14 +222,22 @@ class Noise(NamedTuple):
 
     pair(a, b) -> (z, z'): two independent numbers of mean 0 and variance 1 from two words of 32 random bits, for arrays
         of words elementwise; made of what a step may be made of, and of `lanes`. A sample's coordinates are such pairs.
+        Of two draws: pair(a, b, a', b'). Behind the words it is given its numbers, as `told` has made them.
     words: what it is, in the middle of a sentence.
     gaussian: whether its numbers are normal. Laws that need that are not told of others; means of labelled twins are
         exact for every noise, since they depend on its variance alone.
+    draws: how many words each of a pair's two lanes gives, 1 or 2.
+    numbers: names of numbers that may be chosen for each run, with their values; axes of a study.
+    told(numbers) -> what `pair` is given of them in float32, a tuple of arrays. numbers: a dict of arrays in float64,
+        of shape () or (runs,). Raises ValueError for numbers that the noise cannot have.
     """
 
     pair: Callable
     words: str
     gaussian: bool = False
+    draws: int = 1
+    numbers: tuple[tuple[str, Numbers], ...] = ()
+    told: Callable[[dict[str, np.ndarray]], tuple[np.ndarray, ...]] = no_numbers
 
 
 # --- what an engine compiles, and what a back end is ---
@@ -234,12 +248,13 @@ class Kernel(NamedTuple):
 
     step(state, sample, params) -> state, for each sample; any operation that `engine.follow` has a rule for.
     end(state, params) -> state, after each block of samples; None: samples come in no blocks.
-    pair: that of a `Noise`: a sample's coordinates are its mean plus its scale times these numbers, in float32.
+    pair, draws: those of a `Noise`: a sample's coordinates are its mean plus its scale times these numbers, in float32.
     """
 
     step: Callable
     end: Callable | None = None
     pair: Callable = normal_pair
+    draws: int = 1
 
 
 class Refused(ValueError):
@@ -251,7 +266,8 @@ class Stream(Protocol):
     """Runs that a back end holds between calls: what its `open(kernel, words, state, params, mixture)` returns.
 
     words, state, params, mixture: pytrees of NumPy or JAX arrays whose last axis are the runs, or scalars that are the
-    same for every run. An array that occurs twice, as the same object, is held once.
+    same for every run. An array that occurs twice, as the same object, is held once. mixture: a `Mixture`, or a
+    `sampling.Source`.
     """
 
     def advance(self, count: int, *, live: int | None = None, block: int | None = None) -> None:

@@ -61,9 +61,21 @@ def next_bits(state: LaneState) -> tuple[LaneState, UInt32[Array | np.ndarray, "
     return LaneState(s0 ^ s3, s1 ^ (s2 ^ s0), s2 ^ (s0 ^ shifted), _rotate(s3, 11)), bits
 
 
+def more_bits(state: LaneState) -> tuple[LaneState, UInt32[Array | np.ndarray, "lanes_less_1 *runs"]]:
+    """The next state, and 32 bits, of every lane but the label's, which stays."""
+    after, bits = next_bits(state)
+    of = _functions(state.s0)
+    return LaneState(*(of.concatenate([old[:1], new[1:]]) for old, new in zip(state, after, strict=True))), bits[1:]
+
+
 def uniform(bits: Words) -> Any:
     """float32 in [0, 1), a multiple of 2^-24."""
     return (bits >> 8).astype(np.float32) * np.float32(2**-24)
+
+
+def fraction(bits: Words) -> Any:
+    """float32 in [0, 1]: the top 31 bits, rounded."""
+    return (bits >> 1).astype(np.int32).astype(np.float32) * HALF_TURN
 
 
 def thresholds(weights: Float[Array | np.ndarray, "k *runs"]) -> Any:
@@ -113,8 +125,9 @@ LOG = np.array(
 )
 SINE = np.array([-0.0046021631, 0.0796802193, -0.64596349, 1.57079637], np.float32)
 COSINE = np.array([0.000903629872, -0.0208600704, 0.253669202, -1.23370051, 1.0], np.float32)
+WHOLE_SINE = np.array([0.000151485132, -0.00467376644, 0.0796896815, -0.645963728, 1.57079637], np.float32)
 OCTAVE = np.float32(-1.3862943611198906)  # -2 ln 2
-TURN, HALF_STEP = np.float32(2**-32), np.float32(2**-33)
+HALF_TURN, TURN, HALF_STEP = np.float32(2**-31), np.float32(2**-32), np.float32(2**-33)
 
 
 def normal_pair(a: Words, b: Words) -> tuple[Floats, Floats]:
@@ -128,13 +141,18 @@ def normal_pair(a: Words, b: Words) -> tuple[Floats, Floats]:
     cosine = _polynomial(y, COSINE)
     # The quadrant is the top two bits: the lower one swaps, the upper one is the second's sign, their xor the first's.
     odd = (b & np.uint32(2**30)) != 0
-    first = _flip(of.where(odd, sine, cosine), b ^ (b << 1))
-    second = _flip(of.where(odd, cosine, sine), b)
+    first = signed(of.where(odd, sine, cosine), b ^ (b << 1))
+    second = signed(of.where(odd, cosine, sine), b)
     return radius * first, radius * second
 
 
 def _radius(a: Words) -> Floats:
-    """sqrt(-2 ln u), u an odd multiple of 2^-31.
+    """sqrt(-2 ln u) of the u of `twice_exponential`."""
+    return _functions(a).sqrt(twice_exponential(a))
+
+
+def twice_exponential(a: Words) -> Floats:
+    """-2 ln u, u an odd multiple of 2^-31, from the top 31 bits: at least 0, mean 2, at most 62 ln 2 = 42.98.
 
     u = m 2^e with m in [sqrt(1/2), sqrt(2)): near u = 1 the logarithm is a small polynomial, and nothing cancels.
     """
@@ -144,7 +162,16 @@ def _radius(a: Words) -> Floats:
     m = _bits_as((word & 0x7FFFFF) + root_half, np.float32) - 1
     mantissa = m * _polynomial(m, LOG)
     exponent = ((word >> 23) - 31).astype(np.float32) * OCTAVE
-    return of.sqrt(of.maximum(mantissa + exponent, 0))
+    return of.maximum(mantissa + exponent, 0)
+
+
+def sine(b: Words) -> Floats:
+    """sin(pi s/2) with s uniform in (-1, 1), from all 32 bits: distributed as the cosine of a uniform angle.
+
+    Within 2e-7 (relative) of the exact function of s. |s| is at least 2^-32.
+    """
+    s = _bits_as(b, np.int32).astype(np.float32) * HALF_TURN + TURN
+    return s * _polynomial(s * s, WHOLE_SINE)
 
 
 def _polynomial(x: Floats, coefficients: Any) -> Floats:
@@ -155,7 +182,7 @@ def _polynomial(x: Floats, coefficients: Any) -> Floats:
     return value
 
 
-def _flip(x: Floats, word: Words) -> Floats:
+def signed(x: Floats, word: Words) -> Floats:
     """-x where the word's top bit is set."""
     return _bits_as(_bits_as(x, np.uint32) ^ (word & np.uint32(2**31)), np.float32)
 

@@ -21,6 +21,8 @@ from jgmm.engine.runs import Batch, normals
 from jgmm.errors import CentreError
 from jgmm.lanes import LaneState
 from jgmm.mixture import Mixture, check_whole
+from jgmm.noise import told
+from jgmm.sampling import Source, as_source
 
 POINTS_BYTES = 2**26  # of the graph points of the runs that are drawn together
 NO_SAMPLES: Any = np.int32(0)  # that Oja's rule has seen
@@ -97,13 +99,16 @@ def seed(
     noise = named.load("noise", noise) if isinstance(noise, str) else noise
     doors.kind("noise", noise, Noise, "of jgmm.noise")
     kernel, state, params = _power(basis) if method == "block" else _oja(basis, batch.mixture)
-    kernel = kernel._replace(pair=noise.pair)
-    stream, chosen = choose.opened(back_end, kernel, batch.words, state, params, batch.mixture)
+    kernel = kernel._replace(pair=noise.pair, draws=noise.draws)
+    source = as_source(*batch.mixture, told(noise, runs))
+    stream, chosen = choose.opened(back_end, kernel, batch.words, state, params, source)
     advance(stream, blocks, live=runs, block=block, progress=progress)
     words, basis = stream.words(), stream.state().basis
     for _ in range(unused):
         words = lanes.next_bits(words)[0]
-    words, starts, example = _by_graph(batch, words, basis, graph_points, neighbors, chosen, noise)
+        for _ in range(noise.draws - 1):
+            words = lanes.more_bits(words)[0]
+    words, starts, example = _by_graph(source, words, basis, graph_points, neighbors, chosen, noise)
     means = np.stack([start.means for start in starts], axis=-1)
     counts = np.stack([start.num_components for start in starts])
     return batch._replace(words=words), Seeding(means, counts, basis, chosen), example
@@ -129,21 +134,21 @@ def _oja(basis: Any, mixture: Mixture) -> tuple[Kernel, pca.OjaState, dict[str, 
 
 
 def _by_graph(
-    batch: Batch, words: LaneState, basis: np.ndarray, graph_points: int, neighbors: int, chosen: Choice, noise: Noise
+    source: Source, words: LaneState, basis: np.ndarray, graph_points: int, neighbors: int, chosen: Choice, noise: Noise
 ) -> tuple[LaneState, list[graph.GraphStart], GraphExample]:
     """The starts of all runs from their next `graph_points` samples.
 
     Drawn some runs at a time, as many as POINTS_BYTES allows; each run's graph is its own, so cores share them.
     """
-    k, d, runs = batch.mixture.means.shape
-    draw, whole = choose.load(chosen.name).draw, (words, batch.mixture)
+    k, d, runs = source.means.shape
+    draw, whole = choose.load(chosen.name).draw, (words, source)
     together = max(1, POINTS_BYTES // (graph_points * d * basis.itemsize))
     starts: list[graph.GraphStart] = []
     after: list[LaneState] = []
     with ThreadPoolExecutor(machine.cores()) as pool:
         for low in range(0, runs, together):
             words_of_some, mixture_of_some = jax.tree.map(lambda x, low=low: x[..., low : low + together], whole)
-            ahead, points = draw(words_of_some, mixture_of_some, graph_points, pair=noise.pair)
+            ahead, points = draw(words_of_some, mixture_of_some, graph_points, pair=noise.pair, draws=noise.draws)
             after.append(ahead)
             graphs = [(basis[..., low + i], points[..., i].T) for i in range(points.shape[-1])]
             centres = list(pool.map(lambda each: graph.centres(*each, k=k, neighbors=neighbors), graphs))

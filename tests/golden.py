@@ -18,13 +18,14 @@ import jax
 import numpy as np
 import optax
 
-from jgmm import steps
+from jgmm import noise, steps
 from jgmm.algorithms import em, lloyd, medians, pca, soft, unbalanced
 from jgmm.contract import Kernel
 from jgmm.engine import together
 from jgmm.engine.runs import batch
 from jgmm.lanes import LaneState
 from jgmm.mixture import Mixture
+from jgmm.sampling import Source
 
 TABLE = Path(__file__).with_name("golden.json")
 RUNS = 19  # one vector of 16 and a part, two of 8 and a part, four of 4 and a part
@@ -40,7 +41,7 @@ class Given(NamedTuple):
     words: LaneState
     state: Any
     params: Any
-    mixture: Mixture
+    mixture: Mixture | Source
 
 
 class Case(NamedTuple):
@@ -83,6 +84,10 @@ CASES = {
     "oja": Case(pca.OJA, 4, 2),
     "subnormal numbers": Case(lloyd.ORACLE, 3, 2, unit=2.0**-128),
     "float64": Case(lloyd.LLOYD, 3, 2, dtype=np.float64, options={"twin": True}),
+    "laplace noise": Case(lloyd.LLOYD, 3, 2, options={"noise": noise.NOISES["laplace"]}),
+    "student's noise": Case(lloyd.LLOYD, 5, 3, options={"noise": noise.of("student", {"df": 2.5 + np.arange(RUNS)})}),
+    "contaminated noise": Case(lloyd.LLOYD, 2, 2, options={"noise": noise.NOISES["contaminated"]}),
+    "student's noise, float64": Case(lloyd.LLOYD, 3, 2, dtype=np.float64, options={"noise": noise.of("student")}),
     # Over several shares of the coordinates; of the last three the code is a loop over them.
     "lloyd, shares": Case(lloyd.LLOYD, 13, 10),
     "soft, shares": Case(soft.SOFT, 17, 5),
@@ -91,6 +96,7 @@ CASES = {
     "lloyd, many shares": Case(lloyd.LLOYD, 53, 10),
     "em, many shares": Case(em.EM, 261, 2, options={"twin": True}),
     "power, many shares": Case(pca.POWER, 61, 3),
+    "student's noise, shares": Case(lloyd.LLOYD, 13, 10, options={"noise": noise.of("student")}),
 }
 
 
@@ -120,14 +126,15 @@ def given(case: Case, runs: int = RUNS) -> Given:
     params = ready.params
     for name in {"prior", "tilt"} & set(params.own):  # of a logarithm, in the last place of which machines may differ
         params = params._replace(own={**params.own, name: np.round(params.own[name] * 1024) / dtype(1024)})
-    return _in_unit(Given(ready.kernel, made.words, ready.state, params, made.mixture), dtype(case.unit))
+    return _in_unit(Given(ready.kernel, made.words, ready.state, params, ready.source), dtype(case.unit))
 
 
 def _in_unit(given: Given, unit: Any) -> Given:
     """Lengths times the unit, where a batch would not have them so small."""
-    means, weights, scales = given.mixture
+    means, scales = given.mixture.means, given.mixture.scales
     state = jax.tree.map(lambda x: unit * x if x.dtype.kind == "f" else x, given.state)
-    return given._replace(state=state, mixture=Mixture(unit * means, weights, unit * scales)) if unit != 1 else given
+    other = given.mixture._replace(means=unit * means, scales=unit * scales)
+    return given._replace(state=state, mixture=other) if unit != 1 else given
 
 
 def _basis(case: Case, bits: np.random.PCG64, runs: int) -> tuple[Any, Any]:

@@ -15,6 +15,7 @@ from jgmm.engine import build, program
 from jgmm.engine.operations import FLOATS, Node
 from jgmm.engine.program import Piece, deal
 from jgmm.lanes import LaneState
+from jgmm.sampling import source
 
 # --- a fused multiply-add ---
 
@@ -165,7 +166,7 @@ class Stream:
         self.dealt = deal(made.d, made.shares)
         self.lists = Lists(made.shares, self.dealt < 0)
         self.bits = np.stack([np.asarray(word) for word in words])
-        self.means, _, self.scales = map(np.asarray, mixture)
+        self.means, _, self.scales, self.numbers = map(np.asarray, source(mixture))
         self.thresholds = lanes.thresholds(np.asarray(mixture.weights))
         leaves, self._tree = jax.tree.flatten(state)
         self.leaves = [np.array(x) for x in (*leaves, *jax.tree.leaves(params))]
@@ -196,7 +197,12 @@ class Stream:
         others = np.zeros((made.k, half, bits.shape[-1]), self.means.dtype)
         others[:, : made.d - half] = self.means[:, half:]
         given = {("label word",): word, ("bits", 0): bits[1 : 1 + half], ("bits", 1): bits[1 + half :]}
-        given |= {("threshold", i): self.thresholds[i][None] for i in range(made.k - 1)}
+        for draw in range(1, made.draws):
+            found = plain.results(made.next_bits, lambda name: self.bits[name[1]][1:])
+            self.bits[:, 1:] = np.stack([found["word", q] for q in range(4)])
+            given |= {("bits", 2 * draw): found["bits",][:half], ("bits", 2 * draw + 1): found["bits",][half:]}
+        given |= {("threshold", i): self.thresholds[i][None] for i in range(made.labels - 1)}
+        given |= {("number", i): self.numbers[i][None] for i in range(made.numbers)}
         for i in range(made.k):
             given |= {("mean", i): self.means[i, :half], ("other mean", i): others[i]}
             given["scale", i] = self.scales[i][None]

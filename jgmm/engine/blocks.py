@@ -39,7 +39,8 @@ def layout(program: Program, width: int, block: int = BLOCK) -> Layout:
     """For vectors of so many runs, and at most so many samples together; no array is flat."""
     room = 2 * -(-program.half // program.shares)
     k, whole = program.k, program.shares * room
-    rows = {"words": 4 * (1 + 2 * program.half), "means": k * whole, "thresholds": max(k - 1, 1), "scales": k}
+    rows = {"words": 4 * (1 + 2 * program.half), "means": k * whole, "thresholds": max(program.labels - 1, 1)}
+    rows |= {"scales": k} | ({"numbers": program.numbers} if program.numbers else {})
     for i, leaf in enumerate(program.leaves):
         if leaf.alias is None:
             rows[f"leaf{i}"] = _leaf_rows(leaf, whole)
@@ -62,7 +63,7 @@ class Blocks:
     def __init__(self, emitter: Emitter, where: Layout, arrays: dict[str, ir.Value], scratch: dict[str, ir.Value]):
         self.e, self.b, self.where, self.program = emitter, emitter.b, where, where.program
         self.arrays, self.scratch = arrays, scratch
-        self.dtypes = {"words": "uint32", "thresholds": "int32", "labels": "int32"}
+        self.dtypes = {"words": "uint32", "thresholds": "int32", "labels": "int32", "numbers": "float32"}
         self.dtypes |= {f"leaf{i}": leaf.dtype for i, leaf in enumerate(self.program.leaves)}
         dealt = deal(self.program.d, self.program.shares)
         self.missing = [frozenset(np.flatnonzero(dealt[:, s] < 0).tolist()) for s in range(self.program.shares)]
@@ -162,11 +163,16 @@ class Blocks:
                 for c, name in enumerate(("mean", "other mean"))
                 for i in range(k)
             }
-        early |= {("threshold", i): self.load("thresholds", i) for i in range(k - 1)}
+        early |= {("threshold", i): self.load("thresholds", i) for i in range(program.labels - 1)}
+        early |= {("number", i): self.load("numbers", i) for i in range(program.numbers)}
 
         def sample(t: ir.Value, words: list) -> list[ir.Value]:
-            first, a = self._next(words[:4])
-            second, c = self._next(words[4:])
+            first, second = words[:4], words[4:]
+            bits: list[ir.Value] = []
+            for _ in range(program.draws):
+                first, a = self._next(first)
+                second, c = self._next(second)
+                bits += [a, c]
 
             def source(name: tuple) -> ir.Value:
                 if name in early:
@@ -174,7 +180,7 @@ class Blocks:
                 if name[0] in ("mean", "other mean"):
                     return self.load("means", rows[name[0] == "other mean"][name[1]])
                 if name[0] == "bits":
-                    return (a, c)[name[1]]
+                    return bits[name[1]]
                 return self.kept("labels", t) if name[0] == "label word" else self.load("scales", name[1])
 
             for target, x in zip(targets, self.results(program.pair, [("x", 0), ("x", 1)], source), strict=True):

@@ -15,13 +15,14 @@ from jgmm import doors
 from jgmm.contract import Choice, Kernel, Refused, Stream
 from jgmm.lanes import LaneState
 from jgmm.mixture import Mixture
+from jgmm.sampling import Source
 
 NAMES = ("auto", "cpu", "gpu", "scan")
 OPEN = ("cpu", "gpu", "scan")  # that have an `open` and a `draw` in this version
 
 
 def opened(
-    back_end: str, kernel: Kernel, words: LaneState, state: Any, params: Any, mixture: Mixture
+    back_end: str, kernel: Kernel, words: LaneState, state: Any, params: Any, mixture: Mixture | Source
 ) -> tuple[Stream, Choice]:
     """A stream of these runs, opened by the back end of this name or the best one (auto); and which it is, and why.
 

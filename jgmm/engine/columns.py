@@ -13,6 +13,7 @@ from jgmm.engine import threads
 from jgmm.engine.program import Leaf, Program, deal
 from jgmm.lanes import LaneState
 from jgmm.mixture import Mixture
+from jgmm.sampling import Source, source
 
 
 def spread(x: np.ndarray, leaf: Leaf, program: Program) -> np.ndarray:
@@ -70,17 +71,18 @@ def columns_for(count: int) -> int:
     return -(-count // step) * step
 
 
-def arrays(words: LaneState, leaves: Sequence, mixture: Mixture, program: Program) -> dict[str, np.ndarray]:
+def arrays(words: LaneState, leaves: Sequence, mixture: Mixture | Source, program: Program) -> dict[str, np.ndarray]:
     """What a kernel reads, by `threads.given`: `columns_for` the threads, the last run again at the end."""
-    runs = mixture.means.shape[-1]
+    runs, mixture = mixture.means.shape[-1], source(mixture)
     of_components = Leaf((program.k,), program.dtype, None, False, None, False)
-    thresholds = lanes.thresholds(np.asarray(mixture.weights)) if program.k > 1 else np.zeros((1, runs), np.int32)
+    thresholds = lanes.thresholds(np.asarray(mixture.weights)) if program.labels > 1 else np.zeros((1, runs), np.int32)
     rows = {
         "words": spread_words(words, program),
         "means": spread(np.asarray(mixture.means), program.means, program),
         "thresholds": spread(thresholds, of_components, program),
         "scales": spread(np.asarray(mixture.scales), of_components, program),
     }
+    rows |= {"numbers": spread(np.asarray(mixture.numbers), of_components, program)} if program.numbers else {}
     for i, (x, leaf) in enumerate(zip(leaves, program.leaves, strict=True)):
         if leaf.alias is None:
             rows[f"leaf{i}"] = spread(np.broadcast_to(np.asarray(x), (*leaf.shape, runs)), leaf, program)

@@ -20,6 +20,7 @@ from jgmm.engine import blocks, build, machine, native, plan, program, strips
 from jgmm.engine.program import Leaf
 from jgmm.lanes import LaneState
 from jgmm.mixture import Mixture
+from jgmm.sampling import Source, source
 
 NARROWEST = 4  # runs of a vector: what every target has
 CALL = 2**24  # numbers (k d) that a call goes through, about: a fraction of a second, after which it can be stopped
@@ -40,7 +41,7 @@ class Stream:
         words: LaneState,
         state: Any,
         params: Any,
-        mixture: Mixture,
+        mixture: Mixture | Source,
         *,
         width: int | None = None,
         block: int = blocks.BLOCK,
@@ -63,15 +64,17 @@ class Stream:
         self.code = code(self.where, target)
 
     def _lay(
-        self, words: LaneState, leaves: list, mixture: Mixture, where: blocks.Layout
+        self, words: LaneState, leaves: list, mixture: Mixture | Source, where: blocks.Layout
     ) -> tuple[dict[str, np.ndarray], list[str]]:
         """The arrays of a layout as strips, by name, and the names of those that are flat."""
-        k, weights = self.program.k, np.asarray(mixture.weights)
+        mixture, weights = source(mixture), np.asarray(mixture.weights)
         rows = {"words": np.concatenate([np.asarray(word) for word in words])}
         rows["means"] = strips.rows_of(np.asarray(mixture.means), self.program.means, where)
         # There is a row where none is needed: a pointer has to point.
-        rows["thresholds"] = lanes.thresholds(weights) if k > 1 else np.zeros((1, self.runs), np.int32)
+        rows["thresholds"] = lanes.thresholds(weights) if len(weights) > 1 else np.zeros((1, self.runs), np.int32)
         rows["scales"] = np.asarray(mixture.scales)
+        if self.program.numbers:
+            rows["numbers"] = np.asarray(mixture.numbers)
         moving = {"words"}
         for i, (x, leaf) in enumerate(zip(leaves, self.program.leaves, strict=True)):
             if leaf.alias is None:
@@ -147,10 +150,10 @@ open = Stream
 
 
 def draw(
-    words: LaneState, mixture: Mixture, n: int, *, pair: Callable = lanes.normal_pair
+    words: LaneState, mixture: Mixture | Source, n: int, *, pair: Callable = lanes.normal_pair, draws: int = 1
 ) -> tuple[LaneState, Float[np.ndarray, "d n runs"]]:
-    """The lanes behind the next n samples of every run, and those samples; NumPy. pair: see `contract.Kernel`."""
-    stream = Stream(program.STILL._replace(pair=pair), words, (), {}, mixture)
+    """The lanes behind the next n samples of every run, and those samples; NumPy. pair, draws: `contract.Kernel`'s."""
+    stream = Stream(program.STILL._replace(pair=pair, draws=draws), words, (), {}, mixture)
     x = stream.draw(doors.whole("n", n))
     return stream.words(), x
 

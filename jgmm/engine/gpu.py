@@ -22,8 +22,7 @@ from jgmm.engine.program import Leaf, Program
 from jgmm.engine.threads import Rows
 from jgmm.lanes import LaneState
 from jgmm.mixture import Mixture
-
-as_mixture: Callable[..., Mixture] = Mixture  # of NumPy arrays, which JAX takes for its own
+from jgmm.sampling import Source, as_source, source
 
 CALL = "__gpu$xla.gpu.ptx"  # a name inside XLA: `available` looks whether it is there
 # The oldest cards with what is needed: shuffles that name their threads (PTX 6.0). What is written for them runs on all
@@ -114,13 +113,13 @@ class Stream:
         words: LaneState,
         state: Any,
         params: Any,
-        mixture: Mixture,
+        mixture: Mixture | Source,
         *,
         devices: Sequence | None = None,
         shares: int | None = None,
         launcher: Callable = launcher,
     ):
-        mixture = as_mixture(*map(np.asarray, mixture))
+        mixture = as_source(*map(np.asarray, source(mixture)))
         runs = mixture.means.shape[-1]
         self.program = build.program(kernel, state, params, mixture, shares=shares)
         of_state, self._tree = jax.tree.flatten(state)
@@ -184,14 +183,15 @@ open = Stream
 
 def draw(
     words: LaneState,
-    mixture: Mixture,
+    mixture: Mixture | Source,
     n: int,
     *,
     pair: Callable = lanes.normal_pair,
+    draws: int = 1,
     devices: Sequence | None = None,
 ) -> tuple[LaneState, Float[np.ndarray, "d n runs"]]:
-    """The lanes behind the next n samples of every run, and those samples; NumPy. pair: see `contract.Kernel`."""
-    stream = Stream(program.STILL._replace(pair=pair), words, (), {}, mixture, devices=devices)
+    """The lanes behind the next n samples of every run, and those samples; NumPy. pair, draws: `contract.Kernel`'s."""
+    stream = Stream(program.STILL._replace(pair=pair, draws=draws), words, (), {}, mixture, devices=devices)
     x = stream.draw(doors.whole("n", n))
     return stream.words(), x
 

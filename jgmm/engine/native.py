@@ -126,7 +126,7 @@ def module(where: Layout, target: Target) -> ir.Module:
 def _function(whole: ir.Module, where: Layout, name: str, body: Callable, *, counts: int) -> None:
     """name(pointers to the arrays and to the scratch, strip, counts): the body on one strip."""
     dtypes = dict.fromkeys(("means", "scales", "x", "parts", "own"), where.program.dtype)
-    dtypes |= {"words": "uint32", "thresholds": "int32", "labels": "int32"}
+    dtypes |= {"words": "uint32", "thresholds": "int32", "labels": "int32", "numbers": "float32"}
     for i, leaf in enumerate(where.program.leaves):
         dtypes[f"leaf{i}"] = "uint8" if leaf.dtype == "bool" else leaf.dtype
     names = [*where.rows, *SCRATCH]

@@ -39,13 +39,17 @@ class Piece(NamedTuple):
 class Program(NamedTuple):
     """Lists of operations, and the arrays that they are about.
 
-    Inputs are named ("word", q) (of one lane), ("bits", 0 or 1), ("label word",), ("threshold", i), ("mean", i) and
-    ("other mean", i) of a pair's two coordinates, ("scale", i); in steps and ends ("x", slot), ("label",),
-    ("leaf", number, index) and ("means", (i, slot)). A slot is a coordinate of a share.
+    Inputs are named ("word", q) (of one lane), ("bits", i) (the first words of a pair's two lanes, then their second
+    ones), ("label word",), ("threshold", i), ("mean", i) and ("other mean", i) of a pair's two coordinates,
+    ("scale", i), ("number", i) of the noise; in steps and ends ("x", slot), ("label",), ("leaf", number, index) and
+    ("means", (i, slot)). A slot is a coordinate of a share.
     """
 
-    k: int
+    k: int  # means
     d: int
+    labels: int  # k, or more where there is one mean
+    draws: int  # words that a lane of coordinates gives for a sample
+    numbers: int  # of the noise
     shares: int
     dtype: str  # of samples
     state: tuple[Leaf, ...]
@@ -94,7 +98,8 @@ def deal(d: int, shares: int) -> np.ndarray:
 def text(program: Program) -> str:
     """All of it in words, the same for the same program: what machine code is found by."""
     pieces = (program.next_bits, program.label_word, program.label, program.pair, program.step, program.end)
-    lines = [repr((program.k, program.d, program.shares, program.dtype, program.leaves, program.small_roots))]
+    shape = (program.k, program.d, program.labels, program.draws, program.numbers, program.shares, program.dtype)
+    lines = [repr((*shape, program.leaves, program.small_roots))]
     for piece in pieces:
         numbers: dict[int, int] = {}
         results = piece.results if piece is not None else {}

@@ -72,7 +72,8 @@ def run(
     that the algorithm keeps. steps: a step size of `jgmm.steps`, or what stands for one: a constant in (0, 1), one for
     each run, `rates.polynomial`, any other schedule (a function of the count of samples seen that JAX can trace, its
     first step in [0, 1]), or any optax transformation of gradients of shape (e, d, runs) that treats runs apart
-    (`apart`). noise: a value of `jgmm.noise`, or its name: what samples differ from their means by. twin: whether the
+    (`apart`). noise: a value of `jgmm.noise`, or its name: what samples differ from their means by; with numbers of
+    your own, `jgmm.noise.of("student", {"df": 3.0})`. twin: whether the
     labelled twin streams beside it. average: how many first iterates the average leaves out, a number or one for each
     run; None: the last iterate is the estimate. back_end: auto, cpu, gpu or scan (`engine.choose`). numbers: those that
     the algorithm names (beta).
@@ -114,7 +115,7 @@ def simulate(
     segments = _segments(segments, len(batch.run_ids))
     lengths = [segment.checkpoints[-1] if segment.checkpoints else 0 for segment in segments]
     edges = np.cumsum([0, *(segment.num_runs for segment in segments)])
-    stream, chosen = choose.opened(back_end, ready.kernel, batch.words, ready.state, ready.params, batch.mixture)
+    stream, chosen = choose.opened(back_end, ready.kernel, batch.words, ready.state, ready.params, ready.source)
     recorders = [
         _Recorder(segment, slice(int(a), int(b)), keep)
         for segment, (a, b) in zip(segments, pairwise(edges), strict=True)

@@ -23,6 +23,7 @@ from jgmm import doors, lanes
 from jgmm.contract import Kernel, Sample
 from jgmm.lanes import LaneState
 from jgmm.mixture import Mixture
+from jgmm.sampling import Source, source
 
 LEAST_WIDTH = 64  # runs of a device, padded: XLA makes single numbers of loops over 16, which round otherwise
 
@@ -36,7 +37,7 @@ class Stream:
         words: LaneState,
         state: Any,
         params: Any,
-        mixture: Mixture,
+        mixture: Mixture | Source,
         *,
         devices: Sequence | None = None,
     ):
@@ -44,7 +45,7 @@ class Stream:
         self.mesh = _mesh(devices)
         self._runs = mixture.means.shape[-1]
         width = ladder(self._runs, self.mesh.size)
-        self.carry, self.given = _lay(((words, state), (params, mixture)), self.mesh, width)
+        self.carry, self.given = _lay(((words, state), (params, source(mixture))), self.mesh, width)
 
     def advance(self, count: int, *, live: int | None = None, block: int | None = None) -> None:
         """`contract.Stream.advance`; runs that are not live go on, too."""
@@ -73,16 +74,17 @@ open = Stream
 
 def draw(
     words: LaneState,
-    mixture: Mixture,
+    mixture: Mixture | Source,
     n: int,
     *,
     pair: Callable = lanes.normal_pair,
+    draws: int = 1,
     devices: Sequence | None = None,
 ) -> tuple[LaneState, Float[np.ndarray, "d n runs"]]:
-    """The lanes behind the next n samples of every run, and those samples; NumPy. pair: see `contract.Kernel`."""
+    """The lanes behind the next n samples of every run, and those samples; NumPy. pair, draws: `contract.Kernel`'s."""
     n, runs, mesh = doors.whole("n", n), words.s0.shape[-1], _mesh(devices)
-    laid = _lay((words, mixture), mesh, ladder(runs, mesh.size))
-    return jax.tree.map(lambda x: np.asarray(x)[..., :runs], drawn(*laid, n=n, pair=pair, mesh=mesh))
+    laid = _lay((words, source(mixture)), mesh, ladder(runs, mesh.size))
+    return jax.tree.map(lambda x: np.asarray(x)[..., :runs], drawn(*laid, n=n, pair=pair, draws=draws, mesh=mesh))
 
 
 def ladder(num_runs: int, devices: int) -> int:
@@ -105,7 +107,7 @@ def advanced(carry, given, blocks, samples, *, kernel, mesh):
 
         def one(_, carry):
             words, state = carry
-            words, sample = next_sample(words, mixture, thresholds, kernel.pair)
+            words, sample = next_sample(words, mixture, thresholds, kernel.pair, kernel.draws)
             # XLA would otherwise draw it again for each of the k distances that it is used in.
             return words, kernel.step(state, lax.optimization_barrier(sample), params)
 
@@ -118,15 +120,15 @@ def advanced(carry, given, blocks, samples, *, kernel, mesh):
     return _sharded(shard, mesh, _specs(carry), carry, given, blocks, samples)
 
 
-@partial(jax.jit, static_argnames=("n", "pair", "mesh"))
-def drawn(words, mixture, *, n, pair, mesh):
+@partial(jax.jit, static_argnames=("n", "pair", "draws", "mesh"))
+def drawn(words, mixture, *, n, pair, draws=1, mesh):
     """The lanes behind the next n samples, and those samples, (d, n, runs)."""
 
     def shard(words, mixture):
         thresholds = lanes.thresholds(mixture.weights)
 
         def one(words, _):
-            words, sample = next_sample(words, mixture, thresholds, pair)
+            words, sample = next_sample(words, mixture, thresholds, pair, draws)
             return words, sample.x
 
         words, x = lax.scan(one, words, None, length=n)
@@ -136,15 +138,20 @@ def drawn(words, mixture, *, n, pair, mesh):
 
 
 def next_sample(
-    words: LaneState, mixture: Mixture, thresholds: Int[Array, "k_less_1 *runs"], pair: Callable
+    words: LaneState, mixture: Source, thresholds: Int[Array, "k_less_1 *runs"], pair: Callable, draws: int = 1
 ) -> tuple[LaneState, Sample]:
     """The lanes behind the next sample of every run, and that sample. thresholds: those of the weights."""
     d = mixture.means.shape[1]
     half = (d + 1) // 2
     words, bits = lanes.next_bits(words)
     word = lanes.label_word(bits[:1])
+    of_pairs = [bits[1 : 1 + half], bits[1 + half :]]
+    for _ in range(draws - 1):
+        words, more = lanes.more_bits(words)
+        of_pairs += [more[:half], more[half:]]
     # An odd d leaves half of its last pair unused.
-    noise = jnp.concatenate(pair(bits[1 : 1 + half], bits[1 + half :]))[:d]
+    told = (number[None] for number in mixture.numbers)
+    noise = jnp.concatenate(pair(*of_pairs, *told))[:d]
     index = lax.broadcasted_iota(jnp.int32, mixture.weights.shape, 0)
     label = lanes.choose(word, thresholds, index)[0]
     scale = lanes.choose(word, thresholds, mixture.scales)

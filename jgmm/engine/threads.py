@@ -49,7 +49,8 @@ def given(program: Program) -> dict[str, Rows]:
     """The arrays that a kernel reads, in the order of its pointers; then come the counts, and `moved` for results."""
     k, slots = program.k, len(deal(program.d, program.shares))
     rows = {"words": Rows(4 * (1 + 2 * pairs_of(program)), "uint32"), "means": Rows(k * slots, program.dtype)}
-    rows |= {"thresholds": Rows(max(k - 1, 1), "int32"), "scales": Rows(k, program.dtype)}
+    rows |= {"thresholds": Rows(max(program.labels - 1, 1), "int32"), "scales": Rows(k, program.dtype)}
+    rows |= {"numbers": Rows(program.numbers, "float32")} if program.numbers else {}
     for i, leaf in enumerate(program.leaves):
         if leaf.alias is None:
             dtype = "uint8" if leaf.dtype == "bool" else leaf.dtype
@@ -290,8 +291,9 @@ class _Thread:
         lanes = 1 + 2 * pairs
         after, bits = list(words), []
         names = [*(("word", q) for q in range(4)), ("bits",)]
-        for lane in range(lanes):
-            of_lane = {("word", q): word for q, word in enumerate(words[lane::lanes])}
+        # The label's lane, then those of the pairs; and for further words those of the pairs again.
+        for lane in (*range(lanes), *list(range(1, lanes)) * (program.draws - 1)):
+            of_lane = {("word", q): word for q, word in enumerate(after[lane::lanes])}
             *after[lane::lanes], word = self._results(program.next_bits, names, of_lane.__getitem__)
             bits.append(word)
         (word,) = self._results(program.label_word, [("label word",)], lambda _: bits[0])
@@ -315,7 +317,7 @@ class _Thread:
                 return word
             if name[0] in ("mean", "other mean"):
                 return self.values["means"][name[1] * self.slots + j + (name[0] == "other mean") * pairs]
-            return self.values[f"{name[0]}s"][name[1]]  # thresholds, scales
+            return self.values[f"{name[0]}s"][name[1]]  # thresholds, scales, numbers
 
         return source
 

@@ -16,10 +16,12 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from jgmm import doors, errors, reach
+from jgmm import noise as noises
 from jgmm import steps as sizes
 from jgmm.contract import Algorithm, Kernel, Noise, Numbers, Sample
 from jgmm.engine.runs import Batch
 from jgmm.noise import NOISES
+from jgmm.sampling import Source, as_source
 
 
 class AverageState(NamedTuple):
@@ -72,13 +74,17 @@ def averaged(state: AverageState, offset: Float[Array, "e d *runs"], burn: Int[A
 
 
 class Ready(NamedTuple):
-    """What a back end opens for some runs, and which component each estimate of the start given stands for."""
+    """What a back end opens for some runs, and which component each estimate of the start given stands for.
+
+    source: what it draws from.
+    """
 
     kernel: Kernel
     state: State
     params: Params
     component: np.ndarray  # (e, runs)
     algorithm: Algorithm
+    source: Source
 
 
 def ready(
@@ -131,9 +137,11 @@ def ready(
         burn = np.broadcast_to(burn.astype(np.int32), (runs,))
         mean = _average(centres.offset, np.int32(0))
     doors.kind("noise", noise, Noise, "of jgmm.noise")
+    source = as_source(*batch.mixture, noises.told(noise, runs))
     step = Step(algorithm.step, algorithm.twin if twin else None, size.rule.apply)
     params, state = Params(told, numbers_of_steps, burn), State(centres, centres if twin else None, mean)
-    return Ready(Kernel(step, pair=noise.pair), state, params, component, algorithm)
+    kernel = Kernel(step, pair=noise.pair, draws=noise.draws)
+    return Ready(kernel, state, params, component, algorithm, source)
 
 
 def in_order(values: np.ndarray, component: Int[np.ndarray, "k runs"]) -> np.ndarray:
