@@ -51,6 +51,15 @@ class Record(NamedTuple):
     twin_displacement: np.ndarray | None  # as centres
     back_end: Choice | None = None
 
+    def __repr__(self) -> str:
+        e, d, runs = self.centres.shape
+        sq = np.asarray(self.error.error_sq, float)
+        first, last = sq[0].mean(), sq[-1].mean()
+        spread = f" +- {sq[-1].std(ddof=1) / np.sqrt(runs):.2g}" if runs > 1 else ""
+        by = f", by {self.back_end.name}" if self.back_end else ""
+        size = f"{runs} runs of {e} estimates in {d} dimensions, {self.samples[-1]} samples{by}"
+        return f"Record: {size}\nmean squared error {first:.4g} at the start, {last:.4g}{spread} at the end"
+
 
 def run(
     batch: Batch,

@@ -27,6 +27,18 @@ class Batch(NamedTuple):
     mixture: Mixture
     words: LaneState
 
+    def __repr__(self) -> str:
+        k, d, runs = self.mixture.means.shape
+        ids = f"{self.run_ids[0]}" + (f" to {self.run_ids[-1]}" if runs > 1 else "")
+        scales, weights = (_span(values) for values in (self.mixture.scales, self.mixture.weights))
+        return f"Batch: {runs} runs, of ids {ids}\n{k} components in {d} dimensions, scales {scales}, weights {weights}"
+
+
+def _span(values: Array | np.ndarray) -> str:
+    """The least and the largest of some numbers, or the one that they all are."""
+    low, high = f"{np.min(values):.4g}", f"{np.max(values):.4g}"
+    return low if low == high else f"{low} to {high}"
+
 
 def run_keys(key: Key[Array, ""], run_ids: Sequence[int] | np.ndarray) -> Key[Array, "runs"]:
     """A key for each run: `fold_in(key, run_id)`. Raises ValueError as `batch` does for either."""

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -10,7 +10,6 @@ from pydantic import BaseModel, ValidationError
 from jgmm.study import limits, shown
 from jgmm.study.fields import listed_lists
 from jgmm.study.parts import TABLES, EMSpec, MixtureSpec, Part, SeedingSpec, StreamSpec
-from jgmm.study.schema import Study
 
 WORDS = {  # of pydantic, and what we say in their place
     "Value error, ": "",
@@ -29,10 +28,17 @@ WORDS = {  # of pydantic, and what we say in their place
 }
 
 
-def lines(error: ValidationError, table: dict) -> list[str]:
+def told(error: ValidationError, table: dict, keys: Iterable[str]) -> str:
+    """A line for each of the first faults of a spec, and how many more there are. As `lines`."""
+    said = lines(error, table, keys)
+    more = [f"and {len(said) - limits.FAULTS} more"] if len(said) > limits.FAULTS else []
+    return "\n".join([*said[: limits.FAULTS], *more])
+
+
+def lines(error: ValidationError, table: dict, keys: Iterable[str]) -> list[str]:
     """A line for each key at fault, with what any of its forms would expect; beyond those told, only counted.
 
-    table: the spec that was refused.
+    table: the spec that was refused. keys: those that a spec may have above its parts.
     """
     messages: dict[str, list[str]] = {}  # by place in the spec
     for item in error.errors(include_url=False, include_context=False):
@@ -42,7 +48,7 @@ def lines(error: ValidationError, table: dict) -> list[str]:
             continue
         if item["type"] in ("model_type", "dict_type") and said:
             continue  # that it is no table either
-        message = _message(str(item["msg"]), item["type"], item["input"], place)
+        message = _message(str(item["msg"]), item["type"], item["input"], place, keys)
         if said and message not in said:
             message = f" or {message.rpartition(': ')[2].strip().removeprefix('expected ')}"
         if message not in said:
@@ -71,13 +77,13 @@ def _in_words(place: str, names: list[str | None]) -> str:
     return f"part {shown.value(name)}" + (f": {inside}" if inside else "")
 
 
-def _message(theirs: str, kind: str, value: Any, place: str) -> str:
+def _message(theirs: str, kind: str, value: Any, place: str, keys: Iterable[str]) -> str:
     """What stands behind a place: pydantic's message in our words, with the value."""
     for words, ours in WORDS.items():
         theirs = theirs.replace(words, ours)
     theirs = re.sub(r"a valid dictionary or instance of \w+", "a table", theirs)
     if kind == "extra_forbidden":
-        return f": unknown key{_near(place)}"
+        return f": unknown key{_near(place, keys)}"
     if kind == "value_error":
         return f" {theirs}"
     return f" is {shown.value(value)}: {theirs}"
@@ -117,14 +123,17 @@ def _own_or_shared(steps: list, table: dict) -> list:
     return steps if is_own else steps[2:]
 
 
-def _near(place: str) -> str:
-    """A hint at the key that was meant: in its own table, or the table that has one of this name."""
+def _near(place: str, keys: Iterable[str]) -> str:
+    """A hint at the key that was meant: in its own table, or the table that has one of this name.
+
+    keys: those that a spec may have above its parts.
+    """
     *above, key = place.split(".")
     models: dict[str, type[BaseModel]] = {"mixture": MixtureSpec, "stream": StreamSpec}
     models |= {"seeding": SeedingSpec, "em": EMSpec}
-    top_level = {**Part.model_fields, **Study.model_fields}
+    top_level = [*Part.model_fields, *keys]
     table = next((name for name in reversed(above) if name in TABLES), None)
-    fields: dict[str, Any] = models[table].model_fields if table else top_level
+    fields = [*models[table].model_fields] if table else top_level
     near = difflib.get_close_matches(key, fields, n=1)
     if near:
         return f", expected {near[0]!r}?"

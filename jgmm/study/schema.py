@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import Field, ModelWrapValidatorHandler, model_validator
+from pydantic import Field, ModelWrapValidatorHandler, ValidationError, model_validator
 
-from jgmm.study import limits
+from jgmm.study import faults, limits
 from jgmm.study.fields import Count, Name, Positive, about
 from jgmm.study.parts import Part, Table
 from jgmm.study.plain import plain
@@ -60,6 +60,14 @@ class Study(Table):
         about('"curves", or module:PAGE for a page of the study\'s own.', '"curves"'),
     ] = "curves"
     part: Annotated[list[Part], Field(min_length=1, max_length=limits.PARTS)]
+
+    def __init__(self, /, **table: Any):
+        """Raises ValueError, a line for each key at fault, as the command line says it."""
+        try:
+            super().__init__(**table)
+        except ValidationError as error:
+            said = faults.told(error, table, type(self).model_fields)
+            raise ValueError(said) from None
 
     @model_validator(mode="wrap")
     @classmethod

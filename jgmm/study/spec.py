@@ -12,10 +12,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from jgmm import outside
-from jgmm.study import faults, limits, shown
+from jgmm.study import limits, shown
 from jgmm.study.cell import ENGINE, Cell, MixtureFields, SeedingSizes, StepSetting
 from jgmm.study.fields import of_file
 from jgmm.study.folder import seal
@@ -154,8 +152,6 @@ def changed(study: Study, **changes: Any) -> Study:
 def _validated(table: dict, source: str) -> Study:
     """The study of a table. Raises ValueError, a line for each of the first faults, each behind the source's name."""
     try:
-        return Study.model_validate(table)
-    except ValidationError as error:
-        lines = faults.lines(error, table)
-    more = [f"and {len(lines) - limits.FAULTS} more"] if len(lines) > limits.FAULTS else []
-    raise ValueError("\n".join(f"{source}{line}" for line in [*lines[: limits.FAULTS], *more]))
+        return Study(**table)
+    except ValueError as error:
+        raise ValueError("\n".join(f"{source}{line}" for line in str(error).splitlines())) from None

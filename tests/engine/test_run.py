@@ -27,6 +27,27 @@ def small_batch(runs=40, separation=3.0):
     return batch, offset_start(KEY, batch, 0.5)
 
 
+# --- in words ---
+
+
+def test_a_batch_and_a_record_print_themselves_in_two_lines():
+    batch, start = small_batch(4)
+    assert repr(batch).splitlines() == [
+        "Batch: 4 runs, of ids 0 to 3",
+        "3 components in 4 dimensions, scales 1, weights 0.3333",
+    ]
+    assert "of ids 7\n" in str(jgmm.batch(KEY, [7], mixture.given([[0.0], [4.0]], weights=[0.25, 0.75], scales=[1, 2])))
+    record = jgmm.run(batch, LLOYD, start, steps=0.05, checkpoints=[20, 40], back_end="scan")
+    sq = np.array([[1.0, 3.0, 2.0, 2.0], [2.0] * 4, [0.5, 0.7, 0.6, 0.6]])  # sd of the last: sqrt(0.02/3)
+    made = record._replace(error=record.error._replace(error_sq=sq))
+    assert repr(made).splitlines() == [
+        "Record: 4 runs of 3 estimates in 4 dimensions, 40 samples, by scan",
+        "mean squared error 2 at the start, 0.6 +- 0.041 at the end",
+    ]
+    assert made.centres is record.centres  # a tuple as before
+    assert made == tuple(made)
+
+
 # --- starts and their components ---
 
 

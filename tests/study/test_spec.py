@@ -268,3 +268,22 @@ def test_a_study_from_python_is_a_study_from_toml():
     parsed = spec.parse(text, source="x", folder=Path(), default_name="x")
     made = spec.Study(name="x", runs=7, mixture={"k": 2, "separation": [2, 3]}, stream={"n": 1e4, "start": 0.5})
     assert made == parsed
+
+
+def test_a_bad_study_from_python_gets_the_sentences_of_the_command_line():
+    given = {"runs": -1, "mixture": {"k": 2, "separatoin": 3.0}, "stream": {"n": "many"}}
+    with pytest.raises(ValueError, match="^runs is -1: expected at least 1$") as error:
+        spec.Study(runs=-1)
+    assert type(error.value) is ValueError
+    with pytest.raises(ValueError, match="runs is -1") as error:
+        spec.Study(**given)
+    said = str(error.value).splitlines()
+    with pytest.raises(ValueError, match="runs is -1") as error:
+        spec.parse(tomli_w.dumps(given), source="mine", folder=Path(), default_name="mine")
+    assert [f"mine: {line}" for line in said] == str(error.value).splitlines()
+    assert len(said) == 3
+
+
+def test_a_key_may_have_any_name_and_is_told(tmp_path):
+    with pytest.raises(ValueError, match="self: unknown key"):
+        spec.parse("self = 1", source="mine", folder=tmp_path, default_name="mine")

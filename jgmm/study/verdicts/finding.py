@@ -67,3 +67,6 @@ class Verdict(NamedTuple):
     look: int
     findings: list[Finding]
     constants: list[Constant]
+
+    def __repr__(self) -> str:
+        return f"Theorem {self.theorem}: {self.verdict} (look {self.look}, level {self.level:.3g})\n{self.sentence}"

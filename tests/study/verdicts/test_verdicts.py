@@ -101,3 +101,10 @@ def test_updates_with_beta_2_are_reported_and_not_called_theorem_7():
     assert "contradicted" not in other.sentence
     assert {finding.kind for finding in other.findings} == {"exceeds"}
     assert "No constant of the variance term would do" in other.sentence
+
+
+def test_a_verdict_prints_itself_in_two_lines():
+    study = stream_study()
+    (verdict,) = verdicts.verdicts(study, stored(study, variance), look=1)
+    assert repr(verdict).splitlines() == ["Theorem 2: consistent, tight (look 1, level 0.025)", verdict.sentence]
+    assert verdict == tuple(verdict)
