@@ -63,9 +63,6 @@ def run(arguments: argparse.Namespace, stopper: process.Stopper) -> int:
         executors.leave_memory()
     _start_jax(arguments, study.x64)
     stopper.check()
-    if arguments.dry_run:
-        command = importlib.import_module("jgmm.commands.dry_run")
-        return command.dry_run(study, out, spec_folder=Path(), back_end=arguments.back_end, share=arguments.share)
     command = importlib.import_module("jgmm.commands.run")
     how = command.How(
         fresh=arguments.fresh,
@@ -74,6 +71,8 @@ def run(arguments: argparse.Namespace, stopper: process.Stopper) -> int:
         keep_programs=not arguments.no_cache,
         share=arguments.share,
     )
+    if arguments.dry_run:
+        return importlib.import_module("jgmm.commands.dry_run").dry_run(study, out, spec_folder=Path(), how=how)
     return command.run(study, out, spec_folder=Path(), how=how, stopper=stopper)
 
 

@@ -9,10 +9,12 @@ import numpy as np
 from rich.console import Console
 
 from jgmm import stats, terminal
+from jgmm.commands.run import How
 from jgmm.commands.words import runs_of
 from jgmm.engine import choose, machine
+from jgmm.report.hook import page_of
 from jgmm.report.numbers import plus_minus
-from jgmm.study import missing, plan, preflight, replay, spec
+from jgmm.study import keys, missing, ownership, plan, preflight, replay, spec
 from jgmm.study.executors import GPU_THREADS
 from jgmm.study.job import Driven
 from jgmm.study.plan import Piece
@@ -20,7 +22,8 @@ from jgmm.study.share import checked, part_of
 from jgmm.study.spec import Cell, Study
 
 PILOT_SECONDS = 4.0  # of all pilots together, about
-COMPILE_SECONDS = 3.0  # of a program, its start and its errors: measured 2 to 4
+COMPILE_SECONDS = 3.0  # of a program, its start and its errors, by XLA or for a card: measured 2 to 4
+COMPILE_SECONDS_CPU = 1.0  # the same by the CPU's back end: measured 0.4 to 1
 REPORT_SECONDS = 3.0
 USUAL_PRECISION = 0.01  # relative, that the table of runs is for where the study asks for none
 # Of memory, fitted to peaks of 490 to 760 MB (k d from 4 to 5,000, 2,000 to 8,000 runs, 10 to 2,000 checkpoints), right
@@ -28,6 +31,9 @@ USUAL_PRECISION = 0.01  # relative, that the table of runs is for where the stud
 BYTES, BYTES_PER_COORDINATE, BYTES_PER_RUN = 530e6, 150, 200
 BYTES_PER_ROW = 40  # of a cell's file, compressed: the presets have 21 to 62, displacements apart
 DROPPED = ("pilot runs", "of samples", "cells", "relative sd of a run")  # columns that a narrow terminal leaves out
+
+
+PLAINLY = How()
 
 
 class Device(NamedTuple):
@@ -54,29 +60,47 @@ class Forecast(NamedTuple):
     driven: Driven
 
 
-def dry_run(
-    study: Study, out: Path, *, spec_folder: Path, back_end: str = "auto", share: tuple[int, int] | None = None
-) -> int:
-    """Print what the run, or a share of it, would take. 0, the exit status."""
-    own_share = checked(share, study)
-    choose.choose(back_end)
+def dry_run(study: Study, out: Path, *, spec_folder: Path, how: How = PLAINLY) -> int:
+    """Print what the run, or a share of it, would take. 0, the exit status.
+
+    Raises ValueError for what the run would refuse before it computes anything, but for a folder that is in use.
+    """
+    share = checked(how.share, study)
+    back_end = choose.choose(how.back_end).name
+    page_of(study)
+    study = _as_in(out, study, fresh=how.fresh)
     named = spec.named_cells(study, spec_folder)
     cells = list(named.values())
     preflight.check_mixtures(study, cells, spec_folder)
-    stored = missing.stored(out, named).cells
-    todo = part_of(own_share, missing.to_do(named, stored, missing.wanted_runs(study, named, stored)))
     devices = jax.devices()
     device = Device(len(devices), devices[0].device_kind, machine.on_gpu())
-    forecasts = _forecasts(study, todo, spec_folder, back_end, device)
+    preflight.check_plan(study, cells, devices=device.number, gpu=device.gpu)
+    stored = {} if how.fresh else missing.stored(out, named).cells
+    wanted = missing.wanted_runs(study, named, stored)
+    todo = part_of(share, missing.to_do(named, stored, wanted))
+    forecasts = _forecasts(study, todo, spec_folder, how.back_end, device)
     console = terminal.standard_output()
     unfinished = len({piece.cell for piece in todo})
     console.print(f"[bold]{study.name}[/]: {len(cells)} cells x {runs_of(study)}, {unfinished} with runs to do")
+    if share is not None:
+        own, whole = (plan.num_runs(part_of(of, missing.to_do(named, {}, wanted))) for of in (share, None))
+        console.print(f"share {share}: {own} of {whole} runs of cells, {plan.num_runs(todo)} of them to do")
     if study.precision is not None:
         console.print("below: the next round of runs; the table has what the precision would need")
-    _print_costs(console, cells, todo, forecasts, device)
+    _print_costs(console, cells, todo, forecasts, device, back_end)
+    if how.executor is not None:
+        console.print("workers    were not asked: memory and time are what this machine would take", highlight=False)
     _print_runs(console, cells, forecasts, study.precision or USUAL_PRECISION)
     console.print("nothing was written")
     return 0
+
+
+def _as_in(out: Path, study: Study, *, fresh: bool) -> Study:
+    """The study, with the runs of the folder's. Raises ValueError for a folder that the run would refuse."""
+    ownership.check(out, fresh=fresh)
+    if fresh or not (out / "study.toml").is_file():
+        return study
+    return ownership.same_study(out, study, {"canary": keys.canary(study.seed)})
 
 
 def _forecasts(study: Study, todo: list[Piece], folder: Path, back_end: str, device: Device) -> dict[str, Forecast]:
@@ -118,14 +142,20 @@ def _shortened(cell: Cell, share: float) -> Cell:
 
 
 def _print_costs(
-    console: Console, cells: list[Cell], todo: list[Piece], forecasts: dict[str, Forecast], device: Device
+    console: Console,
+    cells: list[Cell],
+    todo: list[Piece],
+    forecasts: dict[str, Forecast],
+    device: Device,
+    back_end: str,
 ) -> None:
     """Samples, memory, files, seconds and back ends."""
     tasks = plan.tasks(todo, devices=device.number, gpu=device.gpu)
     slowness = float(np.mean([each.slowness for each in forecasts.values()])) if forecasts else 1.0
     streams = sum(task.seconds for task in tasks) * slowness
     programs = len({piece.cell.program_fields() for piece in todo})
-    seconds = streams + COMPILE_SECONDS * programs + REPORT_SECONDS
+    compiling = programs * (COMPILE_SECONDS_CPU if back_end == "cpu" else COMPILE_SECONDS)
+    seconds = streams + compiling + REPORT_SECONDS
     size = sum((piece.high - piece.low) * _bytes_per_run(piece.cell) for piece in todo)
     console.print(f"samples    {sum(map(plan.samples_of, tasks)):.3g} in {len(tasks)} tasks")
     console.print(f"memory     about {_memory(cells, todo, device) / 1e9:.1f} GB")

@@ -40,6 +40,8 @@ def finish(
     for line in written.back_ends:
         terminal.say(console, f"back end {line}")
     print_closing(written)
-    terminal.say(console, f"{out / 'report.html'}  ({time.perf_counter() - started:.1f} s in all)")
+    terminal.say(
+        console, f"{out / 'report.html'}  ({time.perf_counter() - started:.1f} s, the start of Python and JAX apart)"
+    )
     prepare.tell_of_code()
     return written.status

@@ -8,6 +8,7 @@ import pytest
 from made_cells import study
 
 from jgmm.commands.dry_run import dry_run
+from jgmm.commands.run import How
 from jgmm.study import run as runner
 
 SMALL = """
@@ -29,7 +30,7 @@ def strict():
 
 def said(capsys, asked, out, **more):
     """The words of a dry run; which back end it is, and why, depends on the machine."""
-    assert dry_run(asked, out, spec_folder=Path(), **more) == 0
+    assert dry_run(asked, out, spec_folder=Path(), how=How(**more)) == 0
     return re.sub("back end .*", "back end BACK_END", capsys.readouterr().out)
 
 
@@ -60,3 +61,20 @@ def test_of_a_share_what_it_would_take_is_told(capsys, tmp_path):
     asked = study(SMALL.replace(", 1000000000", ""), runs=4)
     text = said(capsys, asked, tmp_path / "out", share=(2, 4))
     assert "samples    2.4e+03 in " in text  # a run of 600, one of 1200 and one of 600 samples
+    assert "share 2/4: 3 of 12 runs of cells, 3 of them to do" in text
+    assert "workers" not in text
+
+
+def test_a_folder_that_the_run_would_refuse_is_refused(capsys, tmp_path):
+    asked = study(SMALL.replace(", 1000000000", ""), runs=4)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes").write_text("")
+    with pytest.raises(ValueError, match="holds files that are not a study's"):
+        said(capsys, asked, tmp_path / "mine")
+    runner.run_study(asked, tmp_path / "out")
+    other = asked.model_copy(update={"seed": 5})
+    with pytest.raises(ValueError, match="holds another study .its seed is 0, not 5"):
+        said(capsys, other, tmp_path / "out")
+    text = said(capsys, other, tmp_path / "out", fresh=True, executor="processes:2")
+    assert "3 with runs to do" in text
+    assert "workers    were not asked" in text
