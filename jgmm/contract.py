@@ -216,6 +216,11 @@ class Algorithm(NamedTuple):
     measure: Callable[[Any, Any, Mixture], CentreError] = of_centres
     readout: Callable[[Any, dict[str, Any]], dict[str, np.ndarray]] | None = None
 
+    def fits_any(self, k: int) -> bool:
+        """Whether it may keep another number of estimates than its own: a centre for each component, told no label."""
+        centres = self.estimates(k) == k and self.measure is of_centres
+        return centres and self.sharpness(dict(self.numbers)) is not None
+
 
 class Noise(NamedTuple):
     """A noise family: how a sample differs from its mean, in units of its component's scale.

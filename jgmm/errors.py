@@ -2,8 +2,9 @@ r"""How far estimates are from the true means, and means over runs with their st
 
 Errors are taken under the best matching pi of the e estimates to the k components, argmin_pi sum_i |mu_i -
 mu*_pi(i)|^2, found by the Hungarian algorithm (SciPy's). A single estimate of a symmetric pair is so measured up to its
-sign. NumPy on the host, sums in a written order (`ordered`): no number depends on the runs beside it. Trailing axes are
-runs; a single run has none, or one of length 1.
+sign. Where there are more estimates than components, each component is matched to one of them, and the others do not
+count. NumPy on the host, sums in a written order (`ordered`): no number depends on the runs beside it. Trailing axes
+are runs; a single run has none, or one of length 1.
 """
 
 from typing import NamedTuple
@@ -21,10 +22,10 @@ TOGETHER_BYTES = 2**22  # of the e x k distances of the runs that are computed t
 class CentreError(NamedTuple):
     """Distances between estimates and means under the best matching, in the units of the data."""
 
-    error_sq: Float[np.ndarray, "*runs"]  # sum over estimates of the squared distance
-    error_sum: Float[np.ndarray, "*runs"]  # sum over estimates of the distance
+    error_sq: Float[np.ndarray, "*runs"]  # sum over the pairs matched of the squared distance
+    error_sum: Float[np.ndarray, "*runs"]  # sum of the distance
     error_max: Float[np.ndarray, "*runs"]  # the largest distance
-    lost: Int[np.ndarray, "*runs"]  # see `match`
+    lost: Int[np.ndarray, "*runs"]  # see `Pairs`
 
 
 class Estimate(NamedTuple):
@@ -42,6 +43,17 @@ class Matching(NamedTuple):
     lost: Int[np.ndarray, "*runs"]  # with as many estimates as components: components that are nearest to no estimate
 
 
+class Pairs(NamedTuple):
+    """Estimates and components that are matched one to one, as many as the fewer of the two.
+
+    lost: as in `Matching`; with more estimates than components, components that share their nearest estimate.
+    """
+
+    estimate: Int[np.ndarray, "pairs *runs"]
+    component: Int[np.ndarray, "pairs *runs"]
+    lost: Int[np.ndarray, "*runs"]
+
+
 def squared_distances(
     origin: Float[Array | np.ndarray, "e d *runs"],
     offset: Float[Array | np.ndarray, "e d *runs"],
@@ -53,7 +65,7 @@ def squared_distances(
     flat = [x.reshape(len(x), d, -1) for x in (origin, offset, means)]
     count = flat[0].shape[-1]
     distances_sq = np.zeros((len(origin), k, count), means.dtype)
-    together = max(1, TOGETHER_BYTES // (k * k * means.itemsize))
+    together = max(1, TOGETHER_BYTES // (max(k, len(origin)) * k * means.itemsize))
     for low in range(0, count, together):
         origins, offsets, targets = (x[..., low : low + together] for x in flat)
         total = distances_sq[..., low : low + together]
@@ -68,11 +80,37 @@ def squared_distances(
 
 
 def match(distances_sq: Float[np.ndarray, "e k *runs"]) -> Matching:
-    """Each estimate's component in the matching of least sum; by the Hungarian algorithm where two share the nearest.
+    """Each estimate's component in the matching of least sum; with more than k of them, the nearest for the others.
 
-    If every estimate has its own nearest mean, that is the best matching: no term of the sum can be smaller. One that
-    is not finite is nearest to none.
+    By the Hungarian algorithm where two share the nearest. If every estimate has its own nearest mean, that is the best
+    matching: no term of the sum can be smaller. One that is not finite is nearest to none.
     """
+    e, k = distances_sq.shape[:2]
+    if e <= k:
+        return _best(distances_sq)
+    matched = pairs(distances_sq)
+    component = distances_sq.argmin(axis=1).astype(np.int32)
+    np.put_along_axis(component, matched.estimate, matched.component, axis=0)
+    return Matching(component, matched.lost)
+
+
+def pairs(distances_sq: Float[np.ndarray, "e k *runs"]) -> Pairs:
+    """The pairs of the matching of least sum, in the order of the fewer: of the estimates, or of the components."""
+    e, k = distances_sq.shape[:2]
+    other, lost = _best(distances_sq if e <= k else distances_sq.swapaxes(0, 1))
+    own = np.broadcast_to(np.arange(len(other), dtype=np.int32).reshape(-1, *[1] * (other.ndim - 1)), other.shape)
+    return Pairs(own, other, lost) if e <= k else Pairs(other, own, lost)
+
+
+def paired_sq(distances_sq: Float[np.ndarray, "e k *runs"], matched: Pairs) -> Float[np.ndarray, "pairs *runs"]:
+    """The squared distance of each pair."""
+    few = distances_sq if distances_sq.shape[0] <= distances_sq.shape[1] else distances_sq.swapaxes(0, 1)
+    other = matched.component if few is distances_sq else matched.estimate
+    return np.take_along_axis(few, other[:, None], axis=1)[:, 0]
+
+
+def _best(distances_sq: Float[np.ndarray, "e k *runs"]) -> Matching:
+    """The matching of e estimates to k components, e at most k."""
     e, k, *runs = distances_sq.shape
     flat = distances_sq.reshape(e, k, -1)
     nearest = flat.argmin(axis=1).astype(np.int32)
@@ -91,13 +129,17 @@ def centre_errors(
     offset: Float[Array | np.ndarray, "e d *runs"],
     means: Float[Array | np.ndarray, "k d *runs"],
 ) -> CentreError:
-    """The errors of the estimates origin + offset, at most as many as there are means."""
+    """The errors of the estimates origin + offset."""
     distances_sq = squared_distances(origin, offset, means)
-    component, lost = match(distances_sq)
-    matched = np.take_along_axis(distances_sq, component[:, None], axis=1)[:, 0]
-    distances = np.sqrt(matched)
-    error_sq, error_sum = (np.asarray(ordered.add_up(x)) for x in (matched, distances))
-    return CentreError(error_sq, error_sum, np.asarray(distances.max(axis=0)), lost)
+    return errors_of(distances_sq, pairs(distances_sq))
+
+
+def errors_of(distances_sq: Float[np.ndarray, "e k *runs"], matched: Pairs) -> CentreError:
+    """The errors of the pairs that are matched."""
+    squares = paired_sq(distances_sq, matched)
+    distances = np.sqrt(squares)
+    error_sq, error_sum = (np.asarray(ordered.add_up(x)) for x in (squares, distances))
+    return CentreError(error_sq, error_sum, np.asarray(distances.max(axis=0)), matched.lost)
 
 
 def of_centres(

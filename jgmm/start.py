@@ -45,22 +45,37 @@ class GraphExample(NamedTuple):
     component: np.ndarray  # (n,), rank by size; k and beyond lumped as k
 
 
-def offset_start(key: Key[Array, ""], batch: Batch, offset: Numbers) -> Float[np.ndarray, "k d runs"]:
+def offset_start(
+    key: Key[Array, ""], batch: Batch, offset: Numbers, *, estimates: int | None = None
+) -> Float[np.ndarray, "e d runs"]:
     """The true means, each moved by offset * max(scales) in a uniformly random direction of the run's own.
 
-    key: of threefry. offset: a number, at least 0, or one for each run.
+    key: of threefry. offset: a number, at least 0, or one for each run. estimates: how many; None: one for each
+    component. Of more, estimate i starts at component i mod k, in a direction of its own; fewer start at the heaviest
+    components (the lowest index wins a tie).
     Raises ValueError for others, and for an offset that is lost in the rounding of the means (`reach.check_start`).
     """
     doors.keys("key", key)
     doors.kind("batch", batch, Batch, "of jgmm.batch")
     means, _, scales = map(np.asarray, batch.mixture)
-    k, d, runs = means.shape
+    d, runs = means.shape[1:]
     offset = doors.numbers("offset", offset, (), (runs,), low=0, closed=True)
     reach.check_start("offset", offset, means=means, scales=scales)
-    moves = normals(key, batch.run_ids, k=k, d=d).astype(means.dtype)
+    if estimates is not None:
+        means = np.take_along_axis(means, homes(np.asarray(batch.mixture.weights), estimates)[:, None], axis=0)
+    moves = normals(key, batch.run_ids, k=len(means), d=d).astype(means.dtype)
     sizes = np.sqrt(np.stack([ordered.dot(move, move) for move in moves]))
     distance = np.broadcast_to(offset.astype(means.dtype), (runs,)) * scales.max(axis=0)
     return means + distance[None, None] * (moves / sizes[:, None])
+
+
+def homes(weights: Float[np.ndarray, "k runs"], estimates: int) -> Int[np.ndarray, "e runs"]:
+    """The component that each of so many estimates starts at: i mod k of k or more, else the heaviest."""
+    k, runs = weights.shape
+    estimates = doors.whole("estimates", estimates)
+    if estimates < k:
+        return np.argsort(-weights, axis=0, kind="stable")[:estimates]
+    return np.broadcast_to(np.arange(estimates)[:, None] % k, (estimates, runs))
 
 
 def seed(

@@ -1,5 +1,7 @@
 """Errors under the best matching, subspace distance, means with their standard errors."""
 
+from itertools import permutations
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -75,6 +77,27 @@ def test_fewer_estimates_than_components_are_matched_to_the_nearest_that_are_apa
     assert_allclose([found.error_sq, found.lost], [2, 0])
     found = error(jnp.array([[0.0], [1.0]]), means)
     assert_allclose([found.error_sq, found.lost], [81, 1])
+
+
+def test_of_more_estimates_than_components_each_component_has_one_and_the_others_do_not_count():
+    means = jnp.array([[0.0], [10.0]])
+    found = error(jnp.array([[9.0], [2.0], [30.0], [-1.0]]), means)
+    assert_allclose([found.error_sq, found.error_sum, found.error_max, found.lost], [2, 2, 1, 0])
+    found = error(jnp.array([[4.0], [30.0], [-40.0]]), means)  # the nearest to both
+    assert_allclose([found.error_sq, found.lost], [16 + 400, 1])
+
+
+def test_the_matching_of_more_estimates_than_components_is_the_best_of_all():
+    rng = np.random.default_rng(5)
+    for e, k in ((3, 1), (4, 3), (6, 4)):
+        estimates, means = rng.normal(size=(e, 3)), rng.normal(size=(k, 3))
+        cost = ((estimates[:, None] - means[None]) ** 2).sum(axis=-1)
+        best = min(sum(cost[i, c] for c, i in enumerate(chosen)) for chosen in permutations(range(e), k))
+        assert_allclose(error(estimates, means).error_sq, best)
+        component = errors.match(cost).component
+        assert set(component) == set(range(k))
+        left = set(range(e)) - set(errors.pairs(cost).estimate)
+        assert all(component[i] == cost[i].argmin() for i in left)
 
 
 @pytest.mark.parametrize("spread", [0.02, 3.0])

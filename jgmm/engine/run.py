@@ -71,6 +71,7 @@ def run(
     checkpoints: Sequence[int],
     twin: bool = False,
     average: Numbers | None = None,
+    estimates: int | None = None,
     back_end: str = "auto",
     progress: Progress | None = None,
     **numbers: Numbers,
@@ -84,8 +85,9 @@ def run(
     (`apart`). noise: a value of `jgmm.noise`, or its name: what samples differ from their means by; with numbers of
     your own, `jgmm.noise.of("student", {"df": 3.0})`. twin: whether the
     labelled twin streams beside it. average: how many first iterates the average leaves out, a number or one for each
-    run; None: the last iterate is the estimate. back_end: auto, cpu, gpu or scan (`engine.choose`). numbers: those that
-    the algorithm names (beta).
+    run; None: the last iterate is the estimate. estimates: how many the algorithm keeps; None: its own number (another
+    needs one that keeps an estimate a component, and no twin). back_end: auto, cpu, gpu or scan (`engine.choose`).
+    numbers: those that the algorithm names (beta).
     Raises ValueError if the transformation mixes runs, if a rate is outside (0, 1) or lost beside the start
     (`reach.check_rate`), if an argument is of another kind or shape, or if the back end cannot be.
     """
@@ -95,7 +97,8 @@ def run(
     doors.floats("start", start, ("e", "d", "runs"))
     doors.numbers("start", np.asarray(start), ("e", "d", "runs"))
     noise = named.load("noise", noise) if isinstance(noise, str) else noise
-    ready = together.ready(batch, algorithm, start, steps=steps, noise=noise, twin=twin, average=average, **numbers)
+    how: dict[str, Any] = {"steps": steps, "noise": noise, "twin": twin, "average": average, "estimates": estimates}
+    ready = together.ready(batch, algorithm, start, **how, **numbers)
     segments = [Segment(len(batch.run_ids), doors.wholes("checkpoints", checkpoints))]
     return simulate(ready, batch, segments, back_end=back_end, progress=progress)[0]
 
@@ -237,16 +240,17 @@ def _estimate(state: State) -> Any:
 
 def _started(ready: Ready, place: slice) -> dict[str, np.ndarray]:
     component = ready.component[..., place]
-    offset = together.as_given(np.asarray(ready.state.centres.offset[..., place], np.float64), component)
+    stood = None if ready.place is None else ready.place[..., place]
+    offset = together.as_given(np.asarray(ready.state.centres.offset[..., place], np.float64), stood)
     along = np.moveaxis(offset, -2, 0)  # the coordinates
     return {"start_displacement": offset, "start_sq": ordered.dot(along, along), "component": component}
 
 
 def _ended(state: State, ready: Ready, place: slice) -> dict[str, Any]:
-    component = ready.component[..., place]
+    stood = None if ready.place is None else ready.place[..., place]
 
     def given(x):
-        return together.as_given(np.asarray(np.asarray(x)[..., place], np.float64), component)
+        return together.as_given(np.asarray(np.asarray(x)[..., place], np.float64), stood)
 
     displacement = given(_estimate(state))
     twin = None if state.twin is None or state.average is not None else given(state.twin.offset)

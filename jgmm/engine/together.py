@@ -4,6 +4,10 @@
 
 The twin is the same start fed the same samples with every label known. Estimates are put in the order of the components
 that their starts were matched to: their origins are then the mixture's own means, an array that is held only once.
+
+With another number of estimates than the algorithm's own, e in place of k, each takes the component that its start is
+matched to for its own, and several may have the same: a step is told the mixture of e components that these are, with
+weights that are shared and have the sum 1.
 """
 
 from collections.abc import Callable
@@ -15,11 +19,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from jgmm import doors, errors, reach
+from jgmm import doors, errors, ordered, reach
 from jgmm import noise as noises
 from jgmm import steps as sizes
 from jgmm.contract import Algorithm, Kernel, Noise, Numbers, Sample
 from jgmm.engine.runs import Batch
+from jgmm.mixture import Mixture
 from jgmm.noise import NOISES
 from jgmm.sampling import Source, as_source
 
@@ -76,13 +81,14 @@ def averaged(state: AverageState, offset: Float[Array, "e d *runs"], burn: Int[A
 class Ready(NamedTuple):
     """What a back end opens for some runs, and which component each estimate of the start given stands for.
 
-    source: what it draws from.
+    place: where each of them stands in the state; None: they stand as they were given. source: what it draws from.
     """
 
     kernel: Kernel
     state: State
     params: Params
     component: np.ndarray  # (e, runs)
+    place: np.ndarray | None  # (e, runs)
     algorithm: Algorithm
     source: Source
 
@@ -96,22 +102,31 @@ def ready(
     noise: Noise = NOISES["gaussian"],
     twin: bool = False,
     average: Numbers | None = None,
+    estimates: int | None = None,
     **numbers: Numbers,
 ) -> Ready:
     """The algorithm for the runs of a batch, from `start`.
 
     steps: a step size of `jgmm.steps`, or what stands for one. noise: of `jgmm.noise`. average: how many first iterates
-    the average leaves out (a number or one for each run); None: the last iterate is the estimate. numbers: those that
-    the algorithm names.
+    the average leaves out (a number or one for each run); None: the last iterate is the estimate. estimates: how many
+    there are; None: the algorithm's own number. numbers: those that the algorithm names.
     Raises ValueError for a start of another shape, a step size as `steps.check` does, a mixture that the algorithm is
-    not for, a number that is not positive, or a twin where there is none.
+    not for, a number that is not positive, a twin where there is none, or another number of estimates than the
+    algorithm's own where that is not one a component, where it knows the labels, or beside a twin.
     """
     doors.kind("batch", batch, Batch, "of jgmm.batch")
     doors.kind("algorithm", algorithm, Algorithm, "of jgmm.algorithms")
     means, _, scales = map(np.asarray, batch.mixture)
     algorithm.check(batch.mixture)
     k, d, runs = means.shape
-    shape = (algorithm.estimates(k), d, runs)
+    e = algorithm.estimates(k) if estimates is None else doors.whole("estimates", estimates)
+    if other := e != algorithm.estimates(k):
+        if not algorithm.fits_any(k):
+            own = algorithm.estimates(k)
+            raise ValueError(f"estimates is {e}, but the algorithm has its own number of them: expected {own}")
+        if twin:
+            raise ValueError(f"twin is True with estimates = {e} of k = {k} components: expected False")
+    shape = (e, d, runs)
     if doors.flag("twin", twin) and algorithm.twin is None:
         raise ValueError("twin is True, but the algorithm has none: expected False")
     begin = _start(start, shape, means.dtype)
@@ -120,15 +135,17 @@ def ready(
     defaults = dict(algorithm.numbers)
     if unknown := set(numbers) - set(defaults):
         raise ValueError(f"{min(unknown)} is no number of the algorithm's, expected {sorted(defaults) or 'none'}")
-    own = {name: _number(name, numbers.get(name, default), batch) for name, default in defaults.items()}
+    chosen = {name: _number(name, numbers.get(name, default), batch) for name, default in defaults.items()}
     component = errors.match(errors.squared_distances(begin, np.zeros_like(begin), means)).component
-    if len(component) == k:
-        begin, origin = in_order(begin, component), means
+    place, origin, mixture = None, means, batch.mixture
+    if e == k:
+        begin, place = in_order(begin, component), component
     else:
         origin = np.take_along_axis(means, component[:, None], axis=0)
+        mixture = stood_for(mixture, component) if other else mixture
     offset = begin - origin
     sizes.check_moves(numbers_of_steps, offset=offset, scales=scales)
-    told = algorithm.params(batch.mixture, component, own)
+    told = algorithm.params(mixture, component, chosen)
     centres = algorithm.init(begin, origin, size.rule.init(numbers_of_steps, offset), told)
     mean: Any = None
     burn = None
@@ -141,7 +158,17 @@ def ready(
     step = Step(algorithm.step, algorithm.twin if twin else None, size.rule.apply)
     params, state = Params(told, numbers_of_steps, burn), State(centres, centres if twin else None, mean)
     kernel = Kernel(step, pair=noise.pair, draws=noise.draws)
-    return Ready(kernel, state, params, component, algorithm, source)
+    return Ready(kernel, state, params, component, place, algorithm, source)
+
+
+def stood_for(mixture: Mixture, component: Int[np.ndarray, "e runs"]) -> Mixture:
+    """The mixture of e components that estimates stand for, of these components: their weights shared, with sum 1."""
+    means, weights, scales = map(np.asarray, mixture)
+    weights, scales = (np.take_along_axis(x, component, axis=0) for x in (weights, scales))
+    sharing = ordered.add_up((component == other[None]).astype(weights.dtype) for other in component)
+    shared = weights / sharing
+    means = np.take_along_axis(means, component[:, None], axis=0)
+    return Mixture(means, shared / ordered.add_up(shared)[None], scales)
 
 
 def in_order(values: np.ndarray, component: Int[np.ndarray, "k runs"]) -> np.ndarray:
@@ -150,9 +177,9 @@ def in_order(values: np.ndarray, component: Int[np.ndarray, "k runs"]) -> np.nda
     return _taken(values, order)
 
 
-def as_given(values: np.ndarray, component: Int[np.ndarray, "e runs"]) -> np.ndarray:
-    """The values of estimates that stand in the order of their components, in the order of the start given."""
-    return values if len(component) == 1 else _taken(values, component)
+def as_given(values: np.ndarray, place: Int[np.ndarray, "e runs"] | None) -> np.ndarray:
+    """The values of estimates, as they stand in a state, in the order of the start given. place: see `Ready`."""
+    return values if place is None else _taken(values, place)
 
 
 def _taken(values, order):

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 ENGINE = 4  # version of stored numbers: part of every identifier, so that others are never extended
 GAUSSIAN = "gaussian"  # the noise that is meant where none is named
+# Fields that stand in an identifier only where they are not as always: identifiers are older than they are.
+USUAL = ("noise", "numbers", "sources", "fitted")
 # Identifiers of this version have the numbers of these step sizes under keys of their own.
 STEP_KEYS = {"polynomial": "schedule", "adam": "adam"}
 
@@ -79,6 +81,7 @@ class Cell(Strict):
     start: str | float
     beta: float | None
     numbers: tuple[tuple[str, float], ...] = ()  # other numbers of the algorithm's
+    fitted: int | None = None  # estimates, where they are not the algorithm's own number
     checkpoints: tuple[int, ...]
     displacement: bool
     seeding: SeedingSizes | None
@@ -108,7 +111,12 @@ class Cell(Strict):
     @property
     def estimates(self) -> int:
         """How many estimates the algorithm keeps."""
-        return self.record.estimates(self.k)
+        return self.record.estimates(self.k) if self.fitted is None else self.fitted
+
+    @property
+    def matched(self) -> int:
+        """Over how many estimates the squared error is a sum."""
+        return min(self.estimates, self.k)
 
     @property
     def placed(self) -> "Layout | None":
@@ -141,7 +149,8 @@ class Cell(Strict):
     def has_twin(self) -> bool:
         """Whether a labelled twin streams beside the estimate: where its exact mean is known."""
         has_law = self.record.twin is not None and self.record.twin_law is not None
-        return has_law and not self.average and not self.start_only and self.step_law is not None
+        usual = not self.average and self.fitted is None
+        return has_law and usual and not self.start_only and self.step_law is not None
 
     @property
     def chosen(self) -> dict[str, float]:
@@ -156,11 +165,11 @@ class Cell(Strict):
 
     def start_fields(self) -> tuple:
         """What the start depends on."""
-        return (*self.mixture_fields(), self.noise, self.start, self.seeding)
+        return (*self.mixture_fields(), self.noise, self.start, self.seeding, self.fitted)
 
     def program_fields(self) -> tuple:
         """What must agree for cells to stream side by side in one program."""
-        return (self.algorithm, self.k, self.d, self.noise, self.step.name, self.average > 0)
+        return (self.algorithm, self.k, self.d, self.noise, self.step.name, self.average > 0, self.fitted)
 
     def identifier(self, seed: int, x64: bool) -> str:
         """A hash of all that decides the cell's numbers (not of the theorem that they are held against)."""
@@ -177,9 +186,9 @@ class Cell(Strict):
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def _usual(self) -> set[str]:
-        """Fields that are left out of the hash where they have their default: identifiers are older than they are."""
+        """Fields that are left out of the hash, since they have their default."""
         fields = type(self).model_fields
-        return {name for name in ("noise", "numbers", "sources") if getattr(self, name) == fields[name].default}
+        return {name for name in USUAL if getattr(self, name) == fields[name].default}
 
 
 def sources_of(*names: str | None) -> tuple[tuple[str, str], ...]:

@@ -18,7 +18,7 @@ def situation(item: CellData, samples: int) -> Situation:
     cell = item.cell
     scale = max(cell.scales)
     start_sq = float(item.values["error_sq"][item.ok, 0].astype(float).mean()) if item.ok.any() else math.nan
-    reach = math.sqrt(start_sq / cell.estimates) / scale
+    reach = math.sqrt(start_sq / cell.matched) / scale
     if not isinstance(cell.start, str):
         reach = max(reach, cell.start)
     lost = bool((item.values["lost"][item.ok, 0] > 0).any())
@@ -51,7 +51,7 @@ def law(item: CellData, index: int) -> Law:
     at_checkpoint = situation(item, int(item.samples[index]))
     if cell.start_only:
         return _start(item, at_checkpoint) if cell.disturbed.gaussian else UNKNOWN
-    if cell.record.law is None or not cell.disturbed.gaussian:
+    if cell.record.law is None or not cell.disturbed.gaussian or cell.fitted is not None:
         return UNKNOWN
     if cell.average or cell.record.twin is None:
         alone = expected.with_labels(at_checkpoint)
@@ -75,7 +75,7 @@ def _start(item: CellData, at_start: Situation) -> Law:
 def floor(item: CellData) -> float | None:
     """The squared displacement of the fixed point, which no number of samples removes; None if not known."""
     cell = item.cell
-    if cell.start_only or cell.record.floor is None or not cell.disturbed.gaussian:
+    if cell.start_only or cell.record.floor is None or not cell.disturbed.gaussian or cell.fitted is not None:
         return None
     return cell.record.floor(situation(item, cell.n))
 
@@ -87,12 +87,13 @@ def floor_accuracy(item: CellData) -> float:
 
 def oracle(item: CellData, samples: int) -> float | None:
     """The exact error of the labelled oracle, the means of each component's samples; None if one may have no sample."""
-    return references.oracle(situation(item, samples))
+    return None if item.cell.fitted is not None else references.oracle(situation(item, samples))
 
 
 def cramer_rao(item: CellData, samples: int) -> float | None:
     """The least error of unbiased estimates from unlabelled samples; known for a pair of equal weights and scales."""
-    return None if not item.cell.disturbed.gaussian else references.cramer_rao(situation(item, samples))
+    known = item.cell.disturbed.gaussian and item.cell.fitted is None
+    return None if not known else references.cramer_rao(situation(item, samples))
 
 
 def bound(item: CellData, samples: int) -> float | None:

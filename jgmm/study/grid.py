@@ -61,7 +61,7 @@ def _check_size(study: Study) -> None:
 
 # Where a part holds the values of each axis: a table and a key in it.
 AXES = {name: ("mixture", name) for name in ("k", "d", "sigma", "weights", "scales", "separation", "noise")}
-AXES |= {name: ("stream", name) for name in ("start", "n", "rate", "average")}
+AXES |= {name: ("stream", name) for name in ("start", "n", "rate", "estimates", "average")}
 AXES |= {"beta": ("em", "beta")}
 AXES |= {f"seeding.{name}": ("seeding", name) for name in SeedingSizes.model_fields}
 

@@ -88,6 +88,7 @@ def _simulate(job: Job, pack: Sequence[Piece], runs: Batch, start_means: np.ndar
         noise=first.disturbed,
         twin=first.has_twin,
         average=np.repeat(burns, sizes) if first.average else None,
+        estimates=first.fitted,
         **numbers,
     )
     segments = [Segment(size, cell.checkpoints) for size, cell in zip(sizes, cells, strict=True)]

@@ -31,7 +31,7 @@ class Paired(NamedTuple):
 
 def _per_centre(item: CellData) -> np.ndarray:
     """Squared error of one centre in every run at the last checkpoint: EM has one estimate, the others k."""
-    return item.values["error_sq"][:, -1].astype(float) / item.cell.estimates
+    return item.values["error_sq"][:, -1].astype(float) / item.cell.matched
 
 
 def name_of(cell: Cell) -> str:
@@ -93,7 +93,7 @@ def _labelled_ratio(first: CellData, second: CellData) -> float | None:
     means = [
         None
         if item.twin is None
-        else float(item.twin["twin_mean_sq"][item.ok, -1].astype(float).mean()) / item.cell.estimates
+        else float(item.twin["twin_mean_sq"][item.ok, -1].astype(float).mean()) / item.cell.matched
         for item in (first, second)
     ]
     return means[1] / means[0] if means[0] and means[1] else None

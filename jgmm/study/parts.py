@@ -154,6 +154,16 @@ class StreamSpec(Table):
             "sigma",
         ),
     ] = ["seeding"]
+    estimates: Annotated[
+        list[Literal["own"] | Annotated[Count, Field(le=limits.COMPONENTS)]],
+        Axis,
+        NonEmpty,
+        about(
+            'How many estimates the algorithm keeps, where it keeps one a component; "own" is its own number, k.',
+            "[2, 3, 5]",
+            "estimates",
+        ),
+    ] = ["own"]
     average: Annotated[
         list[Annotated[float, Field(ge=0, lt=1)]],
         Axis,
@@ -278,6 +288,7 @@ class Part(Table):
         layout = None if of_file(mixture.layout) else named.load("layout", mixture.layout)
         named_layout, named_algorithm = f"layout {shown.value(mixture.layout)}", f"algorithm {self.algorithm!r}"
         twin_each = algorithm.twin is not None and all(algorithm.estimates(k) == k for k in mixture.k)
+        one_each = all(algorithm.fits_any(k) for k in mixture.k)
         streamed = [("stream", key) for key in StreamSpec.model_fields if key not in ("n", "start")]
         seeding = [("seeding", key) for key in SeedingSpec.model_fields]
         # Whether some keys mean something, the reason why they do not, and the keys; of two reasons the later is told.
@@ -290,6 +301,7 @@ class Part(Table):
             (isinstance(stream.checkpoints, int), "the checkpoints are listed", [("stream", "spacing")]),
             # That an algorithm stores no displacements is no fault where none are asked for.
             (twin_each or not stream.displacement, f"{named_algorithm} stores none", [("stream", "displacement")]),
+            (one_each, f"{named_algorithm} has its own number of them", [("stream", "estimates")]),
             (algorithm.own_step is None, f"{named_algorithm} has a step size of its own", [("stream", "rate")]),
             (any(stream.n), "n is 0: nothing is streamed behind the start", streamed),
             ("seeding" in stream.start, "no start is 'seeding'", seeding),

@@ -81,7 +81,7 @@ def pack_width(k: int, d: int, n: int, *, devices: int, gpu: bool) -> int:
 def cost(cell: Cell, runs: int, *, seeded: bool, gpu: bool = False) -> float:
     """Seconds of one device for so many runs, with or without their seeding."""
     seeding = cell.seeding.n if seeded and cell.seeding else 0
-    return runs * (cell.n + seeding) * sample_seconds(cell.k, cell.d, gpu=gpu)
+    return runs * (cell.n + seeding) * sample_seconds(max(cell.k, cell.estimates), cell.d, gpu=gpu)
 
 
 def check(todo: Iterable[Piece], *, devices: int, gpu: bool = False) -> None:

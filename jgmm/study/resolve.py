@@ -16,7 +16,7 @@ from jgmm.theory import THEOREMS, theorem_about
 if TYPE_CHECKING:
     from jgmm.contract import Algorithm
 
-STREAMED = ("n", "rate", "average")  # axes that mean nothing to a cell without a stream
+STREAMED = ("n", "rate", "estimates", "average")  # axes that mean nothing to a cell without a stream
 
 
 def cell(part: Part, means: Means | None, point: dict[str, Any]) -> Cell:
@@ -37,11 +37,12 @@ def _cell(part: Part, means: Means | None, point: dict[str, Any]) -> Cell:
     _check_layout(part, means, k, d)
     sizes = seeding_sizes(point, k, d) if start == "seeding" else None
     least = min(weight for weight in weights if weight)  # a component of weight 0 has no samples to wait for
-    horizon = rates.Horizon(n=n, k=k, d=d, start=start if isinstance(start, float) else None, weight=least)
+    fitted = _fitted(part, point.get("estimates", "own"), algorithm, k, start)
+    horizon = rates.Horizon(n=n, k=fitted or k, d=d, start=start if isinstance(start, float) else None, weight=least)
     separation = means.closest / max(scales) if means else point.get("separation", part.mixture.separation[0])
     own_numbers = [name for name, _ in algorithm.numbers]
     numbers = names.of_setting(
-        sizes={"k": k, "d": d, "n": n, "e": algorithm.estimates(k), "batch": 1},
+        sizes={"k": k, "d": d, "n": n, "e": fitted or algorithm.estimates(k), "batch": 1},
         separation=separation if k > 1 else None,
         scales=scales,
         weights=weights,
@@ -55,7 +56,7 @@ def _cell(part: Part, means: Means | None, point: dict[str, Any]) -> Cell:
     return Cell(
         part=part.name,
         algorithm=part.algorithm,
-        theorem=_theorem(part, n, start),
+        theorem=_theorem(part, n, start, fitted),
         k=k,
         d=d,
         sigma=sigma,
@@ -74,6 +75,7 @@ def _cell(part: Part, means: Means | None, point: dict[str, Any]) -> Cell:
         start=start,
         beta=point.get("beta"),
         numbers=tuple((name, float(point[name])) for name in own_numbers if name in point and name != "beta"),
+        fitted=fitted,
         checkpoints=_checkpoints(n, part.stream) if n else (),
         displacement=part.stream.displacement and n > 0,
         seeding=sizes,
@@ -121,6 +123,20 @@ def _check_layout(part: Part, means: Means | None, k: int, d: int) -> None:
         raise ValueError(f"displacement is true: expected a layout that is the same in every run, not {layout!r}")
 
 
+def _fitted(part: Part, estimates: str | int, algorithm: "Algorithm", k: int, start: str | float) -> int | None:
+    """How many estimates are fitted, where it is not the algorithm's own number.
+
+    Raises ValueError for a start or a record that needs an estimate for each component.
+    """
+    if isinstance(estimates, str) or estimates == algorithm.estimates(k):
+        return None
+    if start == "seeding":
+        raise ValueError(f"estimates is {estimates} with start = 'seeding', which finds k = {k}: expected an offset")
+    if part.stream.displacement:
+        raise ValueError(f"estimates is {estimates} with displacement = true: expected one for each of k = {k}")
+    return estimates
+
+
 def _check_average(algorithm: "Algorithm", average: float, step: Step, n: int, k: int) -> None:
     """Raises ValueError for a share of less than a sample, and for an average that no law and no record is made for."""
     if average and round(n * (1 - average)) >= n:
@@ -129,7 +145,7 @@ def _check_average(algorithm: "Algorithm", average: float, step: Step, n: int, k
         raise ValueError(f"average is {average:g}: expected 0 but for k estimates at a constant rate")
 
 
-def _theorem(part: Part, n: int, start: str | float) -> str | int:
+def _theorem(part: Part, n: int, start: str | float, fitted: int | None) -> str | int:
     """The theorem that a cell is held against: the one named, or the one that is about it as it stands."""
     if isinstance(part.theorem, int):
         theorem = THEOREMS[part.theorem]
@@ -141,7 +157,11 @@ def _theorem(part: Part, n: int, start: str | float) -> str | int:
                 f"theorem is {part.theorem}: it is about algorithm {theorem.algorithms[0]!r}, not {part.algorithm!r}:"
                 " expected that, or theorem = 'none'"
             )
+        if fitted is not None:
+            raise ValueError(f"theorem is {part.theorem} with estimates = {fitted}: expected k, or theorem = 'none'")
         return part.theorem
+    if fitted is not None:
+        return "none"
     as_stated = part.stream.rate == ["paper"] and part.stream.average == [0.0]
     if part.theorem == "none" or not (as_stated if n else start == "seeding"):
         return "none"
@@ -159,7 +179,8 @@ def _named_axes(point: dict[str, Any], rate_name: str) -> tuple[tuple[str, str |
 
     unused = () if point["n"] else STREAMED
     sizes = () if point["start"] == "seeding" else tuple(name for name in point if name.startswith("seeding."))
-    return tuple((name, plain(name, value)) for name, value in point.items() if name not in (*unused, *sizes))
+    own = ("estimates",) if point.get("estimates") == "own" else ()
+    return tuple((name, plain(name, value)) for name, value in point.items() if name not in (*unused, *sizes, *own))
 
 
 def _checkpoints(n: int, stream: StreamSpec) -> tuple[int, ...]:

@@ -18,6 +18,7 @@ HEADINGS = {
     "start": "start",
     "n": "N",
     "rate": "rate",
+    "estimates": "e",
     "average": "average",
     "beta": "beta",
     "seeding.n": "N0",
@@ -72,6 +73,8 @@ def place(cell: Cell) -> dict[str, Any]:
         values["n"] = cell.n
     if cell.rate_name != "none":
         values |= {"rate": cell.rate if cell.rate_name == "given" else cell.rate_name, "average": cell.average}
+    if "estimates" in dict(cell.axes):
+        values["estimates"] = cell.estimates
     if cell.beta is not None:
         values["beta"] = cell.beta
     if cell.seeding is not None:

@@ -64,7 +64,7 @@ def by_algorithm_2(job: Job, pieces: Sequence[Piece], *, examples: Path | None =
 def side_by_side(
     job: Job, pieces: Sequence[Piece], mixtures: Sequence[Mixture], seeded: Seeded | None
 ) -> tuple[Batch, np.ndarray]:
-    """The runs of these pieces as one batch, and their starting centres (k, d, runs).
+    """The runs of these pieces as one batch, and their starting centres, (k, d, runs) or as many as are fitted.
 
     mixtures: of each piece. seeded: the start, if by Algorithm 2, of the runs that every piece then consists of.
     """
@@ -74,6 +74,7 @@ def side_by_side(
     if seeded is None:
         runs = batch(job.keys.lanes, run_ids, mixed)
         offsets = [0.0 if piece.cell.start == "truth" else float(piece.cell.start) for piece in pieces]
-        return runs, start.offset_start(job.keys.start, runs, np.repeat(offsets, sizes))
+        fitted = pieces[0].cell.fitted  # of all of them: they share a program
+        return runs, start.offset_start(job.keys.start, runs, np.repeat(offsets, sizes), estimates=fitted)
     words = as_words(*(np.concatenate([word] * len(pieces), axis=-1) for word in seeded.words))
     return Batch(run_ids, mixed, words), np.concatenate([seeded.means] * len(pieces), axis=-1)

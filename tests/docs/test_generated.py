@@ -16,6 +16,7 @@ from jgmm.study import spec
 from jgmm.study.folder import dictionary
 
 BESIDE = {  # what a key's example needs beside it
+    "estimates": "stream.start = 0.5",
     "max_runs": "precision = 0.5",
     "beta": 'algorithm = "em"',
     "side": 'mixture.layout = "box"',
