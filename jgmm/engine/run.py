@@ -97,8 +97,17 @@ def run(
     doors.floats("start", start, ("e", "d", "runs"))
     doors.numbers("start", np.asarray(start), ("e", "d", "runs"))
     noise = named.load("noise", noise) if isinstance(noise, str) else noise
-    how: dict[str, Any] = {"steps": steps, "noise": noise, "twin": twin, "average": average, "estimates": estimates}
-    ready = together.ready(batch, algorithm, start, **how, **numbers)
+    ready = together.ready(
+        batch,
+        algorithm,
+        start,
+        steps=steps,
+        noise=noise,
+        twin=twin,
+        average=average,
+        estimates=estimates,
+        **numbers,
+    )
     segments = [Segment(len(batch.run_ids), doors.wholes("checkpoints", checkpoints))]
     return simulate(ready, batch, segments, back_end=back_end, progress=progress)[0]
 
