@@ -3,10 +3,11 @@
 from typing import Any
 
 from jgmm.algorithms import ALGORITHMS
-from jgmm.study import parts, schema
+from jgmm.study import claim_spec, parts, schema
 from jgmm.study.grid import AXES
 
 TABLES = {"mixture": parts.MixtureSpec, "stream": parts.StreamSpec, "seeding": parts.SeedingSpec, "em": parts.EMSpec}
+TABLES["claim"] = claim_spec.ClaimSpec
 MODELS = {"study": schema.Study, "part": parts.Part, **TABLES}
 
 

@@ -15,7 +15,8 @@ from jgmm.study.verdicts import Verdict
 
 TRIED = ("Tried: ", "Started ")
 CONSTANTS = ("The least constant of ", "No constant of ")
-FOUND = ("Held against its bound ", "At k = ", "Runs converge ", "From where they converge ")  # beside exponents
+CONVERGES = ("Runs converge ", "From where they converge ")
+FOUND = ("Held against its bound ", "With constants of 1 ", "At k = ", *CONVERGES)  # beside exponents
 RESCALED = " in other units: "  # beside what was tried too
 _SENTENCE_ENDS = re.compile(r"(?<=[.]) (?=[A-Z0-9])")
 
@@ -37,6 +38,12 @@ class Claim(NamedTuple):
     def kind(self) -> str:
         """How it came out."""
         return self.verdict.verdict
+
+    @property
+    def title(self) -> str:
+        """Theorem 1, or a claim of the study's own by its name."""
+        name = self.verdict.theorem
+        return f"Theorem {name}" if name[:1].isdigit() else name
 
     @property
     def colour(self) -> str:

@@ -20,7 +20,7 @@ Arguments of a wrong shape, size or range raise ValueError.
 """
 
 from .binomial import proportion, quantile
-from .bounds import BoundCheck, against_bound
+from .bounds import BoundCheck, Growth, against_bound, growth
 from .concentration import LEAST_RUNS, carried_by_few, effective_runs
 from .contrasts import (
     LocalExponents,
@@ -48,6 +48,7 @@ __all__ = [
     "Difference",
     "ExponentFit",
     "FamilyFit",
+    "Growth",
     "Interval",
     "LawCheck",
     "LocalExponents",
@@ -65,6 +66,7 @@ __all__ = [
     "controls",
     "effective_runs",
     "fit_exponent",
+    "growth",
     "length_tails",
     "local_exponents",
     "look_level",

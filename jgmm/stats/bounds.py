@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .contrasts import contrast_or_line, neighbour_weights, slope_weights
+from .intervals import Interval
 
 MARGIN = 0.03  # exponents that differ by less are called equal
 
@@ -36,21 +37,35 @@ def against_bound(x: np.ndarray, errors: np.ndarray, bound: np.ndarray, level: f
     No sample can show that they carry more of it at the small sizes.
     """
     order = np.argsort(x)
-    x, errors, bound = x[order], errors[order], bound[order]
+    return growth(x[order], errors[order], level).against(np.log(bound[order]))
+
+
+class Growth(NamedTuple):
+    """How a mean grows along an axis: exponents overall and between neighbours, with simultaneous intervals."""
+
+    contrasts: np.ndarray  # (exponents, sizes)
+    measured: list[Interval]  # (exponents,)
+
+    def against(self, log_bound: np.ndarray) -> BoundCheck:
+        """`against_bound`, of the logarithm of a bound (sizes,), which may itself be beyond the floats."""
+        shapes = self.contrasts @ log_bound
+        low = np.array([interval.low for interval in self.measured]) - shapes
+        high = np.array([interval.high for interval in self.measured]) - shapes
+        return BoundCheck(
+            kind=_kind(low, high),
+            slope=self.measured[0].value,
+            bound=float(shapes[0]),
+            gap=self.measured[0].value - float(shapes[0]),
+            low=float(low[0]),
+            high=float(high[0]),
+            local=np.array([interval.value for interval in self.measured[1:]]),
+        )
+
+
+def growth(x: np.ndarray, errors: np.ndarray, level: float) -> Growth:
+    """The exponents of the mean of errors (sizes, runs) along x (sizes,), in ascending order, at 1 - level together."""
     contrasts = np.concatenate([slope_weights(x)[None], neighbour_weights(x)])
-    shapes = contrasts @ np.log(bound)
-    measured = [contrast_or_line(errors, contrast, 1 - level / len(contrasts)) for contrast in contrasts]
-    low = np.array([interval.low for interval in measured]) - shapes
-    high = np.array([interval.high for interval in measured]) - shapes
-    return BoundCheck(
-        kind=_kind(low, high),
-        slope=measured[0].value,
-        bound=float(shapes[0]),
-        gap=measured[0].value - float(shapes[0]),
-        low=float(low[0]),
-        high=float(high[0]),
-        local=np.array([interval.value for interval in measured[1:]]),
-    )
+    return Growth(contrasts, [contrast_or_line(errors, contrast, 1 - level / len(contrasts)) for contrast in contrasts])
 
 
 def _kind(low: np.ndarray, high: np.ndarray) -> str:

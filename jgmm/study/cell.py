@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from jgmm import named, outside
+from jgmm.study.claim_spec import Claim
 from jgmm.study.fields import of_file
-from jgmm.study.parts import Strict
+from jgmm.study.strict import Strict
 
 if TYPE_CHECKING:
     from jgmm.contract import Algorithm, Noise
@@ -63,6 +64,7 @@ class Cell(Strict):
     part: str
     algorithm: str
     theorem: str | int
+    claim: Claim | None = None  # in place of a theorem
     k: int
     d: int
     sigma: float
@@ -172,8 +174,8 @@ class Cell(Strict):
         return (self.algorithm, self.k, self.d, self.noise, self.step.name, self.average > 0, self.fitted)
 
     def identifier(self, seed: int, x64: bool) -> str:
-        """A hash of all that decides the cell's numbers (not of the theorem that they are held against)."""
-        content: Any = self.model_dump(mode="json", exclude={"theorem", "axes", "step", *self._usual()})
+        """A hash of all that decides the cell's numbers (not of what they are held against)."""
+        content: Any = self.model_dump(mode="json", exclude={"theorem", "claim", "axes", "step", *self._usual()})
         content |= dict.fromkeys(STEP_KEYS.values())
         if self.step.name in STEP_KEYS:
             numbers = list(self.step.numbers)

@@ -84,6 +84,30 @@ def _of_part(part: Part, items: list[CellData]) -> list[Curve]:
     return lines
 
 
+def of_weights(study: Study, data: list[CellData]) -> list[Curve]:
+    """Curves along the least weight, w_min: where a part has three lists of weights or more that differ in it."""
+    lines = []
+    for part in study.part:
+        groups: dict[tuple, list[CellData]] = {}
+        for item in data:
+            if item.cell.part == part.name and "weights" not in part.together:
+                fixed = tuple(pair for pair in item.cell.axes if pair[0] != "weights")
+                groups.setdefault(fixed, []).append(item)
+        for group in groups.values():
+            by_size = sorted(((_least_weight(item), item) for item in group), key=lambda pair: pair[0])
+            sizes = [size for size, _ in by_size]
+            if len(set(sizes)) == len(sizes) >= 3:
+                point = dict(group[0].cell.axes)
+                shown = [name for name in ("k", "d", "separation", "n") if name in point]
+                setting = " ".join(f"{WORDS.get(name, name)}={_short(point[name])}" for name in shown)
+                lines.append(Curve(part.name, "w_min", setting, np.array(sizes), [item for _, item in by_size]))
+    return lines
+
+
+def _least_weight(item: CellData) -> float:
+    return min(weight for weight in item.cell.weights if weight)
+
+
 def _is_curve(group: list[CellData], axis: str) -> bool:
     sizes = [dict(item.cell.axes).get(axis) for item in group]
     return len(set(sizes)) >= 3 and all(isinstance(size, (int, float)) for size in sizes)
@@ -143,10 +167,12 @@ def law(curve: Curve) -> np.ndarray | None:
 
 
 def variance_term(curve: Curve) -> np.ndarray | None:
-    """The bound's variance term at each size, with constant 1; None unless it is known at all sizes.
+    """The bound's variance term at each size, with constant 1, or all terms of a claim; None unless known at all sizes.
 
     None along the separation, where this term is constant: only the bound's floor depends on it.
     """
+    if curve.items[0].cell.claim is not None:
+        return _if_all_known([regime.claimed(item) for item in curve.items])
     if curve.axis == "separation":
         return None
     return _if_all_known([regime.variance(item) for item in curve.items])

@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from jgmm.study.read import CellData, points
+from jgmm.study import regime
+from jgmm.study.read import QUANTITIES, CellData, points
 from jgmm.theory import expected, floors, references
 from jgmm.theory.bounds import THEOREMS
 from jgmm.theory.expected import FLOAT32, UNKNOWN, WORST, Law
@@ -97,11 +98,13 @@ def cramer_rao(item: CellData, samples: int) -> float | None:
 
 
 def bound(item: CellData, samples: int) -> float | None:
-    """The bound of the cell's theorem at the end of a run, with constants of 1; None before, and without a bound.
+    """The bound of the cell's theorem or claim at a run's end, with constants of 1; None before, and without a bound.
 
     It is for tables and figures. The constants are hidden, so this sum of terms decides nothing (`regime`).
     """
     cell = item.cell
+    if samples == cell.n and cell.claim is not None:
+        return regime.claimed(item) if cell.claim.on == QUANTITIES[0] else None
     theorem = THEOREMS.get(cell.theorem) if isinstance(cell.theorem, int) else None
     if theorem is None or theorem.bound is None or samples != cell.n:
         return None

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from jgmm.study import limits, shown
+from jgmm.study.claim_spec import ClaimSpec
 from jgmm.study.fields import listed_lists
 from jgmm.study.parts import TABLES, EMSpec, MixtureSpec, Part, SeedingSpec, StreamSpec
 
@@ -131,6 +132,7 @@ def _near(place: str, keys: Iterable[str]) -> str:
     *above, key = place.split(".")
     models: dict[str, type[BaseModel]] = {"mixture": MixtureSpec, "stream": StreamSpec}
     models |= {"seeding": SeedingSpec, "em": EMSpec}
+    models["claim"] = ClaimSpec
     top_level = [*Part.model_fields, *keys]
     table = next((name for name in reversed(above) if name in TABLES), None)
     fields = [*models[table].model_fields] if table else top_level

@@ -22,6 +22,7 @@ PIECES = 10**6  # of work, at most 65,536 runs or a quarter of a minute each: ha
 LABEL = 200  # characters: of the name of an algorithm, layout, noise or step size
 STEP_NUMBERS = 16  # of a step size
 NAME = 100  # characters: a name becomes part of file names
+TERMS = 20  # of a claim's bound
 AIM = 10_000  # characters
 FAULTS = 20  # that are listed; the others are counted
 SHOWN = 60  # characters of a value that a message quotes

@@ -2,10 +2,11 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from jgmm import named
 from jgmm.study import limits, shown
+from jgmm.study.claim_spec import ClaimSpec
 from jgmm.study.fields import (
     AlgorithmName,
     Axis,
@@ -23,25 +24,9 @@ from jgmm.study.fields import (
     about,
     of_file,
 )
-from jgmm.study.plain import plain
+from jgmm.study.strict import Table
 
-
-class Strict(BaseModel):
-    """A model that takes no type for another, and no key that it does not have."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class Table(Strict):
-    """A table of a spec; from Python it also takes what `plain` turns into TOML's types."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _plain(cls, table: Any) -> Any:
-        return plain(table)
-
-
-TABLES = ("mixture", "stream", "seeding", "em")
+TABLES = ("mixture", "stream", "seeding", "em", "claim")
 
 
 class MixtureSpec(Table):
@@ -276,6 +261,7 @@ class Part(Table):
     stream: StreamSpec = StreamSpec()
     seeding: SeedingSpec = SeedingSpec()
     em: EMSpec = EMSpec()
+    claim: ClaimSpec = ClaimSpec()
     numbers: Annotated[
         dict[Label, Annotated[list[NonNegative], Axis, NonEmpty]],
         about("Other numbers that the algorithm names, 0 or more, each an axis.", "{ reach = [1.0, 2.0] }"),
@@ -291,6 +277,7 @@ class Part(Table):
         one_each = all(algorithm.fits_any(k) for k in mixture.k)
         streamed = [("stream", key) for key in StreamSpec.model_fields if key not in ("n", "start")]
         seeding = [("seeding", key) for key in SeedingSpec.model_fields]
+        claimed = [("claim", key) for key in ClaimSpec.model_fields if key != "bound"]
         # Whether some keys mean something, the reason why they do not, and the keys; of two reasons the later is told.
         rules = [
             (layout is None, f"layout {mixture.layout!r} is no file", [("mixture", "layout_hash")]),
@@ -305,6 +292,7 @@ class Part(Table):
             (algorithm.own_step is None, f"{named_algorithm} has a step size of its own", [("stream", "rate")]),
             (any(stream.n), "n is 0: nothing is streamed behind the start", streamed),
             ("seeding" in stream.start, "no start is 'seeding'", seeding),
+            (bool(self.claim.bound), "the claim has no bound", claimed),
         ]
         return {key: why for used, why, keys in rules if not used for key in keys}
 
@@ -338,4 +326,4 @@ class Part(Table):
         tables = handler(self)
         for table, key in self.idle():
             tables.get(table, {}).pop(key, None)
-        return {key: value for key, value in tables.items() if value != {}}
+        return {key: value for key, value in tables.items() if value not in ({}, {"bound": []})}

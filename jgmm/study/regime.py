@@ -17,6 +17,7 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
+from jgmm.study import claim
 from jgmm.study.read import CellData
 from jgmm.theory.bounds import THEOREMS, Theorem, theorem3_bound
 
@@ -48,6 +49,13 @@ def variance(item: CellData) -> float | None:
     if theorem is None or theorem.variance is None:
         return None
     return theorem.variance(n=cell.n, k=cell.k, d=cell.d, sigma=max(cell.scales))
+
+
+def claimed(item: CellData) -> float | None:
+    """The bound of the cell's own claim, its terms with constants of 1; None without one, and outside its regime."""
+    if item.cell.claim is None or claim.unmet(item.cell, float(item.realised_separation.min())):
+        return None
+    return claim.bound(item.cell)
 
 
 def log_floor(item: CellData) -> float | None:

@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from jgmm import named, rates
-from jgmm.study import limits, names, shown
+from jgmm.study import claim, limits, names, shown
 from jgmm.study.cell import Cell, sources_of
 from jgmm.study.means import Means
 from jgmm.study.parts import Part, StreamSpec
@@ -53,10 +53,11 @@ def _cell(part: Part, means: Means | None, point: dict[str, Any]) -> Cell:
     step = step_of(algorithm, point.get("rate"), horizon, numbers)
     average = point.get("average", 0.0) if n else 0.0
     _check_average(algorithm, average, step, n, k)
-    return Cell(
+    resolved = Cell(
         part=part.name,
         algorithm=part.algorithm,
         theorem=_theorem(part, n, start, fitted),
+        claim=part.claim.claim,
         k=k,
         d=d,
         sigma=sigma,
@@ -82,6 +83,9 @@ def _cell(part: Part, means: Means | None, point: dict[str, Any]) -> Cell:
         axes=_named_axes(point, step.label),
         sources=sources_of(part.algorithm, part.mixture.layout, point["noise"], step.setting.name),
     )
+    if resolved.claim is not None:
+        claim.check(resolved)
+    return resolved
 
 
 def _weights(point: dict[str, Any], k: int) -> tuple[float, ...]:
@@ -147,6 +151,8 @@ def _check_average(algorithm: "Algorithm", average: float, step: Step, n: int, k
 
 def _theorem(part: Part, n: int, start: str | float, fitted: int | None) -> str | int:
     """The theorem that a cell is held against: the one named, or the one that is about it as it stands."""
+    if part.claim.bound:
+        return "none"
     if isinstance(part.theorem, int):
         theorem = THEOREMS[part.theorem]
         if theorem.of_start != (n == 0):

@@ -7,9 +7,10 @@ from pydantic import Field, ModelWrapValidatorHandler, ValidationError, model_va
 
 from jgmm.study import faults, limits
 from jgmm.study.fields import Count, Name, Positive, about
-from jgmm.study.parts import Part, Table
+from jgmm.study.parts import Part
 from jgmm.study.plain import plain
 from jgmm.study.shared import merge, of_use, split
+from jgmm.study.strict import Table
 
 ROUNDS_GROW = 64  # at most so many times its `runs` has a study with a precision and no max_runs
 
@@ -87,6 +88,9 @@ class Study(Table):
                 both = f"{names[key]!r} and {part.name!r}"
                 raise ValueError(f"two parts are named {both}: expected each to differ, whatever their case")
             names[key] = part.name
+            if part.claim.bound and isinstance(part.theorem, int):
+                both = f"theorem is {part.theorem} beside a claim"
+                raise ValueError(f"part {part.name!r}: {both}: expected theorem = 'none' there")
         if self.max_runs is not None and self.precision is None:
             raise ValueError(f"max_runs is {self.max_runs} without a precision: expected both, or runs alone")
         if self.max_runs is not None and self.max_runs < self.runs:

@@ -50,7 +50,7 @@ def _setting(cell: Cell) -> dict[str, Any]:
     return {
         **cell.model_dump(include={"part", "algorithm", "k", "d", "layout", "separation", "sigma", "n"}),
         **cell.model_dump(include={"rate", "rate_name", "beta", "average"}),
-        "theorem": str(cell.theorem),
+        "theorem": str(cell.theorem) if cell.claim is None else cell.claim.name,
         "start": str(cell.start),
         "weights": " ".join(f"{weight:.6g}" for weight in cell.weights),
         "side": cell.side if cell.placed is not None and cell.placed.drawn else None,

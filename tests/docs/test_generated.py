@@ -21,6 +21,7 @@ BESIDE = {  # what a key's example needs beside it
     "beta": 'algorithm = "em"',
     "side": 'mixture.layout = "box"',
     "k": 'mixture.layout = "simplex"',
+    **dict.fromkeys(("name", "source", "regime", "on"), 'claim.bound = "1/n"'),
     "together": "mixture.separation = [4.0, 5.0]\nstream.n = [100, 200]",
 }
 

@@ -40,6 +40,7 @@ def test_every_key_is_of_use_somewhere_and_refused_where_it_is_of_none():
         {"algorithm": "em", "stream": {"start": 0.5}},
         {"algorithm": "oracle", "stream": {"start": 0.5, "checkpoints": [5]}},
         {"stream": {"n": 0}},
+        {"stream": {"start": 0.5}, "claim": {"bound": ["d/n"]}},
         {"algorithm": "lloyd", "mixture": {"k": 1, "layout": "simplex"}, "stream": {"start": 0.5}},
     ]
     used, refused = set(), set()
@@ -58,4 +59,5 @@ def test_every_key_is_of_use_somewhere_and_refused_where_it_is_of_none():
     assert used == everything - {("mixture", "layout_hash")}
     streams = {("stream", key) for key in parts.StreamSpec.model_fields if key not in ("n", "start")}
     seedings = {("seeding", key) for key in parts.SeedingSpec.model_fields}
-    assert refused == streams | seedings | {("em", "beta"), ("mixture", "side"), ("mixture", "separation")}
+    claims = {("claim", key) for key in ("name", "source", "regime", "on")}
+    assert refused == streams | seedings | claims | {("em", "beta"), ("mixture", "side"), ("mixture", "separation")}

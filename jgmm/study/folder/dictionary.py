@@ -12,7 +12,7 @@ FILES = {
     "summary.parquet": "A row for each cell and checkpoint: means with standard errors, laws, bounds.",
     "summary.csv": "The same as text.",
     "fits.csv": "A row for each curve along an axis: exponents with their intervals.",
-    "verdicts.csv": "A row for each theorem: the verdict and its sentence.",
+    "verdicts.csv": "A row for each theorem and claim: the verdict and its sentence.",
     "paired.csv": "A row for each pair of algorithms, step sizes or own numbers, on the same streams.",
     "backends.csv": "A row for each range of runs: what computed them, and why.",
     "looks.json": "A record for each time the study was looked at with more runs. Each ends in a digest.",
@@ -73,7 +73,7 @@ EXAMPLE_COLUMNS = {
 SUMMARY_COLUMNS = {
     "cell": "ID of the cell: a digest of its setting, the seed and the version of the results.",
     **_SETTING,
-    "theorem": "The theorem whose claim the cell is compared with.",
+    "theorem": "The theorem whose claim the cell is compared with, or the study's own claim by its name.",
     "side": "Side of the box that means are drawn from.",
     "noise": "How samples differ from their means.",
     "numbers": "The algorithm's own numbers, as `reach=2`; empty for jgmm's, whose only one is beta.",
@@ -156,7 +156,7 @@ FIT_COLUMNS = {
 }
 
 VERDICT_COLUMNS = {
-    "theorem": "The theorem, with beta where updates have one other than 1.",
+    "theorem": "The theorem, with beta where updates have one other than 1; or the study's own claim by its name.",
     "verdict": "See [verdicts](concepts.md#verdict).",
     "sentence": "What was found, and over which cells, sizes and runs.",
     "level": "Chance of any false finding at this look.",

@@ -12,6 +12,7 @@ what that was. Each term of a bound has its own constant. Only cells that meet t
 (`regime`).
 
     errors       a theorem that bounds an error: exponents, floors, constants, basin
+    claims       a claim of a spec's own: growth against every sum of its terms (sums)
     success      a theorem about starts: how many are near
     laws         the exact laws against the simulation
     finding      the records; words, phrases: their sentences
@@ -22,9 +23,10 @@ looks. (A confidence sequence would be wider at the first looks.)
 """
 
 from jgmm import stats
+from jgmm.study.claim_spec import Claim
 from jgmm.study.read import CellData
 from jgmm.study.spec import Study
-from jgmm.study.verdicts import errors, success
+from jgmm.study.verdicts import claims, errors, success
 from jgmm.study.verdicts.finding import OUT, Constant, Finding, Verdict
 from jgmm.study.verdicts.floors import FloorFit, floor_fits
 from jgmm.study.verdicts.laws import LawVerdict, law_verdict
@@ -44,13 +46,41 @@ __all__ = [
 
 
 def verdicts(study: Study, data: list[CellData], look: int) -> list[Verdict]:
-    """A verdict for each theorem that the study's cells test, and each sharpness (beta) of the updates."""
+    """A verdict for each theorem that the study's cells test, and each sharpness (beta) of the updates; then for each
+    claim of the study's own, and each algorithm that it is made of.
+    """
     groups: dict[tuple[int, float | None], list[CellData]] = {}
     for item in data:
         if isinstance(item.cell.theorem, int):
             groups.setdefault((item.cell.theorem, item.cell.beta), []).append(item)
     ordered = sorted(groups.items(), key=lambda group: (group[0][0], group[0][1] or 0))
-    return [_verdict(study, THEOREMS[number], beta, items, look) for (number, beta), items in ordered]
+    on_theorems = [_verdict(study, THEOREMS[number], beta, items, look) for (number, beta), items in ordered]
+    return [*on_theorems, *_on_claims(study, data, stats.look_level(look), look)]
+
+
+def _on_claims(study: Study, data: list[CellData], level: float, look: int) -> list[Verdict]:
+    """The verdicts on a study's own claims."""
+    groups: dict[tuple[Claim, str], list[CellData]] = {}
+    for item in data:
+        if item.cell.claim is not None:
+            groups.setdefault((item.cell.claim, item.cell.algorithm), []).append(item)
+    concluded = []
+    for (claim, algorithm), items in groups.items():
+        alone = sum(other == claim for other, _ in groups) == 1
+        conclusion = claims.conclude(claim, study, items, level)
+        concluded.append(
+            Verdict(
+                theorem=claim.name if alone else f"{claim.name} ({algorithm})",
+                verdict=conclusion.kind,
+                sentence=conclusion.sentence,
+                statement=claim.statement,
+                level=level,
+                look=look,
+                findings=conclusion.findings,
+                constants=conclusion.constants,
+            )
+        )
+    return concluded
 
 
 def _verdict(study: Study, theorem: Theorem, beta: float | None, items: list[CellData], look: int) -> Verdict:

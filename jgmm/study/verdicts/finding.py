@@ -15,6 +15,7 @@ class Finding(NamedTuple):
     tight, loose, contradicted, inconclusive    as in a verdict
     floor term      the error grows faster than the variance term, but is below the floor term
     few samples     it grows faster, but in cells with fewer samples than the theorem asks for
+    between terms   it grows like no single term of a claim, and like some sum of them
     exceeds         it grows faster, but the updates are not the theorem's
     fails           too few starts are within the theorem's limit
     """

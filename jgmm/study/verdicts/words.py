@@ -6,7 +6,16 @@ from jgmm.study.verdicts.finding import ABOVE_TERM, FLOOR_AXIS, Constant, Findin
 from jgmm.study.verdicts.phrases import cells
 from jgmm.theory.bounds import Theorem
 
-WORST_FIRST = ("contradicted", "exceeds", "few samples", "floor term", "loose", "inconclusive", "tight")
+WORST_FIRST = (
+    "contradicted",
+    "exceeds",
+    "few samples",
+    "floor term",
+    "between terms",
+    "loose",
+    "inconclusive",
+    "tight",
+)
 
 
 def headline(findings: list[Finding]) -> tuple[str, str]:
@@ -29,6 +38,8 @@ def headline(findings: list[Finding]) -> tuple[str, str]:
         return "inconclusive", f": inconclusive: too few runs to tell in {axes('inconclusive')}"
     if "floor term" in kinds:
         return "consistent", " is consistent with what was tried: its floor term covers the error"
+    if "between terms" in kinds:
+        return "consistent", " is consistent with what was tried: no growth that its terms together would not allow"
     return "consistent, tight", f" is consistent with what was tried, tight in {axes('tight')} up to its constants"
 
 
@@ -62,12 +73,12 @@ def along_axes(findings: list[Finding], theorem: Theorem) -> str:
 def _along(findings: list[Finding], theorem: Theorem) -> str:
     """What was measured along one axis: its worst setting, and how the others came out."""
     worst = min(findings, key=lambda finding: (WORST_FIRST.index(finding.kind), -abs(finding.gap)))
-    elsewhere = _elsewhere(worst, findings)
+    beside = elsewhere(worst, findings)
     if worst.axis == FLOOR_AXIS:
         law = "" if np.isnan(worst.law) else f": its law's secant is {_fall(worst.law)}"
         return (
             f"from {worst.over} the floor falls by {_fall(worst.measured)} end to end (a secant, no law{law}), the"
-            f" floor term by {_fall(worst.bound)}{elsewhere}"
+            f" floor term by {_fall(worst.bound)}{beside}"
         )
     kind = worst.kind
     if kind in ABOVE_TERM:
@@ -77,10 +88,10 @@ def _along(findings: list[Finding], theorem: Theorem) -> str:
     if worst.kind == "floor term":
         kind += " (but stays below the floor term with constant 1)"
     measured, term = f"{worst.axis}^{round(worst.measured, 3):g}", f"{worst.axis}^{round(worst.bound, 3):g}"
-    return f"in {worst.axis} {kind}: measured {measured}, variance term {term}{elsewhere}"
+    return f"in {worst.axis} {kind}: measured {measured}, variance term {term}{beside}"
 
 
-def _elsewhere(worst: Finding, findings: list[Finding]) -> str:
+def elsewhere(worst: Finding, findings: list[Finding]) -> str:
     """The setting that was told, and what the other settings came to."""
     if len(findings) == 1:
         return ""

@@ -1,0 +1,229 @@
+"""Claims of a spec's own: false ones are contradicted, true ones rarely, and one term is judged as a theorem's is."""
+
+import math
+
+import numpy as np
+import pytest
+from draws import correlated_runs
+from synthetic import SIZES, cell_data, spoiled, stored, verdict_of, verdict_on, wide_grid
+
+from jgmm import stats
+from jgmm.study import spec, verdicts
+from jgmm.study.verdicts import claims
+
+TERM = "k**3*d*sigma**2*log(n)/n"
+FLOOR = "exp(-C**2/8)*sigma**2"
+
+
+def study(bound=TERM, *, k=(2, 3, 4, 5), d=4, separation=12.0, sizes=SIZES, stream=(), mixture=(), **claimed):
+    """A study of a claim over N and what else is a list."""
+    mixed = {"k": k, "d": d, "layout": "simplex", "separation": separation, **dict(mixture)}
+    table = {"n": [int(n) for n in sizes], "start": 0.5, "checkpoints": 1, **dict(stream)}
+    return spec.Study(mixture=mixed, stream=table, claim={"bound": bound, **claimed})
+
+
+def mean(cell):
+    return 7 * cell.k**3 * cell.d * max(cell.scales) ** 2 * math.log(cell.n) / cell.n
+
+
+def floor(cell):
+    return 3 * math.exp(-(cell.separation**2) / 8)
+
+
+def axes_of(verdict, kind):
+    return {finding.axis for finding in verdict.findings if finding.kind == kind}
+
+
+def test_a_bound_of_the_true_shape_is_consistent_and_tight():
+    verdict = verdict_of(study(), mean, runs=4000)
+    assert verdict.verdict == "consistent, tight"
+    assert verdict.theorem == "claim"
+    assert verdict.sentence.startswith("The claim is consistent with what was tried, tight in k and N")
+    (constant,) = verdict.constants
+    assert constant.low < 7 < constant.high
+    assert f"The least constant of {TERM} is" in verdict.sentence
+    assert "Tried: 20 cells of 4000 runs, N 4096 to 1048576, k 2 to 5, d 4, C 12, sigma 1." in verdict.sentence
+
+
+@pytest.mark.parametrize(
+    ("bound", "axis", "setting"),
+    [
+        ("k**3*d*sigma**2/n", "N", {}),
+        ("k**2*d*sigma**2*log(n)/n", "k", {}),
+        ("k**3*sqrt(d)*sigma**2*log(n)/n", "d", {"k": 3, "d": [4, 8, 16]}),
+        ("k**3*d*sigma*log(n)/n", "sigma", {"k": 3, "mixture": {"sigma": [0.5, 1.0, 2.0]}}),
+        (["k**3*d*sigma**2/n", FLOOR], "N", {}),
+        (["k**2*d*sigma**2*log(n)/n", FLOOR], "k", {}),
+    ],
+)
+def test_a_factor_too_small_is_contradicted_along_its_axis_alone(bound, axis, setting):
+    verdict = verdict_of(study(bound, **setting), mean)
+    assert verdict.verdict == "contradicted"
+    assert axes_of(verdict, "contradicted") == {axis}
+    assert f"contradicted in {axis}." in verdict.sentence
+    assert f"error_sq / term grows with {axis}, and reaches" in verdict.sentence
+
+
+def test_a_factor_too_large_is_loose_by_it():
+    verdict = verdict_of(study("k**4*d*sigma**2*log(n)/n"), mean)
+    assert verdict.verdict == "consistent, loose"
+    assert "loose by k^" in verdict.sentence.split(".")[0] + verdict.sentence
+    assert axes_of(verdict, "loose") == {"k"}
+
+
+def test_what_a_sum_of_terms_allows_is_no_contradiction_and_what_one_alone_does_not_is():
+    def error(cell):
+        return mean(cell) + floor(cell)
+
+    both = verdict_of(study([TERM, FLOOR], separation=[3.0, 4.0, 6.0]), error)
+    assert both.verdict == "consistent"
+    assert axes_of(both, "between terms") == {"k", "N", "C"}
+    assert verdict_of(study([TERM], separation=[3.0, 4.0, 6.0]), error).verdict == "contradicted"
+    assert [constant.term for constant in both.constants] == [TERM, FLOOR, "sum"]
+    of_sum = both.constants[2]
+    assert 6 < of_sum.value < 7.3  # 7 of the first term, 3 of the second
+    assert f"With constants of 1 the largest term is, of 60 cells, {TERM} in 20 (" in both.sentence
+
+
+def test_a_term_that_is_too_small_to_count_excuses_nothing():
+    verdict = verdict_of(study([TERM.replace("*log(n)", ""), FLOOR]), mean)
+    assert verdict.verdict == "contradicted"
+    assert f"Terms below 0.001 of the largest excuse no growth: {FLOOR} in 20." in verdict.sentence
+
+
+def test_one_term_is_judged_as_the_theorems_variance_term_is():
+    """On the same cells: kinds, gaps, intervals and constants are equal."""
+    theorem, claim = wide_grid(k=[2, 3, 5], d=4), study(k=[2, 3, 5])
+    for error in (mean, lambda cell: cell.k**5 * math.log(cell.n) / cell.n, lambda cell: mean(cell) / cell.k):
+        by_theorem, by_claim = verdict_of(theorem, error), verdict_of(claim, error)
+        assert len(by_claim.findings) == len(by_theorem.findings) == 8
+        for ours, theirs in zip(by_claim.findings, by_theorem.findings, strict=True):
+            assert ours.kind.replace("contradicted", "few samples") == theirs.kind.replace(
+                "contradicted", "few samples"
+            )
+            numbers = [(f.measured, f.bound, f.gap, f.low, f.high, f.setting, f.over) for f in (ours, theirs)]
+            assert numbers[0][:5] == pytest.approx(numbers[1][:5], abs=1e-12)
+            assert numbers[0][5:] == numbers[1][5:]
+        assert by_claim.constants[0][1:4] == pytest.approx(by_theorem.constants[0][1:4])
+
+
+def test_cells_outside_the_regime_do_not_count_and_are_told():
+    claim = study(k=3, separation=[4.0, 12.0], regime="C >= 5")
+    verdict = verdict_of(claim, lambda cell: mean(cell) if cell.separation > 5 else cell.n**0.5, runs=4000)
+    assert verdict.verdict == "consistent, tight"
+    assert "5 of 10 cells are out of its regime: C >= 5 does not hold in 5 (C = 4)." in verdict.sentence
+    nowhere = verdict_of(study(k=3, regime="C >= 50"), mean)
+    assert nowhere.verdict == verdicts.OUT
+    assert "C >= 50 does not hold in 5 (C = 12)" in nowhere.sentence
+
+
+def test_a_claim_may_be_on_another_quantity():
+    def maximum(cell):
+        return cell_data(cell, np.full(64, 1.0) + 0.01 * np.arange(64))._replace(
+            values={"error_max": np.stack([np.ones(64), mean(cell) * (1 + 0.01 * np.arange(64))], axis=1)}
+        )
+
+    claim = study(on="error_max")
+    verdict = verdict_on(claim, [maximum(cell) for cell in spec.cells(claim)])
+    assert verdict.verdict == "consistent, tight"
+    assert verdict.statement.startswith("E[error_max] <= c ")
+
+
+def test_along_a_constant_step_the_limit_is_zero():
+    claim = study("rate*d*sigma**2", k=3, sizes=SIZES[:1], stream={"rate": [0.001, 0.01, 0.1]})
+    assert axes_of(verdict_of(claim, lambda cell: cell.rate**0.5), "contradicted") == {"1/rate"}
+    assert axes_of(verdict_of(claim, lambda cell: cell.rate**1.5), "loose") == {"1/rate"}
+
+
+def test_along_the_least_weight_the_limit_is_zero():
+    weights = [[0.5, 0.5], [0.75, 0.25], [0.9, 0.1]]
+    claim = study("log(n)/(w_min*n)", k=2, sizes=SIZES[:1], mixture={"weights": weights})
+    for power, kind in ((2, "contradicted"), (1, "tight"), (0.5, "loose")):
+        verdict = verdict_of(claim, lambda cell, power=power: 1 / min(cell.weights) ** power, cv=0.05)
+        assert [(finding.axis, finding.kind) for finding in verdict.findings] == [("1/w_min", kind)]
+
+
+def test_along_an_axis_without_a_limit_nothing_is_compared():
+    verdict = verdict_of(study("d/n", k=2, stream={"start": [0.1, 0.2, 0.4], "n": 4096}), lambda cell: cell.start)
+    assert verdict.findings == []
+    assert verdict.verdict == "inconclusive"
+    assert "Along start a bound has no limit: nothing is compared there." in verdict.sentence
+
+
+def test_each_algorithm_under_one_claim_has_a_verdict_of_its_own():
+    parts = [{"name": "a"}, {"name": "b", "algorithm": "soft"}]
+    table = {"mixture": {"k": 2, "layout": "simplex"}, "stream": {"n": [int(n) for n in SIZES[:3]], "start": 0.5}}
+    both = spec.Study(**table, part=parts, claim={"bound": "d*log(n)/n", "name": "Mine"})
+    found = verdicts.verdicts(both, stored(both, mean), look=1)
+    assert [verdict.theorem for verdict in found] == ["Mine (lloyd)", "Mine (soft)"]
+
+
+def test_with_too_few_runs_nothing_is_concluded():
+    claim = study(k=3)
+    verdict = verdict_on(claim, spoiled(claim, mean, 5))
+    assert verdict.verdict == "inconclusive"
+    assert "In 5 cells so few runs are good, or carry the mean, that there is no interval." in verdict.sentence
+
+
+def test_every_comparison_and_constant_has_an_equal_share_of_the_level():
+    claim = study([TERM, FLOOR], k=[2, 3, 4])
+    data = stored(claim, mean)
+    verdict = verdict_on(claim, data)
+    curves = claims.evidence(data[0].cell.claim, claim, data).lines
+    comparisons = len(curves) + 3  # constants: of each term, and of all with one
+    assert len(verdict.findings) == len(curves) == 8
+    again = [claims.compare(data[0].cell.claim, curve, verdict.level / comparisons).finding for curve in curves]
+    assert verdict.findings == again
+
+
+# --- how often ---
+
+TRUE = {
+    "one term": ([TERM], mean, 12.0),
+    "two terms": ([TERM, FLOOR], lambda cell: mean(cell) + floor(cell), [3.0, 6.0]),
+    "another sum": ([TERM, FLOOR], lambda cell: 0.1 * mean(cell) + 9 * floor(cell), [3.0, 6.0]),
+    "much less": ([TERM, FLOOR], lambda cell: mean(cell) / cell.k + floor(cell) / cell.separation, [3.0, 6.0]),
+}
+
+
+def contradicted(asked, data):
+    """Whether the claim is contradicted by these cells: a verdict's comparisons alone, at its level."""
+    claim = data[0].cell.claim
+    lines = claims.evidence(claim, asked, data).lines
+    comparisons = len(lines) + len(claim.bound) + (len(claim.bound) > 1)
+    each = stats.look_level(1) / comparisons
+    return any(claims.compare(claim, curve, each).finding.kind == "contradicted" for curve in lines)
+
+
+def share_of(kind, runs, studies, seed=0):
+    """How often a claim is contradicted, of so many studies. kind: its bound, the errors' means, the separations."""
+    bound, error, separation = kind
+    asked = study(bound, k=[2, 3, 5], separation=separation, sizes=SIZES[:4])
+    cells = spec.cells(asked)
+    means = np.array([error(cell) for cell in cells])
+    rng = np.random.default_rng(seed)
+    found = []
+    for i in range(studies):
+        errors = correlated_runs(rng, means, runs, 0.5)
+        data = [cell_data(cell, row) for cell, row in zip(cells, errors, strict=True)]
+        found.append(contradicted(asked, data))
+        assert i or found[0] == (verdict_on(asked, data).verdict == "contradicted")
+    return np.mean(found)
+
+
+@pytest.mark.parametrize("kind", TRUE)
+def test_a_true_claim_is_rarely_contradicted(kind):
+    """At most the level, 2.5 %, and two standard errors of it."""
+    assert share_of(TRUE[kind], 16, 8) <= stats.look_level(1) + 2 * np.sqrt(0.025 * 0.975 / 8)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("runs", [8, 64])
+@pytest.mark.parametrize("kind", TRUE)
+def test_a_true_claim_is_contradicted_in_at_most_a_fortieth_of_a_thousand_studies(kind, runs):
+    assert share_of(TRUE[kind], runs, 1000, seed=runs) <= 0.025
+
+
+def test_a_claim_that_is_false_by_a_logarithm_is_seen_in_nearly_every_study():
+    """The sweep can find what it counts: of these few studies of a false claim all are contradicted."""
+    assert share_of((["k**3*d*sigma**2/n"], mean, 12.0), 64, 4) == 1
