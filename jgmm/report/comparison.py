@@ -61,7 +61,7 @@ def draw(data: list[CellData], last: dict[str, Row]) -> Drawn:
         title = textwrap.fill(settings.words(panel.items[0].cell, in_title), 48)
         axes.set_title(title, fontsize=8)
     for axes in all_axes[::columns]:
-        axes.set_ylabel("N x squared error of a centre / (sigma^2 d)")
+        axes.set_ylabel("N x squared error of a centre / (σ² d)")
     drawing.legend(picture, all_axes)
     lines = [
         "On the same streams: N times the squared error of one centre over sigma^2 d",

@@ -50,7 +50,7 @@ ZERO = "triangles on the lower edge: errors of exactly 0"
 ABSENT = "settings without a good run are not drawn"
 BARS = "bars: 95 % intervals, where there are runs enough for one"
 LAW = "law"
-FIRST_ORDER = "law, first order"
+FIRST_ORDER = "first-order law"
 BOUND = "bound (constants and a = 1)"
 ORACLE = "labelled oracle"
 

@@ -13,12 +13,16 @@ MOST_PAIRS = 400  # rows of the table of pairs; more are in paired.csv
 
 
 class Column(NamedTuple):
-    """A column: its heading, its entry of a row, whether it holds words, and whether it stays where all are alike."""
+    """A column: its heading, its entry of a row, whether it holds words, and whether it stays where all are alike.
+
+    axis: whether an empty entry says that the row has no place on it, so that all others may still be alike.
+    """
 
     heading: str
     entry: Callable[[Any], str]
     words: bool = False
     stays: bool = False
+    axis: bool = False
 
 
 class Table(NamedTuple):
@@ -33,14 +37,25 @@ class Table(NamedTuple):
 def table(rows: Sequence[Any], columns: Iterable[Column]) -> Table:
     """The table of these rows."""
     texts = {column: [column.entry(row) for row in rows] for column in columns}
-    alike = [c for c, entries in texts.items() if len(rows) > 1 and len(set(entries)) == 1 and not c.stays]
+    alike = [c for c, entries in texts.items() if len(rows) > 1 and _alike(c, entries) and not c.stays]
     kept = [column for column in texts if column not in alike]
     return Table(
         headings=[column.heading for column in kept],
         words=[column.words for column in kept],
         rows=[list(entries) for entries in zip(*(texts[column] for column in kept), strict=True)],
-        same=[f"{column.heading} = {texts[column][0]}" for column in alike if texts[column][0]],
+        same=[_said(column.heading, texts[column]) for column in alike if any(texts[column])],
     )
+
+
+def _alike(column: Column, entries: list[str]) -> bool:
+    """Whether a column's entries say one thing; on an axis those of rows that have a place on it."""
+    return len(set(entries) - ({""} if column.axis else set())) <= 1
+
+
+def _said(heading: str, entries: list[str]) -> str:
+    """What a column's rows share, in words."""
+    value = next(filter(None, entries))
+    return f"{heading} = {value}" + ("" if all(entries) else " (if any)")
 
 
 def cells(results: Results) -> Table:
@@ -79,7 +94,7 @@ def cells(results: Results) -> Table:
 def _axes(results: Results) -> list[Column]:
     """A column for each axis that the cells have."""
     names = settings.every(item.cell for item in results.data)
-    return [Column(settings.heading(name), _on_axis(name)) for name in names]
+    return [Column(settings.heading(name), _on_axis(name), axis=True) for name in names]
 
 
 def _on_axis(name: str) -> Callable[[tuple[CellData, Row]], str]:

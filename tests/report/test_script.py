@@ -12,6 +12,8 @@ from matplotlib.figure import Figure
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 
+READER = shutil.which("pdftotext")
+
 DRIVER = """
 <script>
 window.onerror = (message) => { document.title = "fault: " + message; };
@@ -90,3 +92,22 @@ def test_tables_sort_and_filter_and_figures_show_their_values(tmp_path, monkeypa
     first = min(written.results.final(), key=lambda row: row["n"])
     assert seen["told"] == f"k=2 d=3 C=4: {first['error_sq_ok_mean']:.4g} at horizon N 100"
     assert seen["zero"] == 300
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(BROWSER is None or READER is None, reason="no browser, or no reader of PDF, on this machine")
+def test_a_printed_table_repeats_its_head_on_every_page(tmp_path, monkeypatch):
+    monkeypatch.setattr(Figure, "savefig", lambda made, file, **how: file.write(b"not painted"))
+    published(tmp_path / "out", LINE)
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    start = page.index('<section id="cells">')
+    first, last = page.index("<tbody>", start) + len("<tbody>"), page.index("</tbody>", start)
+    long = page[:first] + 100 * page[first:last].replace("<td>", "<td>row of cells ", 1) + page[last:]
+    (tmp_path / "long.html").write_text(long, encoding="utf-8")
+    call = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
+    call += ["--no-pdf-header-footer", f"--print-to-pdf={tmp_path / 'long.pdf'}", (tmp_path / "long.html").as_uri()]
+    subprocess.run(call, check=True, capture_output=True, timeout=120)
+    text = subprocess.run([READER, tmp_path / "long.pdf", "-"], check=True, capture_output=True, text=True).stdout
+    pages = [of_page for of_page in text.split("\f") if "row of cells" in of_page]
+    assert len(pages) > 2
+    assert all("squared error" in of_page for of_page in pages)

@@ -21,6 +21,13 @@ def test_a_column_whose_entries_are_alike_is_a_word():
     assert tables.table([("1", "x")], columns).headings == ["a", "b", "c"]  # of one row nothing is left out
 
 
+def test_an_axis_that_some_rows_have_no_place_on_is_a_word_where_the_others_are_alike():
+    columns = [Column("B", lambda row: row[0], axis=True), Column("law", lambda row: row[0])]
+    made = tables.table([("10",), ("",), ("10",)], columns)
+    assert (made.headings, made.same) == (["law"], ["B = 10 (if any)"])
+    assert tables.table([("10",), ("",), ("20",)], columns).headings == ["B", "law"]
+
+
 @pytest.mark.parametrize("text", [LINE, FLOOR, MAP])
 def test_axes_that_vary_are_columns_of_the_table_of_cells(text):
     found = results(text)
