@@ -85,4 +85,5 @@ def _left_out(rows: list[dict[str, Any]]) -> str:
 
 
 def _where(row: dict[str, Any]) -> str:
-    return f"cell {row['cell']}: {row['part']}, k={row['k']} d={row['d']} C={row['separation']:g} N={row['n']}"
+    stream = f" N={row['n']}" if row["n"] else ""
+    return f"cell {row['cell']}: {row['part']}, k={row['k']} d={row['d']} C={row['separation']:g}{stream}"

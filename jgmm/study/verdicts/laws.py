@@ -34,7 +34,8 @@ class LawTest(NamedTuple):
         """The cell in a few words."""
         cell = self.item.cell
         what = "floor, " if self.of_floor else ""
-        return f"{what}{cell.part}, k={cell.k} d={cell.d} C={cell.separation:g} N={cell.n}"
+        stream = "" if cell.start_only else f" N={cell.n}"
+        return f"{what}{cell.part}, k={cell.k} d={cell.d} C={cell.separation:g}{stream}"
 
 
 def law_verdict(data: list[CellData], look: int) -> LawVerdict | None:
@@ -73,9 +74,8 @@ def _of_which(tests: list[LawTest], repeated: int) -> list[str]:
     exact = sum(test.exact for test in tests)
     words = []
     if exact < len(tests):
-        words.append(
-            f"Of these laws {exact} are exact and {len(tests) - exact} of first order, each tested within its accuracy."
-        )
+        which = f"{exact} of these laws are exact, {len(tests) - exact}" if exact else "All of these laws are"
+        words.append(f"{which} of first order, each tested within its accuracy.")
     if repeated:
         words.append(
             f"{repeated} more differ from one of these in sigma alone, and run by run agree with it: untested."
