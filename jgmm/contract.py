@@ -143,6 +143,33 @@ def nearest_only(numbers: dict[str, float]) -> float:
     return math.inf
 
 
+def always(mixture: Mixture) -> bool:
+    """Whatever the mixture."""
+    del mixture
+    return True
+
+
+def unchanged(params: dict[str, Any], mixture: Mixture, more: np.ndarray) -> dict[str, Any]:
+    """What a step is told does not depend on the dimension."""
+    del mixture, more
+    return params
+
+
+class Turning(NamedTuple):
+    """What an algorithm says that treats all directions alike: of turned samples it makes turned estimates.
+
+    Its dimension can then be reduced (`engine.reduction`).
+
+    alike(mixture): whether a coordinate in which all estimates are 0 matters to the step by moving them along it alone:
+        not in distances, where it adds the same to each.
+    params(params, mixture, more): what a step is told, where the dimension is by `more`, (runs,), larger than that of
+        the mixture's arrays.
+    """
+
+    alike: Callable[[Mixture], bool] = always
+    params: Callable[[dict[str, Any], Mixture, np.ndarray], dict[str, Any]] = unchanged
+
+
 class Algorithm(NamedTuple):
     """A streaming algorithm. Streaming Lloyd, for example, is
 
@@ -186,6 +213,7 @@ class Algorithm(NamedTuple):
     twin_law: the exact mean of the twin's squared error.
     law(situation, alone): the expected squared error at a checkpoint; alone: what it would be with every label known.
     floor(situation): the squared error that no number of samples removes.
+    turning: that it treats all directions alike, and how; None: it does not, or nobody has said so.
     sharpness(numbers): beta, for updates in proportion to a posterior; infinite where the nearest estimate alone
         moves; None where labels are known.
 
@@ -212,6 +240,7 @@ class Algorithm(NamedTuple):
     twin_law: TwinLaw | None = None
     law: Callable[[Situation, float], Law] | None = None
     floor: Callable[[Situation], float | None] | None = None
+    turning: Turning | None = None
     sharpness: Callable[[dict[str, float]], float | None] = nearest_only
     measure: Callable[[Any, Any, Mixture], CentreError] = of_centres
     readout: Callable[[Any, dict[str, Any]], dict[str, np.ndarray]] | None = None

@@ -6,12 +6,13 @@ along an axis that is not the last are scalar, and 4 times slower than a loop. O
 """
 
 from collections.abc import Callable
-from typing import TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float, Shaped
+from jaxtyping import Array, Bool, Float, Shaped
 
 State = TypeVar("State")
 
@@ -45,3 +46,33 @@ def rows(count: int, row: Callable[..., Shaped[Array, "*shape"]], zero: Shaped[A
     """row(0), ..., row(count - 1) stacked; `zero` has their shape and dtype."""
     start = jnp.zeros((count, *zero.shape), zero.dtype)
     return lax.fori_loop(0, count, lambda i, stack: stack.at[i].set(row(i)), start)
+
+
+def until_done(
+    body: Callable[[State, Any], tuple[Bool[Array, "*runs"], State]],
+    done: Bool[Array, "*runs"],
+    carry: State,
+    given: Any = (),
+) -> State:
+    """done, carry <- body(carry, given) for the runs that are not done, until all are. Arrays have the runs last.
+
+    A run that is done waits for the others, and keeps what it carries: how often it goes round depends on it alone.
+    body: a function of a module, of arrays of any runs; what else it needs is in `given`.
+    """
+    return each_run_until_done(done, carry, given, body=body)
+
+
+@partial(jax.jit, static_argnames="body")
+def each_run_until_done(done, carry, given, *, body):
+    """`until_done`; a mark in a jaxpr, by its name, that the loop's one look at all runs is whether they are done."""
+
+    def waiting(state):
+        return jnp.logical_not(jnp.all(state[0]))
+
+    def again(state):
+        done, carry = state
+        now_done, after = body(carry, given)
+        kept = jax.tree.map(lambda old, new: jnp.where(done, old, new), carry, after)
+        return done | now_done, kept
+
+    return lax.while_loop(waiting, again, (done, carry))[1]

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Int, Key
 from jgmm import doors, errors, lanes, named, ordered, reach
 from jgmm.algorithms import graph, pca
 from jgmm.contract import Choice, Kernel, Noise, Numbers
-from jgmm.engine import choose, machine
+from jgmm.engine import choose, machine, reduction
 from jgmm.engine.run import Progress, advance
 from jgmm.engine.runs import Batch, normals
 from jgmm.errors import CentreError
@@ -63,10 +63,15 @@ def offset_start(
     reach.check_start("offset", offset, means=means, scales=scales)
     if estimates is not None:
         means = np.take_along_axis(means, homes(np.asarray(batch.mixture.weights), estimates)[:, None], axis=0)
-    moves = normals(key, batch.run_ids, k=len(means), d=d).astype(means.dtype)
-    sizes = np.sqrt(np.stack([ordered.dot(move, move) for move in moves]))
     distance = np.broadcast_to(offset.astype(means.dtype), (runs,)) * scales.max(axis=0)
-    return means + distance[None, None] * (moves / sizes[:, None])
+    if batch.space is not None:
+        moves = reduction.directions(key, batch, len(means))
+        beyond = np.zeros((len(means), moves.shape[1] - d, runs), means.dtype)
+        means = np.concatenate([means, beyond], axis=1)
+    else:
+        moves = normals(key, batch.run_ids, k=len(means), d=d).astype(means.dtype)
+    sizes = np.sqrt(np.stack([ordered.dot(move, move) for move in moves]))
+    return means + distance[None, None] * (moves / sizes[:, None]).astype(means.dtype)
 
 
 def homes(weights: Float[np.ndarray, "k runs"], estimates: int) -> Int[np.ndarray, "e runs"]:

@@ -174,6 +174,25 @@ def _check_schedule(rate: Callable) -> None:
         raise ValueError(f"steps is {doors.quoted(rate)}, which gives {gives} at 0, expected {expected}")
 
 
+def turns(rule: Rule) -> str | None:
+    """Why a transformation does not turn its updates with the gradients, if it does not: tried on a few of them."""
+    apply = rule.apply
+    assert isinstance(apply, Transformed)
+    tried = np.random.default_rng(0).normal(size=(6, 2, 3, 1))
+    axes = np.linalg.qr(np.random.default_rng(1).normal(size=(3, 3)))[0]
+    for size in (1e-3, 1.0, 1e3):
+        ends = []
+        for turned in (np.eye(3), axes):
+            offset: Any = jnp.zeros((2, 3, 1))
+            memory = rule.init({}, offset)
+            for pull in size * np.einsum("ab,nebr->near", turned, tried):
+                offset, memory = apply({}, memory, offset, jnp.asarray(pull, offset.dtype), None)
+            ends.append(np.einsum("ab,ear->ebr", turned, np.asarray(offset, float)))
+        if not np.abs(ends[0] - ends[1]).max() <= 1e-4 * np.abs(ends[0]).max():
+            return "the step size treats coordinates each by itself (Adam does): turned gradients give other steps"
+    return None
+
+
 # --- what a kernel does ---
 
 

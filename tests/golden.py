@@ -21,7 +21,7 @@ import optax
 from jgmm import noise, steps
 from jgmm.algorithms import em, lloyd, medians, pca, soft, unbalanced
 from jgmm.contract import Kernel
-from jgmm.engine import together
+from jgmm.engine import reduction, together
 from jgmm.engine.runs import batch
 from jgmm.lanes import LaneState
 from jgmm.mixture import Mixture
@@ -47,7 +47,7 @@ class Given(NamedTuple):
 class Case(NamedTuple):
     """An algorithm (or the kernel of a power iteration) and what it is told, its shape, and a random seed.
 
-    unit: of all lengths.
+    unit: of all lengths. beyond: coordinates that the means have not, where the dimension is reduced.
     """
 
     algorithm: Any
@@ -57,6 +57,7 @@ class Case(NamedTuple):
     dtype: type = np.float32
     options: Mapping[str, Any] = MappingProxyType({})
     unit: float = 1.0
+    beyond: int | None = None
 
 
 def _slower(count):
@@ -97,6 +98,10 @@ CASES = {
     "em, many shares": Case(em.EM, 261, 2, options={"twin": True}),
     "power, many shares": Case(pca.POWER, 61, 3),
     "student's noise, shares": Case(lloyd.LLOYD, 13, 10, options={"noise": noise.of("student")}),
+    "lloyd and its twin, reduced": Case(lloyd.LLOYD, 4, 3, options={"twin": True}, beyond=996),
+    "soft, reduced": Case(soft.SOFT, 2, 2, beyond=8),
+    "em, reduced, float64": Case(em.EM, 3, 2, dtype=np.float64, beyond=10**6),
+    "momentum, reduced": Case(lloyd.LLOYD, 2, 2, options={"steps": _MOMENTUM}, beyond=9),
 }
 
 
@@ -117,12 +122,15 @@ def given(case: Case, runs: int = RUNS) -> Given:
         means, scales = np.stack([means[0], -means[0]]), scales[[0, 0]]
         parts = np.ones((2, runs)) if case.algorithm is em.EM else parts
     mixture = (means, parts / parts.sum(axis=0), scales)
-    made = batch(jax.random.key(case.seed), np.arange(runs), Mixture(*(x.astype(dtype) for x in mixture)))
+    of = None if case.beyond is None else d + case.beyond
+    made = batch(jax.random.key(case.seed), np.arange(runs), Mixture(*(x.astype(dtype) for x in mixture)), d=of)
     if isinstance(case.algorithm, Kernel):
         return Given(case.algorithm, made.words, *_basis(case, bits, runs), made.mixture)
     start = (means + uniform(bits, *means.shape))[: case.algorithm.estimates(k)]
     options = {"steps": (0.02 + 0.1 * uniform(bits, runs)).astype(dtype), **case.options}
-    ready = together.ready(made, case.algorithm, start.astype(dtype), **options)
+    size = steps.of(options["steps"])
+    made, begin = reduction.prepared(made, case.algorithm, start.astype(dtype), size, twin="twin" in options)
+    ready = together.ready(made, case.algorithm, begin, **options)
     params = ready.params
     for name in {"prior", "tilt"} & set(params.own):  # of a logarithm, in the last place of which machines may differ
         params = params._replace(own={**params.own, name: np.round(params.own[name] * 1024) / dtype(1024)})

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from jgmm import lanes
-from jgmm.engine import build, program
+from jgmm.engine import build, operations
 from jgmm.engine.operations import FLOATS, Node
 from jgmm.engine.program import Piece, deal
 from jgmm.lanes import LaneState
@@ -117,18 +117,33 @@ class Lists:
     def results(self, piece: Piece, source: Any) -> dict[tuple, np.ndarray]:
         """By name; source(name): the value of an input."""
         values: dict[int, np.ndarray] = {}
-        for node in program.ordered(piece.results.values()):
+        loops: dict[int, list[np.ndarray]] = {}
+        for node in operations.ordered(piece.results.values()):
             if node.op == "number":
                 found = np.full((1, 1), node.number())
             elif node.op == "input":
                 found = source(node.data)
             elif node.op == "total":
                 found = self._total(node.args[0], values)
+            elif node.op == "repeat":
+                loops[id(node)] = self._repeated(node, [values[id(arg)] for arg in node.args])
+                continue
+            elif node.op == "item":
+                found = loops[id(node.args[0])][node.data]
             else:
                 found = computed(node, [values[id(arg)] for arg in node.args])
             assert found.dtype == node.dtype
             values[id(node)] = found
         return {name: values[id(node)] for name, node in piece.results.items()}
+
+    def _repeated(self, node: Node, x: list[np.ndarray]) -> list[np.ndarray]:
+        """What a loop carries in the end. A run that is done goes round with the others, and the body keeps it."""
+        count = len(node.data.results)
+        body = Piece({(i,): result for i, result in enumerate(node.data.results)})
+        of = {"carry": x[:count], "given": x[count:]}
+        while not of["carry"][0].all():
+            of["carry"] = list(self.results(body, lambda name: of[name[0]][name[1]]).values())
+        return of["carry"]
 
     def _total(self, part: Node, values: dict[int, np.ndarray]) -> np.ndarray:
         """0 + t_0 + t_1 + ... of each share, the terms that it lacks left out; then pairs of shares, and so on."""

@@ -200,6 +200,8 @@ def translate(statement: Statement) -> Act:
         return lambda some, where: None
     if parts[:3] == ["shfl", "sync", "bfly"] or parts[:3] == ["shfl", "sync", "idx"]:
         return _shuffle(operands, parts[2])
+    if name == "vote.sync.all.pred":
+        return _vote(operands)
     if parts[:2] == ["ld", "param"]:
         return _apply(lambda a: a, [partial(_register, operands[1].strip("[] "), kinds[0])], operands[0])
     if parts[:2] in (["ld", "global"], ["st", "global"]) and len(kinds) == 1:
@@ -275,6 +277,20 @@ def _shuffle(operands: tuple[str, ...], how: str) -> Act:
         lane, place = some.registers["%laneid"], np.arange(len(some.registers["%laneid"]))
         other = (lane ^ given(some) if how == "bfly" else given(some)) % WARP
         keep(some, target, source(some)[place - lane + other], where)
+
+    return act
+
+
+def _vote(operands: tuple[str, ...]) -> Act:
+    """vote.sync.all d, a, mask: whether a is set in all lanes of the warp. All lanes must be there."""
+    if operands[2:] != ("-1",):
+        raise NotImplementedError("vote.sync within parts of a warp")
+    flag = read(operands[1], TYPES["pred"])
+
+    def act(some: Threads, where: np.ndarray | None) -> None:
+        _, warp = np.unique(some.registers["%warp"], return_inverse=True)
+        unset = np.bincount(warp, weights=~flag(some))
+        keep(some, operands[0], unset[warp] == 0, where)
 
     return act
 

@@ -108,11 +108,12 @@ INNER = {  # called with what others have checked
     together.in_order,
     together.as_given,
     together.stood_for,
+    together.as_it_is,
     choose.opened,
     choose.obstacle,
     choose.load,
     *(steps.of, steps.constant, steps.polynomial, steps.inverse_count, steps.adam, steps.scheduled, steps.from_optax),
-    *(steps.check, steps.check_moves, steps.shifted),
+    *(steps.check, steps.check_moves, steps.turns, steps.shifted),
     *(named.name_of, named.at, named.step_size),
 }
 

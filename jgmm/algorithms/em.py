@@ -17,7 +17,7 @@ import numpy as np
 
 from jgmm import elementary, rates
 from jgmm.algorithms.lloyd import pulled
-from jgmm.contract import Algorithm, Sample, State
+from jgmm.contract import Algorithm, Sample, State, Turning
 from jgmm.loops import over_coordinates
 from jgmm.mixture import Mixture
 from jgmm.theory import expected, twins
@@ -88,5 +88,6 @@ EM = Algorithm(
     refuses=tuple((name, _CONSTANT) for name in ("seed", "best", "polynomial", "1/n", "adam")),
     twin_law=twins.one_of_all,
     law=expected.streaming_em,
+    turning=Turning(),
     sharpness=sharpness,
 )

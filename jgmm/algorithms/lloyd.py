@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from jgmm import loops, steps
-from jgmm.contract import Algorithm, Sample, State
+from jgmm.contract import Algorithm, Sample, State, Turning
 from jgmm.theory import expected, floors, twins
 
 WRITTEN_OUT = 100  # distances of at most so many terms, k d, are one expression; measured with 128 runs on CPU
@@ -100,6 +100,7 @@ LLOYD = Algorithm(
     twin=labelled_step,
     twin_law=twins.each_its_own,
     law=expected.stream,
+    turning=Turning(),
     floor=floors.floor,
 )
 ORACLE = Algorithm(
@@ -107,5 +108,6 @@ ORACLE = Algorithm(
     words="labelled oracle, the mean of each component's own samples",
     own_step=own_means,
     law=expected.stream,
+    turning=Turning(),
     sharpness=labels_known,
 )

@@ -18,7 +18,7 @@ from jaxtyping import Array, Float
 from jgmm import elementary, loops, ordered
 from jgmm.algorithms.em import sharpness
 from jgmm.algorithms.lloyd import labelled_step, pulled, squared_distances
-from jgmm.contract import Algorithm, Sample, State
+from jgmm.contract import Algorithm, Sample, State, Turning
 from jgmm.mixture import Mixture
 from jgmm.theory import expected, twins
 
@@ -59,6 +59,21 @@ def check(mixture: Mixture) -> None:
         raise ValueError("the mixture has a component of weight 0, expected positive weights for soft updates")
 
 
+def of_one_scale(mixture: Mixture) -> bool:
+    """Whether what distances to all estimates have in common is in no posterior."""
+    scales = np.asarray(mixture.scales)
+    return bool((scales == scales[:1]).all())
+
+
+def of_more_dimensions(params: dict, mixture: Mixture, more: np.ndarray) -> dict:
+    """The prior less the logarithms of the scales for so many more dimensions."""
+    if of_one_scale(mixture):
+        return params
+    prior = params["prior"].astype(np.float64) - more[None] * ordered.ln_each(np.asarray(mixture.scales))
+    return params | {"prior": prior.astype(params["prior"].dtype)}
+
+
+TURNING = Turning(of_one_scale, of_more_dimensions)
 SOFT = Algorithm(
     step,
     words="soft updates, mu_i <- mu_i + eta p_i (x - mu_i)",
@@ -69,5 +84,6 @@ SOFT = Algorithm(
     refuses=(("1/n", "its centres win no whole samples; { scale = k, power = 1, shift = k } is its like"),),
     twin_law=twins.each_its_own,
     law=expected.stream,
+    turning=TURNING,
     sharpness=sharpness,
 )

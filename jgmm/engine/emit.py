@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 import llvmlite.ir as ir
 import numpy as np
 
-from jgmm.engine.operations import COMPARISONS, FLOATS, Node
-from jgmm.engine.program import ordered
+from jgmm.engine.operations import COMPARISONS, FLOATS, Body, Node, ordered
 
 AGAIN = 2
 I1, I32, I64 = ir.IntType(1), ir.IntType(32), ir.IntType(64)
@@ -82,6 +81,10 @@ class Emitter:
         if op == "fma":
             product, term = node.data
             return self.call("fma", [b.fneg(x[0]) if product < 0 else x[0], x[1], b.fneg(x[2]) if term < 0 else x[2]])
+        if op == "repeat":
+            return self._repeat(node.data, x)
+        if op == "item":
+            return x[0][node.data]
         if op in ("add", "sub", "mul"):
             return getattr(b, ("f" if real else "") + op)(*x)
         if op == "div":
@@ -112,6 +115,33 @@ class Emitter:
         simple = {"and": b.and_, "or": b.or_, "xor": b.xor, "not": b.not_, "shift_left": b.shl}
         simple |= {"shift_right_logical": b.lshr, "shift_right_arithmetic": b.ashr}
         return simple[op](*x)
+
+    def _repeat(self, body: Body, x: list[ir.Value]) -> list[ir.Value]:
+        """What a loop carries in the end: it goes round until every run is done, and the body keeps what is."""
+        b, count, before = self.b, len(body.results), self.b.block
+        head, inside, after = (b.function.append_basic_block(name) for name in ("until", "again", "done"))
+        b.branch(head)
+        b.position_at_end(head)
+        carried = [b.phi(value.type) for value in x[:count]]
+        for phi, value in zip(carried, x[:count], strict=True):
+            phi.add_incoming(value, before)
+        b.cbranch(self.all_set(carried[0]), after, inside)
+        b.position_at_end(inside)
+        _, uses, cost = counted(body.results)
+        values, of = Values(uses, cost, everything=True), {"carry": carried, "given": x[count:]}
+        results = [self.get(node, lambda name: of[name[0]][name[1]], values) for node in body.results]
+        for phi, value in zip(carried, results, strict=True):
+            phi.add_incoming(value, b.block)
+        b.branch(head)
+        b.position_at_end(after)
+        return carried
+
+    def all_set(self, flag: ir.Value) -> ir.Value:
+        """Whether a flag is set in all runs that take the same branches."""
+        if self.width is None:
+            return flag
+        bits = self.b.bitcast(flag, ir.IntType(self.width))
+        return self.b.icmp_unsigned("==", bits, ir.Constant(bits.type, -1))
 
     def _compare(self, op: str, kind: str, a: ir.Value, c: ir.Value) -> ir.Value:
         if kind in FLOATS:

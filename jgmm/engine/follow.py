@@ -18,10 +18,11 @@ from jgmm.engine import moves
 from jgmm.engine.known import PLAIN, SAME, bind, computed_now, is_known, now
 from jgmm.engine.moves import MOVES
 from jgmm.engine.nodes import NodeArray, each
-from jgmm.engine.operations import FLOATS, Node, Operations
+from jgmm.engine.operations import FLOATS, Body, Node, Operations
 from jgmm.jaxprs import CALLS, Equation, Jaxpr, called, scan_operands, scan_trips
 
 MARK = "sum_over_shares"  # the name of the call that `loops.over_coordinates` leaves in a jaxpr
+UNTIL = "each_run_until_done"  # that of `loops.until_done`
 SCATTERS = {"scatter-add": "add", "scatter-mul": "mul"}
 AT_INDICES = ("dynamic_slice", "dynamic_update_slice", "gather", "scatter", *SCATTERS)
 REDUCTIONS = {"reduce_sum": "add", "reduce_prod": "mul", "reduce_max": "max", "reduce_min": "min"}
@@ -35,6 +36,7 @@ class Follower:
 
     def __init__(self, operations: Operations):
         self.operations = operations
+        self.each_until_done = False  # whether a while loop is that of `loops.until_done`
 
     def call(self, function: Callable, *arguments: Any) -> Any:
         """function(*arguments), pytrees whose leaves are `NodeArray`s; results alike."""
@@ -85,7 +87,11 @@ class Follower:
         if name in CALLS:
             if params.get("name") == MARK:
                 return [each(self.operations.total, self.nodes(operands[0], equation.invars[0].aval.dtype))]
+            if params.get("name") == UNTIL:
+                return self._until(equation, operands)
             return self.evaluate(*called(equation), operands)
+        if name == "while" and self.each_until_done:
+            return self._while(equation, operands)
         if name == "scan":
             return self._scan(equation, operands)
         if name == "cond":
@@ -201,6 +207,34 @@ class Follower:
             for name, cases in zip(equation.outvars, zip(*results, strict=True), strict=True)
         ]
 
+    def _until(self, equation: Equation, operands: list[Any]) -> list[Any]:
+        """A loop whose runs wait for each other, and do nothing else together."""
+        if self.each_until_done:
+            raise Refused("a loop until all runs are done is in another")
+        self.each_until_done = True
+        try:
+            return self.evaluate(*called(equation), operands)
+        finally:
+            self.each_until_done = False
+
+    def _while(self, equation: Equation, operands: list[Any]) -> list[Any]:
+        """A loop of `loops.until_done`: an operation whose body is a list of its own."""
+        params, operation = equation.params, self.operations
+        operands = operands[params["cond_nconsts"] :]
+        constants, carry = operands[: params["body_nconsts"]], operands[params["body_nconsts"] :]
+        types = [v.aval.dtype for v in equation.outvars]
+        carry = [self.nodes(x, t) for x, t in zip(carry, types, strict=True)]
+        inner = params["body_jaxpr"]
+        carried, given = _Inputs(operation, "carry"), _Inputs(operation, "given")
+        results = self.evaluate(
+            inner.jaxpr,
+            inner.consts,
+            [*(x if is_known(x) else given.of(x) for x in constants), *map(carried.of, carry)],
+        )
+        body = Body([node for x, t in zip(results, types, strict=True) for node in self.nodes(x, t).ravel()])
+        left = iter(operation.repeated(body, carried.stand_for, given.stand_for))
+        return [each(lambda _: next(left), x) for x in carry]
+
     # --- indices, and axes ---
 
     def _at_indices(self, equation: Equation, operands: list[Any]) -> np.ndarray:
@@ -254,6 +288,22 @@ class Follower:
                 better = apply("or", better, apply("and", apply("ne", entry, entry), apply("eq", best, best)))
             best, where = apply("select", better, entry, best), apply("select", better, number(i, dtype), where)
         return where
+
+
+class _Inputs:
+    """Inputs of a loop's body, and the nodes outside that they stand for."""
+
+    def __init__(self, operations: Operations, name: str):
+        self.operations, self.name = operations, name
+        self.stand_for: list[Node] = []
+
+    def of(self, x: np.ndarray) -> np.ndarray:
+        """An input for each entry."""
+        return each(self._one, x)
+
+    def _one(self, node: Node) -> Node:
+        self.stand_for.append(node)
+        return self.operations.input((self.name, len(self.stand_for) - 1), node.dtype)
 
 
 def _row(x: Any, i: int) -> Any:

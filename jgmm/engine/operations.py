@@ -11,7 +11,7 @@ The operations are + - * / sqrt, fma, comparisons, selects, conversions and thos
 complement define every one to the last bit.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,16 @@ class Node:
 
     def __repr__(self) -> str:
         return f"{self.op}:{self.dtype}[{self.number() if self.op == 'number' else self.data}]"
+
+
+class Body:
+    """What a loop does to the numbers that it carries, of inputs ("carry", i) and ("given", i): a node for each."""
+
+    def __init__(self, results: Sequence[Node]):
+        self.results = tuple(results)
+
+    def __repr__(self) -> str:
+        return "; ".join(lines(self.results))
 
 
 class Operations:
@@ -76,6 +86,11 @@ class Operations:
     def total(self, part: Node) -> Node:
         """The sum of `part` over the shares of a run."""
         return self._node("total", (part,), part.dtype)
+
+    def repeated(self, body: "Body", carry: Sequence[Node], given: Sequence[Node]) -> list[Node]:
+        """What the body's loop leaves of each carried number. The first of them is a flag, set where a run is done."""
+        loop = self._node("repeat", (*carry, *given), carry[0].dtype, body)
+        return [self._node("item", (loop,), node.dtype, i) for i, node in enumerate(carry)]
 
     def apply(self, op: str, *args: Node, dtype: str | None = None) -> Node:
         """The operation of this name (JAX's); dtype: the result's, where it is not the operands'.
@@ -173,3 +188,29 @@ def _fold(op: str, args: tuple[Node, ...], dtype: str) -> Any:
         if op == "convert" and not (args[0].dtype in FLOATS and dtype not in FLOATS):
             return values[0].astype(dtype)
     return None
+
+
+def ordered(results: Iterable[Node]) -> list[Node]:
+    """All nodes that are needed, operands first."""
+    order: list[Node] = []
+    seen: set[int] = set()
+    stack: list[tuple[Node, bool]] = [(node, False) for node in reversed(list(results))]
+    while stack:
+        node, done = stack.pop()
+        if done:
+            order.append(node)
+        elif id(node) not in seen:
+            seen.add(id(node))
+            stack.append((node, True))
+            stack += [(x, False) for x in reversed(node.args)]
+    return order
+
+
+def lines(results: Sequence[Node]) -> list[str]:
+    """A list in words, a line for each operation, and one for which of them are the results."""
+    numbers: dict[int, int] = {}
+    written = []
+    for node in ordered(results):
+        numbers[id(node)] = len(numbers)
+        written.append(f"{node.op} {node.dtype} {node.data} {[numbers[id(x)] for x in node.args]}")
+    return [*written, repr([numbers[id(node)] for node in results])]

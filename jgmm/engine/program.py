@@ -6,13 +6,12 @@ of its first halves, then of its second) and then of pairs of shares, pairs of p
 add so, and a CPU does the same. With S > 1 the lists are those of one share, the same for all.
 """
 
-from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from jgmm.contract import Kernel
-from jgmm.engine.operations import Node
+from jgmm.engine.operations import Node, ordered
 
 
 class Leaf(NamedTuple):
@@ -108,19 +107,3 @@ def text(program: Program) -> str:
             lines.append(f"{node.op} {node.dtype} {node.data} {[numbers[id(x)] for x in node.args]}")
         lines.append(repr([(name, numbers[id(node)]) for name, node in results.items()]))
     return "\n".join(lines)
-
-
-def ordered(results: Iterable[Node]) -> list[Node]:
-    """All nodes that are needed, operands first."""
-    order: list[Node] = []
-    seen: set[int] = set()
-    stack: list[tuple[Node, bool]] = [(node, False) for node in reversed(list(results))]
-    while stack:
-        node, done = stack.pop()
-        if done:
-            order.append(node)
-        elif id(node) not in seen:
-            seen.add(id(node))
-            stack.append((node, True))
-            stack += [(x, False) for x in reversed(node.args)]
-    return order

@@ -13,7 +13,7 @@ import numpy as np
 from jgmm import doors, named, ordered
 from jgmm import steps as sizes
 from jgmm.contract import Algorithm, Choice, Noise, Numbers, Stream
-from jgmm.engine import choose, together
+from jgmm.engine import choose, reduction, together
 from jgmm.engine.runs import Batch
 from jgmm.engine.together import Ready, State
 from jgmm.errors import CentreError
@@ -97,6 +97,7 @@ def run(
     doors.floats("start", start, ("e", "d", "runs"))
     doors.numbers("start", np.asarray(start), ("e", "d", "runs"))
     noise = named.load("noise", noise) if isinstance(noise, str) else noise
+    batch, start = reduction.prepared(batch, algorithm, start, sizes.of(steps), twin=twin)
     ready = together.ready(
         batch,
         algorithm,
@@ -147,7 +148,7 @@ def simulate(
         advance(stream, stop - taken, live=active, progress=progress)
         taken = stop
         due = [recorder for recorder in recorders if stop == 0 or stop in recorder.segment.checkpoints]
-        state = ready.state if stop == 0 else stream.state()
+        state = ready.shown(ready.state if stop == 0 else stream.state())
         measured = _measured(state, ready.algorithm, batch.mixture, active)
         for recorder in due:
             recorder.take(measured, state, ready)
@@ -249,8 +250,9 @@ def _estimate(state: State) -> Any:
 
 def _started(ready: Ready, place: slice) -> dict[str, np.ndarray]:
     component = ready.component[..., place]
+    first = ready.shown(ready.state).centres.offset
     stood = None if ready.place is None else ready.place[..., place]
-    offset = together.as_given(np.asarray(ready.state.centres.offset[..., place], np.float64), stood)
+    offset = together.as_given(np.asarray(first[..., place], np.float64), stood)
     along = np.moveaxis(offset, -2, 0)  # the coordinates
     return {"start_displacement": offset, "start_sq": ordered.dot(along, along), "component": component}
 

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Integer, Key
 
-from jgmm import doors, lanes, threefry
+from jgmm import doors, lanes, ordered, threefry
 from jgmm.engine import machine
 from jgmm.lanes import LaneState
 from jgmm.mixture import Mixture, check_whole
@@ -20,18 +20,33 @@ as_mixture: Callable[..., Mixture] = Mixture  # of NumPy arrays, which JAX takes
 as_words: Callable[..., LaneState] = LaneState
 
 
+class Space(NamedTuple):
+    """Of runs whose dimension is reduced (`engine.reduction`): what their arrays do not show."""
+
+    d: Integer[np.ndarray, "runs"]  # the dimension
+    rank: int  # axes that the means of any run span, at most
+    words: LaneState  # of the lane that lengths are drawn from
+
+
 class Batch(NamedTuple):
-    """Runs ready to stream."""
+    """Runs ready to stream; space: of a reduced dimension, None: the arrays' is the dimension."""
 
     run_ids: Integer[np.ndarray, "runs"]
     mixture: Mixture
     words: LaneState
+    space: Space | None = None
 
     def __repr__(self) -> str:
         k, d, runs = self.mixture.means.shape
         ids = f"{self.run_ids[0]}" + (f" to {self.run_ids[-1]}" if runs > 1 else "")
         scales, weights = (_span(values) for values in (self.mixture.scales, self.mixture.weights))
-        return f"Batch: {runs} runs, of ids {ids}\n{k} components in {d} dimensions, scales {scales}, weights {weights}"
+        of = f"{d}" if self.space is None else f"{_span(self.space.d)} (reduced)"
+        return (
+            f"Batch: {runs} runs, of ids {ids}\n{k} components in {of} dimensions, scales {scales}, weights {weights}"
+        )
+
+
+_space: Callable[..., Space] = Space
 
 
 def _span(values: Array | np.ndarray) -> str:
@@ -48,13 +63,23 @@ def run_keys(key: Key[Array, ""], run_ids: Sequence[int] | np.ndarray) -> Key[Ar
         return threefry.keys(threefry.fold_in(threefry.words(key)[:, None], ids))
 
 
-def batch(key: Key[Array, ""], run_ids: Sequence[int] | np.ndarray, mixture: Mixture) -> Batch:
+def batch(
+    key: Key[Array, ""],
+    run_ids: Sequence[int] | np.ndarray,
+    mixture: Mixture,
+    *,
+    d: int | np.ndarray | None = None,
+    rank: int | None = None,
+) -> Batch:
     """The runs with these ids, each with its own mixture (a run axis) or all with the same (none).
 
     key: of threefry. run_ids: whole numbers of 32 bits; one that comes again is the same run again, so that its draws
-    can be streamed side by side under different mixtures and rates.
-    Raises ValueError for another key or ids, or for a mixture that none of its builders would give or whose run axis
-    does not have one entry a run.
+    can be streamed side by side under different mixtures and rates. d: the dimension (a number, or one for each run),
+    of which the means have the first coordinates and 0 in all others: such runs are streamed in a reduced dimension,
+    with the same law and at a cost that does not depend on d. rank: how many axes the means of any run span; None: as
+    many as those of the one mixture do, or, where every run has its own, k.
+    Raises ValueError for another key or ids, for a mixture that none of its builders would give or whose run axis
+    does not have one entry a run, or for a d that is less than the mixture has.
     """
     doors.keys("key", key)
     ids = doors.run_ids("run_ids", run_ids)
@@ -64,7 +89,22 @@ def batch(key: Key[Array, ""], run_ids: Sequence[int] | np.ndarray, mixture: Mix
         own = as_mixture(*(np.broadcast_to(x[..., None], (*x.shape, len(ids))) for x in own))
     if own.means.shape[-1] != len(ids):
         raise ValueError(f"the mixture has {own.means.shape[-1]} runs, expected {len(ids)}")
-    return Batch(ids, own, lanes.seed(key, ids, d=own.means.shape[1]))
+    k, coordinates, runs = own.means.shape
+    if d is None:
+        return Batch(ids, own, lanes.seed(key, ids, d=coordinates))
+    if rank is None:
+        rank = min(k, coordinates) if mixture.means.ndim > 2 else _rank(np.asarray(own.means[..., :1]))
+    dimension = doors.numbers("d", d, (), (runs,), low=coordinates, high=2**31 - 1, closed=True).astype(np.int64)
+    # A lane for each coordinate of a step with twins and momenta, whatever it then keeps, and the last for lengths.
+    words = lanes.seed(key, ids, d=rank + 4 * k + 1)
+    own_lane, others = (as_words(*(word[part] for word in words)) for part in (-1, slice(0, -1)))
+    return Batch(ids, own, others, _space(np.broadcast_to(dimension, (runs,)), rank, own_lane))
+
+
+def _rank(means: np.ndarray) -> int:
+    """How many axes the means of a run span."""
+    tolerance = 10 * float(np.finfo(means.dtype).eps) * max(means.shape[:2])
+    return max(1, int(ordered.span(means, tolerance=tolerance).any(axis=(1, 2)).sum()))
 
 
 def normals(key: Key[Array, ""], run_ids: Integer[np.ndarray, "runs"], *, k: int, d: int) -> np.ndarray:

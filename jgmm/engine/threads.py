@@ -149,6 +149,12 @@ class Numbers(Emitter):
             value = value if without is None else self.b.select(has, value, x[without])
         return value
 
+    def all_set(self, flag: ir.Value) -> ir.Value:
+        """Whether a flag is set in all threads of the warp, which go on together."""
+        name = "llvm.nvvm.vote.all.sync"
+        function = self.module.globals.get(name) or ir.Function(self.module, ir.FunctionType(I1, [I32, I1]), name)
+        return self.b.call(function, [ir.Constant(I32, -1), flag])
+
     def _total(self, part: ir.Value) -> ir.Value:
         distance = 1
         while distance < self.shares:

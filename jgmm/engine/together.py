@@ -23,6 +23,7 @@ from jgmm import doors, errors, ordered, reach
 from jgmm import noise as noises
 from jgmm import steps as sizes
 from jgmm.contract import Algorithm, Kernel, Noise, Numbers, Sample
+from jgmm.engine import reduction
 from jgmm.engine.runs import Batch
 from jgmm.mixture import Mixture
 from jgmm.noise import NOISES
@@ -40,19 +41,22 @@ _average: Callable[..., AverageState] = AverageState
 
 
 class State(NamedTuple):
-    """What a stream carries; None: not wanted."""
+    """What a stream carries; None: not wanted. words: of a reduced dimension, those that lengths are drawn from."""
 
     centres: Any
     twin: Any = None
     average: AverageState | None = None
+    words: tuple | None = None
 
 
 class Params(NamedTuple):
-    """What a step is told: of the algorithm, of the step size, and how many first iterates an average leaves out."""
+    """What a step is told: of the algorithm, of the step size, how many first iterates an average leaves out, and of a
+    reduced dimension."""
 
     own: dict[str, Any]
     steps: dict[str, Any]
     burn: Any = None
+    reduced: reduction.Numbers | None = None
 
 
 @dataclass(frozen=True)
@@ -78,10 +82,16 @@ def averaged(state: AverageState, offset: Float[Array, "e d *runs"], burn: Int[A
     return AverageState(state.mean + share[None, None] * (offset - state.mean), seen)
 
 
+def as_it_is(state: State) -> State:
+    """What a stream carries is what errors are computed of."""
+    return state
+
+
 class Ready(NamedTuple):
     """What a back end opens for some runs, and which component each estimate of the start given stands for.
 
     place: where each of them stands in the state; None: they stand as they were given. source: what it draws from.
+    shown(state): the state with its origins at true means.
     """
 
     kernel: Kernel
@@ -91,6 +101,7 @@ class Ready(NamedTuple):
     place: np.ndarray | None  # (e, runs)
     algorithm: Algorithm
     source: Source
+    shown: Callable[[State], State] = as_it_is
 
 
 def ready(
@@ -105,7 +116,7 @@ def ready(
     estimates: int | None = None,
     **numbers: Numbers,
 ) -> Ready:
-    """The algorithm for the runs of a batch, from `start`.
+    """The algorithm for the runs of a batch, from `start`; of a reduced dimension, as `reduction.prepared` has them.
 
     steps: a step size of `jgmm.steps`, or what stands for one. noise: of `jgmm.noise`. average: how many first iterates
     the average leaves out (a number or one for each run); None: the last iterate is the estimate. estimates: how many
@@ -144,7 +155,8 @@ def ready(
         origin = np.take_along_axis(means, component[:, None], axis=0)
         mixture = stood_for(mixture, component) if other else mixture
     offset = begin - origin
-    sizes.check_moves(numbers_of_steps, offset=offset, scales=scales)
+    plain = slice(None if batch.space is None else batch.space.rank)  # coordinates that are held as one number
+    sizes.check_moves(numbers_of_steps, offset=offset[:, plain], scales=scales)
     told = algorithm.params(mixture, component, chosen)
     centres = algorithm.init(begin, origin, size.rule.init(numbers_of_steps, offset), told)
     mean: Any = None
@@ -158,7 +170,31 @@ def ready(
     step = Step(algorithm.step, algorithm.twin if twin else None, size.rule.apply)
     params, state = Params(told, numbers_of_steps, burn), State(centres, centres if twin else None, mean)
     kernel = Kernel(step, pair=noise.pair, draws=noise.draws)
-    return Ready(kernel, state, params, component, place, algorithm, source)
+    whole = Ready(kernel, state, params, component, place, algorithm, source)
+    return whole if batch.space is None else _reduced(whole, batch, mixture, noise)
+
+
+def _reduced(whole: Ready, batch: Batch, mixture: Mixture, noise: Noise) -> Ready:
+    """The same in a reduced dimension. mixture: that estimates stand for. Raises ValueError for what has none."""
+    if whole.state.average is not None:
+        raise ValueError("average is given, expected None where the dimension is reduced: iterates there turn")
+    if not noise.gaussian:
+        raise ValueError(
+            f"noise is {noise.words}, expected Gaussian noise where the dimension is reduced: no other turns"
+        )
+    space, turning = batch.space, whole.algorithm.turning
+    assert space is not None
+    assert turning is not None
+    new = reduction.left_out if turning.alike(mixture) else reduction.taken_in
+    step = reduction.Step(whole.kernel.step, new)
+    own = turning.params(whole.params.own, mixture, space.d - batch.mixture.means.shape[1])
+    words = tuple(np.asarray(word) for word in space.words)
+    return whole._replace(
+        kernel=whole.kernel._replace(step=step),
+        state=reduction.laid(whole.state._replace(words=words), space.rank),
+        params=whole.params._replace(own=own, reduced=reduction.numbers(batch)),
+        shown=partial(reduction.shown, rank=space.rank),
+    )
 
 
 def stood_for(mixture: Mixture, component: Int[np.ndarray, "e runs"]) -> Mixture:

@@ -25,6 +25,7 @@ KERNELS = {
     "em over shares": golden.Case(em.EM, 67, 2, options={"average": 10}),
     "soft": golden.Case(soft.SOFT, 4, 3, options={"average": 30}),
     "oracle": golden.Case(lloyd.ORACLE, 4, 3, options={"steps": steps.inverse_count(0)}),
+    "reduced": golden.Case(lloyd.LLOYD, 4, 2, beyond=7),
     "power": golden.Case(pca.POWER, 4, 3),
     "oja": golden.Case(pca.OJA, 4, 3),
 }
@@ -69,11 +70,11 @@ CUTS: dict[str, dict[str, Cut]] = {
 }
 FEW = ("a run alone", "the first 33 runs", "some end")  # of kernels whose arrays are like another's
 CASES = [
-    (back_end, kernel, cut)
+    pytest.param(*(back_end, kernel, cut), marks=pytest.mark.slow if kernel == "reduced" and back_end != "cpu" else ())
     for back_end, cuts in CUTS.items()
     for kernel in KERNELS
     for cut in (cuts if kernel in ("lloyd", "em over shares") else FEW)
-    if back_end != "gpu" or kernel in ("lloyd", "power")  # a card that is executed on NumPy takes seconds
+    if back_end != "gpu" or kernel in ("lloyd", "power", "reduced")  # a card that is executed on NumPy takes seconds
 ]
 
 
