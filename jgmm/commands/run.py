@@ -15,7 +15,7 @@ from jgmm.commands.finish import UNFINISHED, finish
 from jgmm.commands.words import runs_of
 from jgmm.process import Stopped, Stopper, fault
 from jgmm.report.hook import page_of
-from jgmm.study import missing, plan, spec
+from jgmm.study import missing, ownership, plan, refine, spec
 from jgmm.study import run as runner
 from jgmm.study.folder.lock import Lock
 from jgmm.study.share import Share, checked, part_of
@@ -95,6 +95,8 @@ def _simulate(
         return UNFINISHED
     for note in (*done.ignored, *done.failures):
         terminal.say(console, note, style="yellow")
+    for line in refine.words(ownership.continued(out, study)):
+        terminal.say(console, line)
     seconds = f"{done.samples:.3g} samples in {done.seconds:.1f} s"
     console.print(f"runs of cells: {done.computed} computed, {done.reused} reused, {done.left} left; {seconds}")
     if done.left:
@@ -116,6 +118,7 @@ def _say_share(console: Console, done: runner.Report, out: Path, share: tuple[in
 
 def _say_left(console: Console, study: Study, out: Path, spec_folder: Path, share: Share | None) -> None:
     """How much of the study, or of the share, is stored, for somebody who has stopped it."""
+    study = ownership.continued(out, study)
     cells = spec.named_cells(study, spec_folder)
     stored = missing.stored(out, cells).cells
     wanted = missing.wanted_runs(study, cells, stored)

@@ -12,7 +12,7 @@ from jgmm.report.headline import table_of_cells
 from jgmm.report.hook import Page, page_of
 from jgmm.report.results import Results
 from jgmm.report.written import Written
-from jgmm.study import checks, curves, ownership, read, spec, summary, verdicts
+from jgmm.study import checks, curves, ownership, read, refine, spec, summary, verdicts
 from jgmm.study.folder import columns, files, parquet, records, store
 from jgmm.study.folder.lock import Lock, holding
 from jgmm.study.folder.spool import Spool
@@ -45,6 +45,7 @@ def write_report(
         doors.kind("timing", timing, dict, "of numbers")
     page = page_of(study) if page is None else page
     ownership.check_study(folder)
+    study = ownership.continued(folder, study)
     with holding(lock, folder) as held:
         held.take()
         data, ignored = _read(folder, study, spec_folder, scratch=folder)
@@ -160,12 +161,16 @@ def _runs(results: Results) -> int:
 
 
 def look_at(folder: Path, results: Results) -> int:
-    """Which look this is: looking again at the same runs is the same look; a precision's rounds count as looks."""
+    """Which look this is: looking again at the same runs is the same look.
+
+    The rounds of a precision count as looks, and so do those in which an axis was refined.
+    """
     past = [look for look in records.looks(folder) if look["runs"] != _runs(results)]
     most = max(len(item.ok) for item in results.data)
     study = results.study
     rounds = sum(runs <= most for runs in study.rounds()) if study.precision is not None else 1
-    return max(len(past) + 1, rounds)
+    before = max((int(look.get("look", 0)) for look in past), default=0)
+    return max(len(past) + 1, before + 1, rounds + refine.rounds(study))
 
 
 def _without_exponent(lines: list[curves.Curve]) -> list[str]:

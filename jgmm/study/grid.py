@@ -75,7 +75,27 @@ def axes(part: Part) -> dict[str, list]:
         if name not in defaults:
             expected = ", ".join(defaults) or "none"
             raise ValueError(f"part {part.name!r}: numbers.{name}: unknown key, expected {expected}")
-    return {**own, **{name: part.numbers.get(name, [value]) for name, value in defaults.items()}}
+    along = {**own, **{name: part.numbers.get(name, [value]) for name, value in defaults.items()}}
+    if part.refine is None:
+        return along
+    _check_refine(part, along)
+    return {**along, part.refine: sorted([*along[part.refine], *itertools.chain(*part.refined)])}
+
+
+def _check_refine(part: Part, along: dict[str, list]) -> None:
+    """Raises ValueError unless `refine` names an axis of three numbers or more, and `refined` has values between."""
+    told, values = f"part {part.name!r}: refine", along.get(str(part.refine), [])
+    if part.refine not in along or part.refine in part.together:
+        expected = ", ".join(name for name in along if name not in part.together)
+        raise ValueError(f"{told} is {shown.value(part.refine)}, expected an axis of its own: one of {expected}")
+    if len(set(map(str, values))) < 3 or not all(isinstance(value, (int, float)) for value in values):
+        raise ValueError(f"{told} is {part.refine!r}, expected an axis of three numbers or more to begin with")
+    whole = all(isinstance(value, int) for value in values)
+    for value in itertools.chain(*part.refined):
+        if not min(values) < value < max(values) or isinstance(value, int) != whole or value in values:
+            raise ValueError(
+                f"{told}d has {value!r}, expected values between those of {part.refine}, as jgmm wrote them"
+            )
 
 
 def _part_cells(part: Part, folder: Path) -> list[Cell]:

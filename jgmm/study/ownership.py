@@ -28,6 +28,7 @@ from jgmm.study.spec import Study
 REPORTS = ("summary.parquet", "summary.csv", "fits.csv", "verdicts.csv", "paired.csv", "report.html")
 OWNED = ("looks.json", "backends.csv", "kernels.csv", *REPORTS)  # earlier versions wrote kernels.csv
 GROWS = ("runs", "precision", "max_runs")  # keys that may differ between a folder's study and one that continues it
+REFINES = ("refine_cells", "refined")  # keys of a part that may differ, too
 WORDS = ("aim", "report")  # these may differ too, since no number depends on them
 ANOTHER_FOLDER = "another --out, or --fresh to replace it"
 
@@ -188,7 +189,11 @@ def same_study(folder: Path, study: Study, environment: Mapping, expected: str =
     """
     old = tomllib.loads(_sealed(folder / "study.toml"))
     canary = old.pop("environment", {}).get("canary")
+    study = _refined_as(study, old)
     new = tomllib.loads(tomli_w.dumps(study.model_dump(exclude_none=True)))
+    for part in (*old["part"], *new["part"]):
+        for key in REFINES:
+            part.pop(key, None)
     free = (*GROWS, *WORDS)
     differing = [key for key in sorted({*new, *old}) if key not in free and new.get(key) != old.get(key)]
     if differing:
@@ -197,6 +202,25 @@ def same_study(folder: Path, study: Study, environment: Mapping, expected: str =
     if environment.get("canary") is not None:
         _same_draws(folder, canary, environment["canary"], expected)
     return study.model_copy(update={"runs": max(study.runs, int(old.get("runs", 0)))})
+
+
+def continued(folder: Path, study: Study) -> Study:
+    """The study with the values that the folder's study has added to its axes. Raises ValueError as `load`."""
+    if not any(part.refine for part in study.part) or files.kind(folder / "study.toml") is None:
+        return study
+    return _refined_as(study, tomllib.loads(_sealed(folder / "study.toml")))
+
+
+def _refined_as(study: Study, stored: Mapping) -> Study:
+    """The study with the rounds of `refined` of a study.toml where these go further than its own."""
+    rounds = {table["name"]: table.get("refined", []) for table in stored["part"]}
+    parts = [
+        part.model_copy(update={"refined": further})
+        if part.refine is not None and (further := rounds.get(part.name, []))[: len(part.refined)] == part.refined
+        else part
+        for part in study.part
+    ]
+    return study.model_copy(update={"part": parts})
 
 
 def check_canary(folder: Path, canary: list[int]) -> None:

@@ -266,6 +266,20 @@ class Part(Table):
         dict[Label, Annotated[list[NonNegative], Axis, NonEmpty]],
         about("Other numbers that the algorithm names, 0 or more, each an axis.", "{ reach = [1.0, 2.0] }"),
     ] = {}
+    refine: Annotated[
+        Label | None,
+        about(
+            "Axis that grows by bisection after a look, where a share of runs crosses its target or an exponent bends.",
+            '"separation"',
+        ),
+    ] = None
+    refine_cells: Annotated[Count, about("The most cells that refine adds.", "12", "cells")] = 8
+    refined: Annotated[
+        list[list[int | float]],
+        about(
+            "Values that refine has added, a list for each round; jgmm writes them into study.toml.", "[[4.5], [4.75]]"
+        ),
+    ] = []
 
     def idle(self) -> dict[tuple[str, str], str]:
         """The keys that mean nothing to this part, by table and key, and why."""
@@ -326,4 +340,6 @@ class Part(Table):
         tables = handler(self)
         for table, key in self.idle():
             tables.get(table, {}).pop(key, None)
+        for key in ("refine_cells", "refined") if self.refine is None else ():
+            tables.pop(key, None)
         return {key: value for key, value in tables.items() if value not in ({}, {"bound": []})}

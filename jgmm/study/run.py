@@ -16,15 +16,16 @@ import jax
 from jgmm import doors, outside
 from jgmm.engine import choose, machine
 from jgmm.process import Stopped
-from jgmm.study import keys, ownership, plan, preflight, spec, work
+from jgmm.study import keys, missing, ownership, plan, preflight, read, refine, spec, work
 from jgmm.study import means as files_of_means
 from jgmm.study.executors import GPU_THREADS, Do, Hardware, by_workers, in_this_process, of_workers
 from jgmm.study.folder import records
 from jgmm.study.folder.lock import Lock, holding
+from jgmm.study.folder.spool import Spool
 from jgmm.study.inventory import Inventory
 from jgmm.study.job import Receipt
 from jgmm.study.meter import Meter, Progress
-from jgmm.study.share import checked
+from jgmm.study.share import Share, checked
 from jgmm.study.spec import Study
 
 __all__ = ["Report", "Stopped", "run_study"]
@@ -89,11 +90,40 @@ def run_study(
             made_with = {"canary": keys.canary(study.seed), **(environment or {})}
             study = ownership.claim(out, study, made_with, fresh=fresh, code=code)
             notes = files_of_means.keep(means, out)
-            do = partial(work.work, study, out.absolute(), back_end=back_end)
-            inventory = Inventory(out, spec.named_cells(study, out), own_share)
-            report = _run(study, inventory, do, executor, Meter(progress, stop))
+            meter = Meter(progress, stop)
+            report = _round(study, out, own_share, executor, meter, back_end)
+            while report.left == 0 and (further := _refined(study, out)) is not None:
+                study = ownership.claim(out, further, made_with, fresh=False, code=code)
+                report = _joined(report, _round(study, out, own_share, executor, meter, back_end))
         warnings = [own_lock.warning] if own_lock.warning else []
         return report._replace(seconds=time.perf_counter() - started, ignored=[*warnings, *notes, *report.ignored])
+
+
+def _round(
+    study: Study, out: Path, share: Share | None, executor: Executor | None, meter: Meter, back_end: str
+) -> Report:
+    """Compute what is missing of the cells that the study has now."""
+    do = partial(work.work, study, out.absolute(), back_end=back_end)
+    return _run(study, Inventory(out, spec.named_cells(study, out), share), do, executor, meter)
+
+
+def _refined(study: Study, out: Path) -> Study | None:
+    """The study with the values that its stored runs ask for next; None where it refines no axis, or is done."""
+    if not any(part.refine for part in study.part):
+        return None
+    cells = spec.named_cells(study, out)
+    done = missing.stored(out, cells)
+    spool = Spool(out)
+    return refine.grown(study, [read.read(out, cell, study, done, spool) for cell in cells.values()])
+
+
+def _joined(first: Report, then: Report) -> Report:
+    """What two rounds did; the second has what is reused of the first, and all samples."""
+    return then._replace(
+        computed=first.computed + then.computed,
+        reused=first.reused,
+        ignored=list(dict.fromkeys([*first.ignored, *then.ignored])),
+    )
 
 
 def _check_kinds(study: object, environment: object, back_end: object, progress: object, stop: object) -> None:

@@ -70,6 +70,11 @@ def checked(share: Any, study: Study) -> Share | None:
             f"share is {number}/{count} of a study with precision = {study.precision:g}, which needs all runs of a cell"
             " to tell how many more it needs: expected runs alone"
         )
+    if refined := [part.name for part in study.part if part.refine is not None]:
+        raise ValueError(
+            f"share is {number}/{count} of a study that refines an axis of {refined[0]!r}, which needs all runs of a"
+            " round to tell the next: expected no refine"
+        )
     return Share(number, count)
 
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from jgmm.study import shown
 from jgmm.study.parts import TABLES, Part
 
-SHARED = {*TABLES, "numbers", "algorithm", "theorem", "together"}  # keys of a spec that its parts may share
+REFINING = {"refine", "refine_cells", "refined"}
+SHARED = {*TABLES, *REFINING, "numbers", "algorithm", "theorem", "together"}  # keys of a spec that its parts may share
 
 
 def split(table: Mapping) -> tuple[dict, list, dict]:

@@ -22,6 +22,8 @@ BESIDE = {  # what a key's example needs beside it
     "side": 'mixture.layout = "box"',
     "k": 'mixture.layout = "simplex"',
     **dict.fromkeys(("name", "source", "regime", "on"), 'claim.bound = "1/n"'),
+    "refine": "mixture.separation = [4.0, 5.0, 6.0]",
+    "refined": 'refine = "separation"\nmixture.separation = [4.0, 5.0, 6.0]',
     "together": "mixture.separation = [4.0, 5.0]\nstream.n = [100, 200]",
 }
 
