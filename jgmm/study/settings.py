@@ -66,7 +66,7 @@ def place(cell: Cell) -> dict[str, Any]:
     if layout is not None and layout.drawn:
         values["side"] = cell.side
     if layout is not None:
-        values["separation"] = cell.separation
+        values |= {"separation": cell.separation} if cell.k > 1 else {}
     if not cell.start_only or cell.start != "seeding":
         values["start"] = cell.start
     if not cell.start_only:

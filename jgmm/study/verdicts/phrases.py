@@ -28,7 +28,7 @@ def sizes(items: list[CellData]) -> str:
         "N": [] if all(item.cell.start_only for item in items) else [item.cell.n for item in items],
         "k": [item.cell.k for item in items],
         "d": [item.cell.d for item in items],
-        "C": [round(item.cell.separation, 3) for item in items],
+        "C": [round(item.cell.separation, 3) for item in items if item.cell.k > 1],
         "sigma": [item.cell.sigma for item in items],
     }
     return ", ".join(f"{name} {span(numbers)}" for name, numbers in values.items() if numbers)
