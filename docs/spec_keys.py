@@ -52,7 +52,8 @@ def toml(value: Any) -> str:
 def used_by(model: str, key: str) -> list[str]:
     """The algorithms to which the key of a table means something."""
     layout = {"side": "box", "layout_hash": "means.npy"}.get(key, "symmetric")
-    made = [parts.Part(algorithm=name, mixture=parts.MixtureSpec(layout=layout)) for name in ALGORITHMS]
+    noise = {"df": "student", "share": "contaminated", "factor": "contaminated"}.get(key, "gaussian")
+    made = [parts.Part(algorithm=name, mixture=parts.MixtureSpec(layout=layout, noise=[noise])) for name in ALGORITHMS]
     return [part.algorithm for part in made if (model, key) not in part.idle()]
 
 

@@ -82,10 +82,16 @@ NOISES: dict[str, Noise] = {
     "gaussian": Noise(lanes.normal_pair, "Gaussian noise", gaussian=True),
     "uniform": Noise(uniform_pair, "uniform noise"),
     "laplace": Noise(laplace_pair, "Laplace noise"),
-    "student": Noise(student_pair, "Student's t noise", draws=2, numbers=(("df", 5.0),), told=of_student),
+    "student": Noise(
+        student_pair,
+        "Student's t noise (df), coordinates independent",
+        draws=2,
+        numbers=(("df", 5.0),),
+        told=of_student,
+    ),
     "contaminated": Noise(
         contaminated_pair,
-        "contaminated Gaussian noise, coordinate by coordinate",
+        "contaminated Gaussian noise (share, factor), coordinate by coordinate",
         draws=2,
         numbers=(("share", 0.05), ("factor", 5.0)),
         told=of_contaminated,

@@ -1,4 +1,11 @@
-"""What a back end draws from: a mixture, and the numbers that its noise is told."""
+r"""What is sampled beside a mixture: a covariance, labels that stay, means that move; and what a back end draws from.
+
+    l_t      the label: with probability `dwell` that of the sample before, else drawn from the weights; l_1 is drawn
+    x_t      mu_l + t drift max(sigma) u + sigma_l A z_t,     u = (1, -1, 1, ...)/sqrt(d), the same for all components
+
+Labels are stationary: each has the weights as its law, and two that lie t samples apart are the same draw with
+probability dwell^t. All means move together, so separations stay; errors are against the means where they are then.
+"""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -6,11 +13,35 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Array, Float
 
+from jgmm import doors
+from jgmm.covariance import Covariance
 from jgmm.mixture import Mixture
+from jgmm.steps import Numbers
+
+
+class Sampling(NamedTuple):
+    """How samples are drawn, where that is not as it mostly is.
+
+    covariance: of `jgmm.covariance`, for samples in its d; None: spherical. dwell: in [0, 1), the probability that a
+    label stays; 0: labels are independent. drift: how far the means move a sample, in units of the largest scale; 0:
+    they stay. dwell and drift: a number, or one for each run.
+    """
+
+    covariance: Covariance | None = None
+    dwell: Numbers = 0.0
+    drift: Numbers = 0.0
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is as it mostly is."""
+        return self.covariance is None and not np.any(self.dwell) and not np.any(self.drift)
+
+
+PLAIN = Sampling()
 
 
 class Source(NamedTuple):
-    """A mixture's arrays, and the numbers of a noise.
+    """What a back end draws from: a mixture's arrays, and the numbers of a noise.
 
     There may be more weights than means: where there is one mean, it is that of every label.
     """
@@ -29,3 +60,22 @@ def source(mixture: Mixture | Source) -> Source:
     if isinstance(mixture, Source):
         return mixture
     return as_source(*mixture, np.zeros((0, *mixture.means.shape[2:]), np.float32))
+
+
+def check(sampling: Sampling, d: int, runs: int) -> Sampling:
+    """The same, its numbers as arrays (runs,). Raises ValueError for numbers outside their range, or another d."""
+    doors.kind("sampling", sampling, Sampling, "of jgmm.sampling")
+    covariance = sampling.covariance
+    if covariance is not None and covariance.spread.shape != (d,):
+        raise ValueError(f"covariance is one of {len(covariance.spread)} coordinates, expected d = {d}")
+    dwell = doors.numbers("dwell", sampling.dwell, (), (runs,), low=0, high=1 - 2.0**-20, closed=True)
+    drift = doors.numbers("drift", sampling.drift, (), (runs,), low=0, high=1, closed=True)
+    return Sampling(covariance, *(np.broadcast_to(x, (runs,)) for x in (dwell, drift)))
+
+
+def velocity(sampling: Sampling, mixture: Mixture) -> Float[np.ndarray, "d runs"]:
+    """How far the means of each run move a sample, in the units of the data. sampling: as `check` gives it."""
+    d = mixture.means.shape[1]
+    direction = np.where(np.arange(d) % 2, -1.0, 1.0) / np.sqrt(d)
+    speed = np.asarray(sampling.drift) * np.asarray(mixture.scales, np.float64).max(axis=0)
+    return (direction[:, None] * speed[None]).astype(mixture.means.dtype)

@@ -15,14 +15,14 @@ from jaxtyping import Array, Float, Int, Key
 from jgmm import doors, errors, lanes, named, ordered, reach
 from jgmm.algorithms import graph, pca
 from jgmm.contract import Choice, Kernel, Noise, Numbers
-from jgmm.engine import choose, machine, reduction
+from jgmm.engine import choose, machine, reduction, sampler
 from jgmm.engine.run import Progress, advance
 from jgmm.engine.runs import Batch, normals
 from jgmm.errors import CentreError
 from jgmm.lanes import LaneState
 from jgmm.mixture import Mixture, check_whole
 from jgmm.noise import told
-from jgmm.sampling import Source, as_source
+from jgmm.sampling import PLAIN, Sampling, Source, as_source, check
 
 POINTS_BYTES = 2**26  # of the graph points of the runs that are drawn together
 NO_SAMPLES: Any = np.int32(0)  # that Oja's rule has seen
@@ -35,6 +35,14 @@ class Seeding(NamedTuple):
     num_components: Int[np.ndarray, "runs"]  # of the graph; a run has succeeded where it is k
     basis: Float[np.ndarray, "r d runs"]
     back_end: Choice  # of the power iteration
+
+
+class Drawn(NamedTuple):
+    """What samples are drawn from; and where they are made in a step, what that is given and what it carries."""
+
+    source: Source
+    given: Any = None
+    carried: Any = None
 
 
 class GraphExample(NamedTuple):
@@ -93,6 +101,7 @@ def seed(
     neighbors: int,
     method: str = "block",
     noise: Noise | str = "gaussian",
+    sampling: Sampling = PLAIN,
     back_end: str = "auto",
     progress: Progress | None = None,
 ) -> tuple[Batch, Seeding, GraphExample]:
@@ -118,17 +127,24 @@ def seed(
     blocks, unused = divmod(n - graph_points, block)
     noise = named.load("noise", noise) if isinstance(noise, str) else noise
     doors.kind("noise", noise, Noise, "of jgmm.noise")
+    state: Any
+    params: Any
     kernel, state, params = _power(basis) if method == "block" else _oja(basis, batch.mixture)
     kernel = kernel._replace(pair=noise.pair, draws=noise.draws)
-    source = as_source(*batch.mixture, told(noise, runs))
-    stream, chosen = choose.opened(back_end, kernel, batch.words, state, params, source)
+    drawn = _drawn_from(batch, noise, check(sampling, d, runs))
+    if drawn.given is not None:
+        kernel, state, params = sampler.before(kernel), (drawn.carried, state), (drawn.given, params)
+    stream, chosen = choose.opened(back_end, kernel, batch.words, state, params, drawn.source)
     advance(stream, blocks, live=runs, block=block, progress=progress)
-    words, basis = stream.words(), stream.state().basis
+    words, after = stream.words(), stream.state()
+    if drawn.given is not None:
+        drawn, after = drawn._replace(carried=after[0]), after[1]
+    basis = after.basis
     for _ in range(unused):
         words = lanes.next_bits(words)[0]
         for _ in range(noise.draws - 1):
             words = lanes.more_bits(words)[0]
-    words, starts, example = _by_graph(source, words, basis, graph_points, neighbors, chosen, noise)
+    words, starts, example = _by_graph(drawn, words, basis, k, graph_points, neighbors, chosen, noise)
     means = np.stack([start.means for start in starts], axis=-1)
     counts = np.stack([start.num_components for start in starts])
     return batch._replace(words=words), Seeding(means, counts, basis, chosen), example
@@ -154,21 +170,28 @@ def _oja(basis: Any, mixture: Mixture) -> tuple[Kernel, pca.OjaState, dict[str, 
 
 
 def _by_graph(
-    source: Source, words: LaneState, basis: np.ndarray, graph_points: int, neighbors: int, chosen: Choice, noise: Noise
+    drawn: Drawn,
+    words: LaneState,
+    basis: np.ndarray,
+    k: int,
+    graph_points: int,
+    neighbors: int,
+    chosen: Choice,
+    noise: Noise,
 ) -> tuple[LaneState, list[graph.GraphStart], GraphExample]:
     """The starts of all runs from their next `graph_points` samples.
 
     Drawn some runs at a time, as many as POINTS_BYTES allows; each run's graph is its own, so cores share them.
     """
-    k, d, runs = source.means.shape
-    draw, whole = choose.load(chosen.name).draw, (words, source)
+    d, runs = basis.shape[1:]
+    whole = words, drawn
     together = max(1, POINTS_BYTES // (graph_points * d * basis.itemsize))
     starts: list[graph.GraphStart] = []
     after: list[LaneState] = []
     with ThreadPoolExecutor(machine.cores()) as pool:
         for low in range(0, runs, together):
-            words_of_some, mixture_of_some = jax.tree.map(lambda x, low=low: x[..., low : low + together], whole)
-            ahead, points = draw(words_of_some, mixture_of_some, graph_points, pair=noise.pair, draws=noise.draws)
+            words_of_some, drawn_of_some = jax.tree.map(lambda x, low=low: x[..., low : low + together], whole)
+            ahead, points = _points(words_of_some, drawn_of_some, graph_points, chosen, noise)
             after.append(ahead)
             graphs = [(basis[..., low + i], points[..., i].T) for i in range(points.shape[-1])]
             centres = list(pool.map(lambda each: graph.centres(*each, k=k, neighbors=neighbors), graphs))
@@ -177,6 +200,33 @@ def _by_graph(
                 first, component = points[..., 0].T, centres[0][1]
     example = GraphExample(first, graph.project(basis[..., 0], first), component)
     return jax.tree.map(lambda *parts: np.concatenate(parts, axis=-1), *after), starts, example
+
+
+def _drawn_from(batch: Batch, noise: Noise, how: Sampling) -> Drawn:
+    """What Algorithm 2's samples are drawn from. Raises ValueError for means that move: there is no one truth then."""
+    if np.any(how.drift):
+        raise ValueError("drift is above 0: expected a start at or near the truth, not Algorithm 2")
+    numbers = told(noise, len(batch.run_ids))
+    if how.plain:
+        return Drawn(as_source(*batch.mixture, numbers))
+    return Drawn(*sampler.opened(how, batch.mixture, batch.words, numbers))
+
+
+def _points(
+    words: LaneState, drawn: Drawn, count: int, chosen: Choice, noise: Noise
+) -> tuple[LaneState, Float[np.ndarray, "d n runs"]]:
+    """The lanes behind the next samples, and those; of samples that are made in a step one after the other."""
+    back_end = choose.load(chosen.name)
+    if drawn.given is None:
+        return back_end.draw(words, drawn.source, count, pair=noise.pair, draws=noise.draws)
+    kernel = sampler.before(Kernel(sampler.last, pair=noise.pair, draws=noise.draws))
+    x = np.zeros_like(drawn.source.means)
+    stream = back_end.open(kernel, words, (drawn.carried, x), (drawn.given, {}), drawn.source)
+    points = np.empty((x.shape[1], count, x.shape[-1]), x.dtype)
+    for i in range(count):
+        stream.advance(1)
+        points[:, i] = np.asarray(stream.state()[1])[0]
+    return stream.words(), points
 
 
 def oja_rate(mixture: Mixture) -> tuple[np.ndarray, np.ndarray]:

@@ -18,14 +18,14 @@ import jax
 import numpy as np
 import optax
 
-from jgmm import noise, steps
+from jgmm import covariance, noise, steps
 from jgmm.algorithms import em, lloyd, medians, pca, soft, unbalanced
 from jgmm.contract import Kernel
 from jgmm.engine import reduction, together
 from jgmm.engine.runs import batch
 from jgmm.lanes import LaneState
 from jgmm.mixture import Mixture
-from jgmm.sampling import Source
+from jgmm.sampling import Sampling, Source
 
 TABLE = Path(__file__).with_name("golden.json")
 RUNS = 19  # one vector of 16 and a part, two of 8 and a part, four of 4 and a part
@@ -89,6 +89,16 @@ CASES = {
     "student's noise": Case(lloyd.LLOYD, 5, 3, options={"noise": noise.of("student", {"df": 2.5 + np.arange(RUNS)})}),
     "contaminated noise": Case(lloyd.LLOYD, 2, 2, options={"noise": noise.NOISES["contaminated"]}),
     "student's noise, float64": Case(lloyd.LLOYD, 3, 2, dtype=np.float64, options={"noise": noise.of("student")}),
+    "a ladder": Case(lloyd.LLOYD, 4, 3, options={"sampling": Sampling(covariance.ladder(4, ratio=5.0)), "twin": True}),
+    "all that can be sampled": Case(
+        lloyd.LLOYD,
+        5,
+        3,
+        options={
+            "noise": noise.of("student"),
+            "sampling": Sampling(covariance.low_rank(5, rank=2, factor=3.0), dwell=0.8, drift=0.01),
+        },
+    ),
     # Over several shares of the coordinates; of the last three the code is a loop over them.
     "lloyd, shares": Case(lloyd.LLOYD, 13, 10),
     "soft, shares": Case(soft.SOFT, 17, 5),
@@ -97,6 +107,9 @@ CASES = {
     "lloyd, many shares": Case(lloyd.LLOYD, 53, 10),
     "em, many shares": Case(em.EM, 261, 2, options={"twin": True}),
     "power, many shares": Case(pca.POWER, 61, 3),
+    "low rank, shares": Case(
+        lloyd.LLOYD, 17, 5, options={"sampling": Sampling(covariance.low_rank(17, rank=2, factor=3.0))}
+    ),
     "student's noise, shares": Case(lloyd.LLOYD, 13, 10, options={"noise": noise.of("student")}),
     "lloyd and its twin, reduced": Case(lloyd.LLOYD, 4, 3, options={"twin": True}, beyond=996),
     "soft, reduced": Case(soft.SOFT, 2, 2, beyond=8),

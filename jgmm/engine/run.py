@@ -18,6 +18,7 @@ from jgmm.engine.runs import Batch
 from jgmm.engine.together import Ready, State
 from jgmm.errors import CentreError
 from jgmm.mixture import Mixture
+from jgmm.sampling import PLAIN, Sampling
 
 CALL_SECONDS = 0.5  # a call's length on the host's clock
 FIRST, LEAST = 512, 64  # samples of the first call, and of any but the last
@@ -68,6 +69,7 @@ def run(
     *,
     steps: sizes.Steps,
     noise: Noise | str = "gaussian",
+    sampling: Sampling = PLAIN,
     checkpoints: Sequence[int],
     twin: bool = False,
     average: Numbers | None = None,
@@ -83,11 +85,11 @@ def run(
     each run, `rates.polynomial`, any other schedule (a function of the count of samples seen that JAX can trace, its
     first step in [0, 1]), or any optax transformation of gradients of shape (e, d, runs) that treats runs apart
     (`apart`). noise: a value of `jgmm.noise`, or its name: what samples differ from their means by; with numbers of
-    your own, `jgmm.noise.of("student", {"df": 3.0})`. twin: whether the
-    labelled twin streams beside it. average: how many first iterates the average leaves out, a number or one for each
-    run; None: the last iterate is the estimate. estimates: how many the algorithm keeps; None: its own number (another
-    needs one that keeps an estimate a component, and no twin). back_end: auto, cpu, gpu or scan (`engine.choose`).
-    numbers: those that the algorithm names (beta).
+    your own, `jgmm.noise.of("student", {"df": 3.0})`. sampling: a value of `jgmm.sampling`: covariances, labels that
+    stay, means that move. twin: whether the labelled twin streams beside it. average: how many first iterates the
+    average leaves out, a number or one for each run; None: the last iterate is the estimate. estimates: how many the
+    algorithm keeps; None: its own number (another needs one that keeps an estimate a component, and no twin).
+    back_end: auto, cpu, gpu or scan (`engine.choose`). numbers: those that the algorithm names (beta).
     Raises ValueError if the transformation mixes runs, if a rate is outside (0, 1) or lost beside the start
     (`reach.check_rate`), if an argument is of another kind or shape, or if the back end cannot be.
     """
@@ -104,6 +106,7 @@ def run(
         start,
         steps=steps,
         noise=noise,
+        sampling=sampling,
         twin=twin,
         average=average,
         estimates=estimates,
@@ -149,6 +152,7 @@ def simulate(
         taken = stop
         due = [recorder for recorder in recorders if stop == 0 or stop in recorder.segment.checkpoints]
         state = ready.shown(ready.state if stop == 0 else stream.state())
+        state = _seen_from_the_means(state, ready, stop)
         measured = _measured(state, ready.algorithm, batch.mixture, active)
         for recorder in due:
             recorder.take(measured, state, ready)
@@ -229,6 +233,17 @@ def _segments(segments: Any, num_runs: int) -> list[Segment]:
         if any(later <= earlier for earlier, later in pairwise([0, *segment.checkpoints])):
             raise ValueError(f"checkpoints are {list(segment.checkpoints)}, expected increasing positive sample counts")
     return checked
+
+
+def _seen_from_the_means(state: State, ready: Ready, samples: int) -> State:
+    """The state with offsets less what the means have moved, if they move."""
+    if ready.velocity is None:
+        return state
+    moved = samples * ready.velocity[None]
+    centres = state.centres._replace(offset=np.asarray(state.centres.offset) - moved)
+    twin = None if state.twin is None else state.twin._replace(offset=np.asarray(state.twin.offset) - moved)
+    average = None if state.average is None else state.average._replace(mean=np.asarray(state.average.mean) - moved)
+    return State(centres, twin, average)
 
 
 def _measured(state: State, algorithm: Algorithm, mixture: Mixture, runs: int) -> list[np.ndarray | None]:

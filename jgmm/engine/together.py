@@ -25,9 +25,11 @@ from jgmm import steps as sizes
 from jgmm.contract import Algorithm, Kernel, Noise, Numbers, Sample
 from jgmm.engine import reduction
 from jgmm.engine.runs import Batch
+from jgmm.engine.sampler import made, opened
 from jgmm.mixture import Mixture
 from jgmm.noise import NOISES
-from jgmm.sampling import Source, as_source
+from jgmm.sampling import PLAIN, Sampling, Source, as_source, check
+from jgmm.sampling import velocity as means_move
 
 
 class AverageState(NamedTuple):
@@ -47,16 +49,18 @@ class State(NamedTuple):
     twin: Any = None
     average: AverageState | None = None
     words: tuple | None = None
+    sampler: Any = None
 
 
 class Params(NamedTuple):
-    """What a step is told: of the algorithm, of the step size, how many first iterates an average leaves out, and of a
-    reduced dimension."""
+    """What a step is told: of the algorithm, of the step size, how many first iterates an average leaves out, of a
+    reduced dimension, and what samples are made from where a back end does not draw them whole."""
 
     own: dict[str, Any]
     steps: dict[str, Any]
     burn: Any = None
     reduced: reduction.Numbers | None = None
+    sampler: Any = None
 
 
 @dataclass(frozen=True)
@@ -68,11 +72,14 @@ class Step:
     move: Callable[..., Any]
 
     def __call__(self, state: State, sample: Sample, params: Params) -> State:
+        sampler = None
+        if params.sampler is not None:
+            sampler, sample = made(state.sampler, sample, params.sampler)
         move = partial(self.move, params.steps)
         centres = self.step(state.centres, sample, params.own, move)
         twin = None if self.twin is None else self.twin(state.twin, sample, params.own, move)
         average = None if state.average is None else averaged(state.average, centres.offset, params.burn)
-        return State(centres, twin, average)
+        return State(centres, twin, average, sampler=sampler)
 
 
 def averaged(state: AverageState, offset: Float[Array, "e d *runs"], burn: Int[Array, "*runs"]) -> AverageState:
@@ -91,7 +98,8 @@ class Ready(NamedTuple):
     """What a back end opens for some runs, and which component each estimate of the start given stands for.
 
     place: where each of them stands in the state; None: they stand as they were given. source: what it draws from.
-    shown(state): the state with its origins at true means.
+    shown(state): the state with its origins at true means. velocity: how far the means move a sample, (d, runs); None:
+    they stay.
     """
 
     kernel: Kernel
@@ -102,6 +110,7 @@ class Ready(NamedTuple):
     algorithm: Algorithm
     source: Source
     shown: Callable[[State], State] = as_it_is
+    velocity: np.ndarray | None = None
 
 
 def ready(
@@ -111,6 +120,7 @@ def ready(
     *,
     steps: sizes.Steps,
     noise: Noise = NOISES["gaussian"],
+    sampling: Sampling = PLAIN,
     twin: bool = False,
     average: Numbers | None = None,
     estimates: int | None = None,
@@ -118,9 +128,10 @@ def ready(
 ) -> Ready:
     """The algorithm for the runs of a batch, from `start`; of a reduced dimension, as `reduction.prepared` has them.
 
-    steps: a step size of `jgmm.steps`, or what stands for one. noise: of `jgmm.noise`. average: how many first iterates
-    the average leaves out (a number or one for each run); None: the last iterate is the estimate. estimates: how many
-    there are; None: the algorithm's own number. numbers: those that the algorithm names.
+    steps: a step size of `jgmm.steps`, or what stands for one. noise: of `jgmm.noise`. sampling: of `jgmm.sampling`.
+    average: how many first iterates the average leaves out (a number or one for each run); None: the last iterate is
+    the estimate. estimates: how many there are; None: the algorithm's own number. numbers: those that the algorithm
+    names.
     Raises ValueError for a start of another shape, a step size as `steps.check` does, a mixture that the algorithm is
     not for, a number that is not positive, a twin where there is none, or another number of estimates than the
     algorithm's own where that is not one a component, where it knows the labels, or beside a twin.
@@ -167,10 +178,21 @@ def ready(
         mean = _average(centres.offset, np.int32(0))
     doors.kind("noise", noise, Noise, "of jgmm.noise")
     source = as_source(*batch.mixture, noises.told(noise, runs))
+    given = carried = velocity = None
+    sampling = check(sampling, d, runs)
+    if not sampling.plain:
+        source, given, carried = opened(sampling, batch.mixture, batch.words, source.numbers)
+    if np.any(sampling.drift):
+        if algorithm.estimates(k) < k:
+            raise ValueError("drift is above 0: expected 0 for the one mean of a symmetric pair")
+        velocity = means_move(sampling, batch.mixture)
     step = Step(algorithm.step, algorithm.twin if twin else None, size.rule.apply)
-    params, state = Params(told, numbers_of_steps, burn), State(centres, centres if twin else None, mean)
+    params = Params(told, numbers_of_steps, burn, sampler=given)
+    state = State(centres, centres if twin else None, mean, sampler=carried)
     kernel = Kernel(step, pair=noise.pair, draws=noise.draws)
-    whole = Ready(kernel, state, params, component, place, algorithm, source)
+    whole = Ready(kernel, state, params, component, place, algorithm, source, velocity=velocity)
+    if batch.space is not None and not sampling.plain:
+        raise ValueError("sampling is not plain, expected independent spherical samples where the dimension is reduced")
     return whole if batch.space is None else _reduced(whole, batch, mixture, noise)
 
 

@@ -1,6 +1,7 @@
 """What a mixture, an algorithm and a start are called on the page: mostly what their records say."""
 
 from jgmm import outside
+from jgmm.study import settings
 from jgmm.study.spec import Cell
 
 
@@ -8,7 +9,14 @@ def mixture(cell: Cell) -> str:
     """How a cell's data are drawn."""
     layout, noise = cell.placed, cell.disturbed
     where = f"means given by {cell.layout}" if layout is None else layout.words.format(side=cell.side)
-    return where if noise.gaussian else f"{where}; {noise.words}"
+    more = [] if noise.gaussian else [noise.words + "".join(f", {n} = {x:g}" for n, x in cell.noise_numbers)]
+    if cell.covariance:
+        more.append(f"covariance {settings.covariance(cell.covariance)}")
+    if cell.dwell:
+        more.append(f"a label stays with probability {cell.dwell:g}")
+    if cell.drift:
+        more.append(f"all means move {cell.drift:g} sigma a sample")
+    return "; ".join([where, *more])
 
 
 def method(cell: Cell) -> str:

@@ -17,13 +17,14 @@ from jgmm.study.strict import Strict
 if TYPE_CHECKING:
     from jgmm.contract import Algorithm, Noise
     from jgmm.mixture import Layout
+    from jgmm.sampling import Sampling
     from jgmm.steps import StepSize
     from jgmm.theory.situation import StepLaw
 
 ENGINE = 4  # version of stored numbers: part of every identifier, so that others are never extended
 GAUSSIAN = "gaussian"  # the noise that is meant where none is named
 # Fields that stand in an identifier only where they are not as always: identifiers are older than they are.
-USUAL = ("noise", "numbers", "sources", "fitted")
+USUAL = ("noise", "noise_numbers", "covariance", "dwell", "drift", "numbers", "sources", "fitted")
 # Identifiers of this version have the numbers of these step sizes under keys of their own.
 STEP_KEYS = {"polynomial": "schedule", "adam": "adam"}
 
@@ -75,6 +76,10 @@ class Cell(Strict):
     separation: float
     side: float
     noise: str = GAUSSIAN
+    noise_numbers: tuple[tuple[str, float], ...] = ()
+    covariance: tuple[tuple[str, float], ...] = ()  # of a rule, or the multiplier of each coordinate; none: spherical
+    dwell: float = 0.0
+    drift: float = 0.0
     n: int
     rate: float | None  # of a constant step; None of any other
     rate_name: str
@@ -127,8 +132,27 @@ class Cell(Strict):
 
     @property
     def disturbed(self) -> "Noise":
-        """The noise family."""
-        return named.load("noise", self.noise)
+        """The noise, with this cell's numbers."""
+        return named.at("jgmm.noise:of")(self.noise, dict(self.noise_numbers))
+
+    @property
+    def sampling(self) -> "Sampling":
+        """How samples are drawn, beside the noise."""
+        made = None
+        if self.covariance:
+            made = named.at("jgmm.covariance:of")(self.d, dict(self.covariance))
+        return named.at("jgmm.sampling:Sampling")(made, self.dwell, self.drift)
+
+    @property
+    def of_gaussians(self) -> bool:
+        """Whether it is independent samples of one mixture of spherical Gaussians, as laws and theorems have it."""
+        return self.disturbed.gaussian and not (self.covariance or self.dwell or self.drift)
+
+    @property
+    def variances(self) -> tuple[float, ...]:
+        """Of each component the variance of a coordinate, on average over coordinates."""
+        of = self.sampling.covariance
+        return tuple(scale**2 * (1 if of is None else of.variance / self.d) for scale in self.scales)
 
     @property
     def step_size(self) -> "StepSize":
@@ -151,7 +175,7 @@ class Cell(Strict):
     def has_twin(self) -> bool:
         """Whether a labelled twin streams beside the estimate: where its exact mean is known."""
         has_law = self.record.twin is not None and self.record.twin_law is not None
-        usual = not self.average and self.fitted is None
+        usual = not self.average and self.fitted is None and not self.dwell and not self.drift
         return has_law and usual and not self.start_only and self.step_law is not None
 
     @property
@@ -167,11 +191,14 @@ class Cell(Strict):
 
     def start_fields(self) -> tuple:
         """What the start depends on."""
-        return (*self.mixture_fields(), self.noise, self.start, self.seeding, self.fitted)
+        more = (self.noise_numbers, self.covariance, self.dwell, self.drift)
+        fields = (*self.mixture_fields(), self.noise, self.start, self.seeding, self.fitted)
+        return (*fields, *more) if any(more) else fields
 
     def program_fields(self) -> tuple:
         """What must agree for cells to stream side by side in one program."""
-        return (self.algorithm, self.k, self.d, self.noise, self.step.name, self.average > 0, self.fitted)
+        sampled = self.noise, self.covariance, self.dwell > 0, self.drift > 0
+        return (self.algorithm, self.k, self.d, *sampled, self.step.name, self.average > 0, self.fitted)
 
     def identifier(self, seed: int, x64: bool) -> str:
         """A hash of all that decides the cell's numbers (not of what they are held against)."""

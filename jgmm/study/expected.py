@@ -51,8 +51,8 @@ def law(item: CellData, index: int) -> Law:
         return UNKNOWN
     at_checkpoint = situation(item, int(item.samples[index]))
     if cell.start_only:
-        return _start(item, at_checkpoint) if cell.disturbed.gaussian else UNKNOWN
-    if cell.record.law is None or not cell.disturbed.gaussian or cell.fitted is not None:
+        return _start(item, at_checkpoint) if cell.of_gaussians else UNKNOWN
+    if cell.record.law is None or not cell.of_gaussians or cell.fitted is not None:
         return UNKNOWN
     if cell.average or cell.record.twin is None:
         alone = expected.with_labels(at_checkpoint)
@@ -76,7 +76,7 @@ def _start(item: CellData, at_start: Situation) -> Law:
 def floor(item: CellData) -> float | None:
     """The squared displacement of the fixed point, which no number of samples removes; None if not known."""
     cell = item.cell
-    if cell.start_only or cell.record.floor is None or not cell.disturbed.gaussian or cell.fitted is not None:
+    if cell.start_only or cell.record.floor is None or not cell.of_gaussians or cell.fitted is not None:
         return None
     return cell.record.floor(situation(item, cell.n))
 
@@ -88,12 +88,18 @@ def floor_accuracy(item: CellData) -> float:
 
 def oracle(item: CellData, samples: int) -> float | None:
     """The exact error of the labelled oracle, the means of each component's samples; None if one may have no sample."""
-    return None if item.cell.fitted is not None else references.oracle(situation(item, samples))
+    cell = item.cell
+    if cell.dwell or cell.drift or cell.fitted is not None:
+        return None
+    at_checkpoint = situation(item, samples)
+    if cell.covariance:
+        at_checkpoint = at_checkpoint._replace(scales=tuple(math.sqrt(x) for x in cell.variances))
+    return references.oracle(at_checkpoint)
 
 
 def cramer_rao(item: CellData, samples: int) -> float | None:
     """The least error of unbiased estimates from unlabelled samples; known for a pair of equal weights and scales."""
-    known = item.cell.disturbed.gaussian and item.cell.fitted is None
+    known = item.cell.of_gaussians and item.cell.fitted is None
     return None if not known else references.cramer_rao(situation(item, samples))
 
 

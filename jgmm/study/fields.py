@@ -27,6 +27,12 @@ def listed_lists(value: Any) -> list:
     return value if isinstance(value, list) and value and isinstance(value[0], (list, str)) else [value]
 
 
+def listed_covariances(value: Any) -> list:
+    """One covariance, which may be a list of numbers, as a list of itself."""
+    many = isinstance(value, list) and value and not isinstance(value[0], (int, float))
+    return value if many else [value]
+
+
 def _whole(value: Any) -> Any:
     """1e4 is as good as 10000 where a count is expected."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
@@ -67,5 +73,6 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=
 AlgorithmName = Annotated[Label, BeforeValidator(_algorithm)]
 Theorem = BeforeValidator(_theorem)
 Axis = BeforeValidator(_listed)  # a value alone is an axis of one value
+CovarianceAxis = BeforeValidator(listed_covariances)
 ListAxis = BeforeValidator(listed_lists)  # of an axis whose values are lists
 NonEmpty = Field(min_length=1)

@@ -61,15 +61,21 @@ def _check_size(study: Study) -> None:
 
 # Where a part holds the values of each axis: a table and a key in it.
 AXES = {name: ("mixture", name) for name in ("k", "d", "sigma", "weights", "scales", "separation", "noise")}
+AXES |= {name: ("mixture", name) for name in ("df", "share", "factor", "covariance", "dwell", "drift")}
 AXES |= {name: ("stream", name) for name in ("start", "n", "rate", "estimates", "average")}
 AXES |= {"beta": ("em", "beta")}
 AXES |= {f"seeding.{name}": ("seeding", name) for name in SeedingSizes.model_fields}
+
+
+# Axes that a part has only where it names others than these: cells are older than they are.
+LEFT_OUT: dict[str, list] = {"covariance": ["spherical"], "dwell": [0.0], "drift": [0.0]}
 
 
 def axes(part: Part) -> dict[str, list]:
     """The values along each axis that means something to the part."""
     idle = part.idle()
     own = {name: getattr(getattr(part, table), key) for name, (table, key) in AXES.items() if (table, key) not in idle}
+    own = {name: values for name, values in own.items() if values != LEFT_OUT.get(name)}
     defaults = {n: value for n, value in named.load("algorithm", part.algorithm).numbers if n not in AXES}
     for name in part.numbers:
         if name not in defaults:

@@ -10,13 +10,15 @@ import jax
 import numpy as np
 
 from jgmm import start, steps
-from jgmm.contract import Choice
+from jgmm.contract import Choice, Noise
 from jgmm.engine import run as engine
 from jgmm.engine import together
 from jgmm.engine.run import Record, Segment
 from jgmm.engine.runs import Batch
 from jgmm.errors import CentreError
+from jgmm.sampling import Sampling
 from jgmm.study import tables
+from jgmm.study.cell import Cell
 from jgmm.study.job import Computed, Driven, Job
 from jgmm.study.mixtures import shared_mixture
 from jgmm.study.plan import Piece
@@ -85,7 +87,8 @@ def _simulate(job: Job, pack: Sequence[Piece], runs: Batch, start_means: np.ndar
         first.record,
         start_means[: first.estimates],
         steps=_step_size(pack, sizes),
-        noise=first.disturbed,
+        noise=_noise(cells, sizes),
+        sampling=_sampling(cells, sizes),
         twin=first.has_twin,
         average=np.repeat(burns, sizes) if first.average else None,
         estimates=first.fitted,
@@ -93,6 +96,20 @@ def _simulate(job: Job, pack: Sequence[Piece], runs: Batch, start_means: np.ndar
     )
     segments = [Segment(size, cell.checkpoints) for size, cell in zip(sizes, cells, strict=True)]
     return engine.simulate(ready, runs, segments, back_end=job.back_end, progress=job.meter, keep=job.spool.array)
+
+
+def _noise(cells: Sequence[Cell], sizes: Sequence[int]) -> Noise:
+    """The noise of a pack's cells, each run with its own cell's numbers."""
+    first = cells[0].disturbed
+    each = [dict(cell.noise_numbers) for cell in cells]
+    numbers = tuple((name, _of_each_run([one[name] for one in each], sizes)) for name, _ in first.numbers)
+    return first._replace(numbers=numbers)
+
+
+def _sampling(cells: Sequence[Cell], sizes: Sequence[int]) -> Sampling:
+    """How the samples of a pack's cells are drawn, likewise; their covariance is one."""
+    dwell, drift = (_of_each_run([getattr(cell, name) for cell in cells], sizes) for name in ("dwell", "drift"))
+    return Sampling(cells[0].sampling.covariance, dwell, drift)
 
 
 def _step_size(pack: Sequence[Piece], sizes: Sequence[int]) -> steps.StepSize:

@@ -13,7 +13,6 @@ from jgmm.study.fields import (
     Count,
     CountOrNone,
     Label,
-    ListAxis,
     Name,
     NonEmpty,
     NonNegative,
@@ -24,87 +23,10 @@ from jgmm.study.fields import (
     about,
     of_file,
 )
+from jgmm.study.mixture_spec import MixtureSpec
 from jgmm.study.strict import Table
 
 TABLES = ("mixture", "stream", "seeding", "em", "claim")
-
-
-class MixtureSpec(Table):
-    """`[mixture]`."""
-
-    k: Annotated[
-        list[Annotated[Count, Field(le=limits.COMPONENTS)]],
-        Axis,
-        NonEmpty,
-        about("How many components the mixture has.", "[2, 4, 8]", "components"),
-    ] = [2]
-    d: Annotated[
-        list[Annotated[Count, Field(le=limits.MEANS)]],
-        Axis,
-        NonEmpty,
-        about("How many coordinates a sample has.", "10", "dimensions"),
-    ] = [10]
-    sigma: Annotated[
-        list[Positive],
-        Axis,
-        NonEmpty,
-        about(
-            "Standard deviation of every component in each coordinate, times its entry in scales.",
-            "[0.1, 1.0, 10.0]",
-            "units of the data",
-        ),
-    ] = [1.0]
-    weights: Annotated[
-        list[Literal["equal"] | list[NonNegative]],
-        ListAxis,
-        NonEmpty,
-        about(
-            "Probabilities of the components: k numbers with sum 1. A list of such lists is an axis.",
-            "[0.7, 0.3]",
-            "probabilities",
-        ),
-    ] = ["equal"]
-    scales: Annotated[
-        list[Literal["equal"] | list[Positive]],
-        ListAxis,
-        NonEmpty,
-        about(
-            "Standard deviations of the components, in multiples of sigma: k numbers. A list of such lists is an axis.",
-            "[1.0, 2.0]",
-            "sigma",
-        ),
-    ] = ["equal"]
-    layout: Annotated[
-        Label,
-        about(
-            "Where the means lie: a layout of jgmm, module:NAME, or a .npy file of shape (k, d) beside the spec.",
-            '"simplex"',
-        ),
-    ] = "symmetric"
-    layout_hash: Annotated[
-        Annotated[str, Field(pattern="^[0-9a-f]{12}$")] | None,
-        about(
-            "Digest of a .npy file's means; jgmm writes it into study.toml, and refuses other means.", '"0123456789ab"'
-        ),
-    ] = None
-    separation: Annotated[
-        list[Positive],
-        Axis,
-        NonEmpty,
-        about(
-            "Distance C between the two nearest means; of a box the least that is drawn.", "[4.0, 6.0, 8.0]", "sigma"
-        ),
-    ] = [4.0]
-    side: Annotated[
-        Positive,
-        about("Side of the box that means are drawn from.", "100.0", "units of the data"),
-    ] = 1e4
-    noise: Annotated[
-        list[Label],
-        Axis,
-        NonEmpty,
-        about("How a sample differs from its mean: a noise of jgmm, or module:NAME.", '["gaussian", "uniform"]'),
-    ] = ["gaussian"]
 
 
 class StreamSpec(Table):
@@ -287,6 +209,8 @@ class Part(Table):
         algorithm = named.load("algorithm", self.algorithm)
         layout = None if of_file(mixture.layout) else named.load("layout", mixture.layout)
         named_layout, named_algorithm = f"layout {shown.value(mixture.layout)}", f"algorithm {self.algorithm!r}"
+        noises = [named.load("noise", name) for name in mixture.noise]
+        of_noise = {name for noise in noises for name, _ in noise.numbers}
         twin_each = algorithm.twin is not None and all(algorithm.estimates(k) == k for k in mixture.k)
         one_each = all(algorithm.fits_any(k) for k in mixture.k)
         streamed = [("stream", key) for key in StreamSpec.model_fields if key not in ("n", "start")]
@@ -298,6 +222,7 @@ class Part(Table):
             (layout is not None and layout.drawn, f"{named_layout} has no box", [("mixture", "side")]),
             (max(mixture.k) > 1, "one component is not separate from another", [("mixture", "separation")]),
             (layout is not None, "the means are given, and so is their separation", [("mixture", "separation")]),
+            *((key in of_noise, f"no noise has {key}", [("mixture", key)]) for key in ("df", "share", "factor")),
             ("beta" in dict(algorithm.numbers), f"{named_algorithm} has no beta", [("em", "beta")]),
             (isinstance(stream.checkpoints, int), "the checkpoints are listed", [("stream", "spacing")]),
             # That an algorithm stores no displacements is no fault where none are asked for.

@@ -17,7 +17,7 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from jgmm.study import claim
+from jgmm.study import claim, settings
 from jgmm.study.read import CellData
 from jgmm.theory.bounds import THEOREMS, Theorem, theorem3_bound
 
@@ -184,8 +184,15 @@ def _weights(theorem: Theorem, item: CellData) -> Reason | None:
 
 
 def _noise(theorem: Theorem, item: CellData) -> Reason | None:
-    """All theorems are about mixtures of Gaussians."""
-    return None if item.cell.disturbed.gaussian else Reason("the noise is not Gaussian", item.cell.noise)
+    """All theorems are about independent samples of a mixture of spherical Gaussians."""
+    cell = item.cell
+    if not cell.disturbed.gaussian:
+        return Reason("the noise is not Gaussian", cell.noise)
+    if cell.covariance:
+        return Reason("the covariance is not spherical", settings.covariance(cell.covariance))
+    if cell.dwell:
+        return Reason("labels are not independent", f"dwell {cell.dwell:g}")
+    return Reason("the means move", f"drift {cell.drift:g}") if cell.drift else None
 
 
 CONDITIONS = (_updates, _step, _last, _method, _start, _apart, _weights, _noise)

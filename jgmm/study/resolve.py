@@ -4,8 +4,8 @@ import math
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from jgmm import named, rates
-from jgmm.study import claim, limits, names, shown
+from jgmm import covariance, named, rates
+from jgmm.study import claim, limits, names, settings, shown
 from jgmm.study.cell import Cell, sources_of
 from jgmm.study.means import Means
 from jgmm.study.parts import Part, StreamSpec
@@ -16,6 +16,7 @@ from jgmm.theory import THEOREMS, theorem_about
 if TYPE_CHECKING:
     from jgmm.contract import Algorithm
 
+OF_NOISES = ("df", "share", "factor")  # axes that mean nothing to a cell of another noise
 STREAMED = ("n", "rate", "estimates", "average")  # axes that mean nothing to a cell without a stream
 
 
@@ -68,6 +69,7 @@ def _cell(part: Part, means: Means | None, point: dict[str, Any]) -> Cell:
         separation=separation,
         side=part.mixture.side,
         noise=point["noise"],
+        **_sampled(point, algorithm, d, k),
         n=n,
         rate=step.value,
         rate_name=step.label,
@@ -86,6 +88,22 @@ def _cell(part: Part, means: Means | None, point: dict[str, Any]) -> Cell:
     if resolved.claim is not None:
         claim.check(resolved)
     return resolved
+
+
+def _sampled(point: dict[str, Any], algorithm: "Algorithm", d: int, k: int) -> dict[str, Any]:
+    """The noise's numbers, the covariance, the dwell and the drift; raises ValueError for what cannot be sampled."""
+    family = named.load("noise", point["noise"])
+    numbers = tuple((name, float(point.get(name, value))) for name, value in family.numbers)
+    named.at("jgmm.noise:told")(family._replace(numbers=numbers), 1)
+    of = covariance.named(point.get("covariance", "spherical"))
+    if of:
+        covariance.of(d, dict(of))
+    drift = point.get("drift", 0.0)
+    if drift and point["start"] == "seeding":
+        raise ValueError(f"drift is {drift:g}: expected a start at or near the truth, not 'seeding'")
+    if drift and algorithm.estimates(k) < k:
+        raise ValueError(f"drift is {drift:g}: expected 0 for the one mean of a symmetric pair")
+    return {"noise_numbers": numbers, "covariance": of, "dwell": point.get("dwell", 0.0), "drift": drift}
 
 
 def _weights(point: dict[str, Any], k: int) -> tuple[float, ...]:
@@ -181,9 +199,12 @@ def _named_axes(point: dict[str, Any], rate_name: str) -> tuple[tuple[str, str |
     def plain(name: str, value: Any) -> str | int | float:
         if name == "rate" and not isinstance(value, float):
             return rate_name
+        if name == "covariance":
+            return settings.covariance(covariance.named(value))
         return value if isinstance(value, (str, int, float)) else str(value)
 
-    unused = () if point["n"] else STREAMED
+    unused: tuple[str, ...] = () if point["n"] else STREAMED
+    unused += tuple(set(OF_NOISES) - set(dict(named.load("noise", point["noise"]).numbers)))
     sizes = () if point["start"] == "seeding" else tuple(name for name in point if name.startswith("seeding."))
     own = ("estimates",) if point.get("estimates") == "own" else ()
     return tuple((name, plain(name, value)) for name, value in point.items() if name not in (*unused, *sizes, *own))

@@ -15,6 +15,12 @@ HEADINGS = {
     "weights": "weights",
     "scales": "scales",
     "noise": "noise",
+    "df": "df",
+    "share": "share",
+    "factor": "factor",
+    "covariance": "covariance",
+    "dwell": "dwell",
+    "drift": "drift",
     "start": "start",
     "n": "N",
     "rate": "rate",
@@ -29,6 +35,9 @@ HEADINGS = {
 }  # every axis of a spec, and layout and side, which are no axes but may differ between parts
 USUAL = {
     "noise": GAUSSIAN,
+    "covariance": "spherical",
+    "dwell": 0.0,
+    "drift": 0.0,
     "sigma": 1.0,
     "weights": "equal",
     "scales": "equal",
@@ -47,7 +56,7 @@ def heading(axis: str) -> str:
 
 def every(cells: Iterable[Cell]) -> list[str]:
     """All axes that a spec may have, and the own numbers of these cells' algorithms."""
-    own = [name for cell in cells for name, _ in cell.numbers]
+    own = [name for cell in cells for name, _ in (*cell.noise_numbers, *cell.numbers)]
     return list(dict.fromkeys([*HEADINGS, *own]))
 
 
@@ -62,6 +71,10 @@ def place(cell: Cell) -> dict[str, Any]:
         "weights": weights(cell),
         "scales": scales(cell),
         "noise": cell.noise,
+        **dict(cell.noise_numbers),
+        "covariance": covariance(cell.covariance),
+        "dwell": cell.dwell,
+        "drift": cell.drift,
     }
     if layout is not None and layout.drawn:
         values["side"] = cell.side
@@ -79,7 +92,23 @@ def place(cell: Cell) -> dict[str, Any]:
         values["beta"] = cell.beta
     if cell.seeding is not None:
         values |= {f"seeding.{name}": value for name, value in cell.seeding.model_dump().items()}
-    return {**{name: values[name] for name in HEADINGS if name in values}, **dict(cell.numbers)}
+    own = {**dict(cell.noise_numbers), **dict(cell.numbers)}
+    return {**{name: values[name] for name in HEADINGS if name in values}, **own}
+
+
+def covariance(numbers: tuple[tuple[str, float], ...]) -> str:
+    """ "spherical"; a rule, "ratio=10"; or the multiplier of each coordinate."""
+    if not numbers:
+        return "spherical"
+    return " ".join(f"{value:g}" if name.isdecimal() else f"{name}={value:g}" for name, value in numbers)
+
+
+def numbers(cell: Cell) -> str:
+    """The numbers of the algorithm and of what is sampled, where they are not as they mostly are."""
+    own = [*cell.numbers, *cell.noise_numbers]
+    own += [(name, getattr(cell, name)) for name in ("dwell", "drift") if getattr(cell, name)]
+    words = [f"{name}={value:g}" for name, value in own]
+    return " ".join([*words, *([f"covariance=({covariance(cell.covariance)})"] if cell.covariance else [])])
 
 
 def weights(cell: Cell) -> str:

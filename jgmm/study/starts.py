@@ -45,6 +45,7 @@ def by_algorithm_2(job: Job, pieces: Sequence[Piece], *, examples: Path | None =
         batch(job.keys.lanes, range(low, high), mixed),
         **cell.seeding.model_dump(),
         noise=cell.disturbed,
+        sampling=cell.sampling,
         back_end=job.back_end,
         progress=job.meter,
     )

@@ -11,6 +11,7 @@ import numpy as np
 
 from jgmm import stats, theory
 from jgmm.study import expected as laws
+from jgmm.study import settings
 from jgmm.study.cell import Cell
 from jgmm.study.folder.spool import all_finite
 from jgmm.study.read import QUANTITIES, TWINS, CellData
@@ -61,7 +62,7 @@ def _setting(cell: Cell) -> dict[str, Any]:
         "neighbors": sizes.neighbors if sizes else None,
         "method": sizes.method if sizes else None,
         "noise": cell.noise,
-        "numbers": " ".join(f"{name}={value:g}" for name, value in cell.numbers),
+        "numbers": settings.numbers(cell),
     }
 
 

@@ -1,5 +1,6 @@
 """The rows that a cell stores, one for each run and checkpoint: errors, its twin's error and the exact mean of that."""
 
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -90,9 +91,8 @@ def _table(left: Rows, low: int, high: int) -> pa.Table:
         start_sq, component = left.start_sq[..., low:high], left.component[..., low:high]
         assert cell.record.twin_law is not None
         assert cell.step_law is not None
-        expected = cell.record.twin_law(
-            cell.step_law, left.samples, cell.weights, cell.scales, cell.d, start_sq, component
-        )
+        scales = cell.scales if not cell.covariance else tuple(math.sqrt(x) for x in cell.variances)
+        expected = cell.record.twin_law(cell.step_law, left.samples, cell.weights, scales, cell.d, start_sq, component)
         cols["twin_error_sq"] = left.twin_sq[:, low:high].T.reshape(-1).astype(float)
         cols["twin_mean_sq"] = expected.T.reshape(-1).astype(float)
     cols |= {name: np.repeat(values[low:high], checkpoints) for name, values in left.per_run.items()}

@@ -17,6 +17,10 @@ from jgmm.study.folder import dictionary
 
 BESIDE = {  # what a key's example needs beside it
     "estimates": "stream.start = 0.5",
+    "df": 'mixture.noise = "student"',
+    "share": 'mixture.noise = "contaminated"',
+    "factor": 'mixture.noise = "contaminated"',
+    "drift": "stream.start = 0.1",
     "max_runs": "precision = 0.5",
     "beta": 'algorithm = "em"',
     "side": 'mixture.layout = "box"',

@@ -76,7 +76,7 @@ SUMMARY_COLUMNS = {
     "theorem": "The theorem whose claim the cell is compared with, or the study's own claim by its name.",
     "side": "Side of the box that means are drawn from.",
     "noise": "How samples differ from their means.",
-    "numbers": "The algorithm's own numbers, as `reach=2`; empty for jgmm's, whose only one is beta.",
+    "numbers": "Numbers of the algorithm, noise and sampling, as `df=3 dwell=0.9`; not beta, nor what is usual.",
     "samples": "Samples taken in so far.",
     "runs": "Runs stored.",
     "runs_ok": "Good runs.",
