@@ -12,14 +12,16 @@ from jgmm import stats, terminal
 from jgmm.commands.run import How
 from jgmm.commands.words import runs_of
 from jgmm.engine import choose, machine
+from jgmm.report import write
 from jgmm.report.hook import page_of
 from jgmm.report.numbers import plus_minus
-from jgmm.study import keys, missing, ownership, plan, preflight, replay, spec
+from jgmm.study import keys, missing, ownership, plan, preflight, replay, spec, verdicts
 from jgmm.study.executors import GPU_THREADS
 from jgmm.study.job import Driven
 from jgmm.study.plan import Piece
 from jgmm.study.share import checked, part_of
 from jgmm.study.spec import Cell, Study
+from jgmm.study.verdicts import needed
 
 PILOT_SECONDS = 4.0  # of all pilots together, about
 COMPILE_SECONDS = 3.0  # of a program, its start and its errors, by XLA or for a card: measured 2 to 4
@@ -91,8 +93,33 @@ def dry_run(study: Study, out: Path, *, spec_folder: Path, how: How = PLAINLY) -
     if how.executor is not None:
         console.print("workers    were not asked: memory and time are what this machine would take", highlight=False)
     _print_runs(console, cells, forecasts, study.precision or USUAL_PRECISION)
+    if not how.fresh:
+        _print_needed(console, study, out)
     console.print("nothing was written")
     return 0
+
+
+def _print_needed(console: Console, study: Study, out: Path) -> None:
+    """How many runs each inconclusive verdict on the stored runs would need; nothing where not all are stored."""
+    if not (out / "study.toml").is_file():
+        return
+    try:
+        results = write.stored(out, study.model_copy(update={"runs": ownership.runs(out)}))
+    except ValueError:
+        return
+    for verdict in verdicts.verdicts(results.study, results.data, write.look_at(out, results)):
+        lacks = needed.of_verdict(verdict)
+        if lacks is None:
+            continue
+        about = "no number of runs can be told" if lacks.needed is None else f"about {lacks.needed} runs would tell"
+        terminal.say(
+            console, f": inconclusive in {', '.join(lacks.axes)} at {lacks.runs} runs: {about}", lead=_lead(verdict)
+        )
+
+
+def _lead(verdict: verdicts.Verdict) -> str:
+    """What a verdict is about."""
+    return f"Theorem {verdict.theorem}" if verdict.theorem[:1].isdigit() else verdict.theorem
 
 
 def _as_in(out: Path, study: Study, *, fresh: bool) -> Study:

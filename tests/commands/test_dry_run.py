@@ -78,3 +78,28 @@ def test_a_folder_that_the_run_would_refuse_is_refused(capsys, tmp_path):
     text = said(capsys, other, tmp_path / "out", fresh=True, executor="processes:2")
     assert "3 with runs to do" in text
     assert "workers    were not asked" in text
+
+
+FEW = """
+theorem = 1
+runs = 16
+[mixture]
+k = 2
+d = 3
+layout = "simplex"
+separation = 12.0
+[stream]
+n = [200, 400, 800]
+start = 0.1
+checkpoints = 1
+"""
+
+
+def test_how_many_runs_an_inconclusive_verdict_would_need_is_told(capsys, tmp_path):
+    asked = study(FEW)
+    runner.run_study(asked, tmp_path / "out")
+    text = said(capsys, asked.model_copy(update={"runs": 17}), tmp_path / "out")
+    found = re.search("Theorem 1: inconclusive in N at 16 runs: about ([0-9]+) runs would tell", text)
+    assert int(found[1]) > 16
+    assert not (tmp_path / "out" / "looks.json").exists()
+    assert "would tell" not in said(capsys, asked, tmp_path / "out", fresh=True)
