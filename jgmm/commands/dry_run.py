@@ -15,7 +15,7 @@ from jgmm.engine import choose, machine
 from jgmm.report import write
 from jgmm.report.hook import page_of
 from jgmm.report.numbers import plus_minus
-from jgmm.study import keys, missing, ownership, plan, preflight, replay, spec, verdicts
+from jgmm.study import claim, keys, missing, ownership, plan, preflight, replay, spec, verdicts
 from jgmm.study.executors import GPU_THREADS
 from jgmm.study.job import Driven
 from jgmm.study.plan import Piece
@@ -92,6 +92,8 @@ def dry_run(study: Study, out: Path, *, spec_folder: Path, how: How = PLAINLY) -
     _print_costs(console, cells, todo, forecasts, device, back_end)
     if how.executor is not None:
         console.print("workers    were not asked: memory and time are what this machine would take", highlight=False)
+    for line in claim.forecast(cells):
+        terminal.say(console, line, lead="claim      ")
     _print_runs(console, cells, forecasts, study.precision or USUAL_PRECISION)
     if not how.fresh:
         _print_needed(console, study, out)

@@ -1,6 +1,7 @@
 """A cell's claim (`claim_spec`): the terms of its bound, and whether its regime holds there."""
 
 import math
+from collections.abc import Iterable
 from functools import lru_cache
 
 from jgmm import expressions
@@ -44,6 +45,24 @@ def bound(cell: Cell) -> float:
     logs = log_terms(cell)
     most = max(logs)
     return math.exp(min(most, 700.0)) * sum(math.exp(log - most) for log in logs)
+
+
+def forecast(cells: Iterable[Cell]) -> list[str]:
+    """A line on each claim of these cells: in how many its regime holds, and which of its terms is the largest."""
+    by_claim: dict[Claim, list[Cell]] = {}
+    for cell in cells:
+        if cell.claim is not None:
+            by_claim.setdefault(cell.claim, []).append(cell)
+    lines = []
+    for claim, own in by_claim.items():
+        inside = [log_terms(cell) for cell in own if not unmet(cell)]
+        said = f"{claim.name}: its regime holds in {len(inside)} of {len(own)} cells"
+        if len(claim.bound) > 1:
+            first = [logs.index(max(logs)) for logs in inside]
+            each = ", ".join(f"{text} in {first.count(i)}" for i, text in enumerate(claim.bound))
+            said += f"; the largest term, with constants of 1, is {each}"
+        lines.append(said)
+    return lines
 
 
 def check(cell: Cell) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from jgmm.study import claim, spec
+from jgmm.study import claim, preflight, spec
 from jgmm.study.claim_spec import comparisons
 
 BOUND = ["k**2*d*sigma**2*log(n)/n", "exp(-C**2/8)*sigma**2"]
@@ -131,3 +131,17 @@ def test_a_term_needs_no_value_where_the_regime_does_not_hold():
 def test_a_theorem_beside_a_claim_is_refused():
     with pytest.raises(ValueError, match="part 'main': theorem is 1 beside a claim: expected theorem = 'none' there"):
         study("theorem = 1\n" + SPEC)
+
+
+def test_a_claim_on_what_is_not_stored_is_refused_before_anything_runs():
+    asked = study(claimed='bound = "1/n"\non = "eror_max"')
+    with pytest.raises(
+        ValueError, match=r"part 'main': claim.on is 'eror_max': expected one of error_sq, .*'error_max'"
+    ):
+        preflight.check_mixtures(asked, spec.cells(asked))
+
+
+def test_a_dry_run_tells_where_a_claim_holds_and_which_term_is_the_largest():
+    asked = study(claimed=f'bound = {BOUND}\nname = "Mine"\nregime = "C > 4"')
+    largest = f"the largest term, with constants of 1, is {BOUND[0]} in 4, {BOUND[1]} in 0"
+    assert claim.forecast(spec.cells(asked)) == [f"Mine: its regime holds in 4 of 8 cells; {largest}"]

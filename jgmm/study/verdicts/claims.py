@@ -2,8 +2,9 @@
 
     contradicted    along an axis, toward its limit, the quantity outgrows every sum of the terms (`sums`)
     loose           it falls behind every sum of them
-    between terms   it does neither: it may be one term here and another there
-    tight           it grows as the one term that counts
+    tight           it grows as the term does that is the largest at the limit, with constants of 1
+    between terms   none of these: it may be one term here and another there
+    inconclusive    too few runs to exclude that it outgrows them all
 
 Each curve's comparison has one interval, simultaneous over all comparisons and constants of the verdict. What is left
 over each term is read off the same interval, since a term is known exactly. Cells outside the regime do not count.
@@ -135,14 +136,16 @@ def compare(claim: Claim, curve: Curve, level: float) -> Compared:
     by_term = [measured.against(of_term) for of_term in logs.T]
     largest = by_term[int(logs[-1].argmax())]
     kind, shown = "between terms", largest
-    if above.kind == "contradicted":
-        kind, shown = "contradicted", above
+    if above.kind == "contradicted" or shape.single:
+        kind, shown = above.kind, above
+    elif above.high > MARGIN:
+        kind, shown = "inconclusive", above  # it may outgrow all
     elif below.kind == "loose":
         kind, shown = "loose", below
-    elif shape.single or above.kind == "inconclusive" == below.kind:
-        kind, shown = above.kind, above
+    elif largest.kind == "tight":
+        kind = "tight"
     axis = curves.WORDS.get(curve.axis, curve.axis)
-    axis = f"1/{axis}" if down else axis
+    axis = f"(1/{axis})" if down else axis
     left = [Left(each.gap, each.low, each.high) for each in by_term]
     local = ", ".join(f"{exponent:+.3f}" for exponent in shown.local)
     runs, kept = phrases.kept(curve.items)
@@ -254,7 +257,7 @@ def _largest(claim: Claim, inside: list[CellData]) -> list[str]:
         own = [item for item, largest in zip(inside, first, strict=True) if largest == i]
         sizes = f" ({phrases.sizes(own)})" if own else ""
         where.append(f"{text} in {len(own)}{sizes}")
-    said = [f"With constants of 1 the largest term is, of {phrases.cells(len(inside))}, {'; '.join(where)}."]
+    said = [f"With constants of 1 the largest term is, of {phrases.cells(len(inside))}, {', '.join(where)}."]
     small = (~sums.in_play(logs)).sum(axis=0)
     if small.any():
         each = ", ".join(f"{text} in {count}" for text, count in zip(claim.bound, small, strict=True) if count)

@@ -85,6 +85,19 @@ def test_what_a_sum_of_terms_allows_is_no_contradiction_and_what_one_alone_does_
     assert f"With constants of 1 the largest term is, of 60 cells, {TERM} in 20 (" in both.sentence
 
 
+def test_of_two_terms_that_count_the_one_that_the_error_follows_is_tight():
+    """At C = 6 the floor term is 0.4 to 9 % of the other along N."""
+    verdict = verdict_of(study([TERM, FLOOR], k=3, separation=7.0, sizes=SIZES[:3]), mean, runs=4000)
+    assert verdict.verdict == "consistent, tight"
+    assert "left over N^-0.00 [" in verdict.sentence
+    assert verdict.sentence.count("(term 2)") == 1
+
+
+def test_where_too_few_runs_could_exclude_a_contradiction_nothing_is_concluded():
+    verdict = verdict_of(study([TERM, FLOOR], k=[2, 3, 4], separation=7.0, sizes=SIZES[:3]), mean, runs=8, cv=0.8)
+    assert verdict.verdict == "inconclusive"
+
+
 def test_a_term_that_is_too_small_to_count_excuses_nothing():
     verdict = verdict_of(study([TERM.replace("*log(n)", ""), FLOOR]), mean)
     assert verdict.verdict == "contradicted"
@@ -131,8 +144,8 @@ def test_a_claim_may_be_on_another_quantity():
 
 def test_along_a_constant_step_the_limit_is_zero():
     claim = study("rate*d*sigma**2", k=3, sizes=SIZES[:1], stream={"rate": [0.001, 0.01, 0.1]})
-    assert axes_of(verdict_of(claim, lambda cell: cell.rate**0.5), "contradicted") == {"1/rate"}
-    assert axes_of(verdict_of(claim, lambda cell: cell.rate**1.5), "loose") == {"1/rate"}
+    assert axes_of(verdict_of(claim, lambda cell: cell.rate**0.5), "contradicted") == {"(1/rate)"}
+    assert axes_of(verdict_of(claim, lambda cell: cell.rate**1.5), "loose") == {"(1/rate)"}
 
 
 def test_along_the_least_weight_the_limit_is_zero():
@@ -140,7 +153,7 @@ def test_along_the_least_weight_the_limit_is_zero():
     claim = study("log(n)/(w_min*n)", k=2, sizes=SIZES[:1], mixture={"weights": weights})
     for power, kind in ((2, "contradicted"), (1, "tight"), (0.5, "loose")):
         verdict = verdict_of(claim, lambda cell, power=power: 1 / min(cell.weights) ** power, cv=0.05)
-        assert [(finding.axis, finding.kind) for finding in verdict.findings] == [("1/w_min", kind)]
+        assert [(finding.axis, finding.kind) for finding in verdict.findings] == [("(1/w_min)", kind)]
 
 
 def test_along_an_axis_without_a_limit_nothing_is_compared():

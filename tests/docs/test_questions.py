@@ -1,0 +1,56 @@
+"""The questions of docs/questions.md: specs of few lines, each below a paragraph, each of which runs."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import jgmm
+from jgmm.study import spec
+
+PAGE = (Path(__file__).parents[2] / "docs" / "questions.md").read_text(encoding="utf-8")
+BLOCKS = dict(re.findall(r"^## ([^\n]+)\n.*?```toml\n(.*?)```", PAGE, re.DOTALL | re.MULTILINE))
+LINES = 15
+
+
+@pytest.fixture(autouse=True)
+def strict():
+    """A study promotes as NumPy does."""
+
+
+def study(title, **changes):
+    return spec.parse(BLOCKS[title], source="question", folder=Path(), default_name="question").model_copy(
+        update=changes
+    )
+
+
+def test_every_question_has_a_paragraph_and_one_spec():
+    sections = PAGE.split("\n## ")[1:]
+    assert len(sections) == len(BLOCKS)
+    for section in sections:
+        assert section.count("```toml") == 1
+        assert len(section.partition("```toml")[0].partition("\n")[2].split()) > 30
+
+
+@pytest.mark.parametrize("title", BLOCKS)
+def test_a_question_is_a_spec_of_few_lines(title):
+    assert len(BLOCKS[title].strip().splitlines()) <= LINES
+    assert spec.cells(study(title))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("title", BLOCKS)
+def test_a_question_runs_and_is_answered(title, tmp_path):
+    """With few runs of short streams: that it runs to its end, with a verdict on what it claims."""
+    asked = study(title, runs=8)
+    parts = [
+        part.model_copy(
+            update={"stream": part.stream.model_copy(update={"n": [max(n // 20, 200) for n in part.stream.n]})}
+        )
+        for part in asked.part
+    ]
+    asked = asked.model_copy(update={"part": parts})
+    jgmm.run_study(asked, tmp_path / "out")
+    assert (tmp_path / "out" / "report.html").is_file()
+    told = (tmp_path / "out" / "verdicts.csv").read_text(encoding="utf-8").splitlines()
+    assert len(told) > 1 or not any(cell.claim for cell in spec.cells(asked))
