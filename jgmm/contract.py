@@ -68,9 +68,9 @@ class Move(Protocol):
 
 
 class Step(Protocol):
-    """Takes in one sample. params: what the algorithm's `params` gave."""
+    """Takes in one sample. state: a `State`, or what `init` gives; params: what the algorithm's `params` gave."""
 
-    def __call__(self, state: State, sample: Sample, params: dict[str, Any], move: Move, /) -> State: ...
+    def __call__(self, state: Any, sample: Sample, params: dict[str, Any], move: Move, /) -> Any: ...
 
 
 class Params(Protocol):
@@ -133,6 +133,12 @@ def one_each(k: int) -> int:
     return k
 
 
+def one_sample(e: int) -> int:
+    """1."""
+    del e
+    return 1
+
+
 def any_mixture(mixture: Mixture) -> None:
     """Takes every mixture."""
 
@@ -193,6 +199,8 @@ class Algorithm(NamedTuple):
     twin: the same step told every label (`sample.label`), from the same start and fed the same samples. Its mean error
         is known exactly where there is a `twin_law`: it shows that the simulation is right, and as a control variate
         makes the algorithm's own error less noisy. None: no twin.
+    end(state, params): what is done to a state after each step of the step size (a sample's, or a batch's), as making a
+        basis orthonormal. None: nothing.
     init(start, origin, memory, params): the state in which a stream begins, with fields origin, offset and memory at
         least; start, origin: (e, d, *runs); memory: the step size's; params: what `params` gave.
     params(mixture, component, numbers): what a step is told beside the sample, computed once for each run.
@@ -203,9 +211,11 @@ class Algorithm(NamedTuple):
 
     What its step size may be, in a spec:
 
+    least_batch(e): how many samples a step needs at least, for e estimates.
     paper_step(n, k): the constant step of the paper that states the algorithm, `rate = "paper"`.
     paper_formula: the same in words.
-    refuses: names of step sizes and rates that it does not take, each with the reason.
+    refuses: names of step sizes and rates that it does not take, each with the reason; "batch": of batches of two and
+        more samples.
     own_step(): its step size, where it can have no other.
 
     What is known of it (`jgmm.theory`), None where nothing is:
@@ -228,7 +238,7 @@ class Algorithm(NamedTuple):
     step: Step
     words: str
     twin: Step | None = None
-    init: Callable[..., State] = begin
+    init: Callable[..., Any] = begin
     params: Params = no_params
     estimates: Callable[[int], int] = one_each
     check: Callable[[Mixture], None] = any_mixture
@@ -244,6 +254,8 @@ class Algorithm(NamedTuple):
     sharpness: Callable[[dict[str, float]], float | None] = nearest_only
     measure: Callable[[Any, Any, Mixture], CentreError] = of_centres
     readout: Callable[[Any, dict[str, Any]], dict[str, np.ndarray]] | None = None
+    end: Callable[[Any, dict[str, Any]], Any] | None = None
+    least_batch: Callable[[int], int] = one_sample
 
     def fits_any(self, k: int) -> bool:
         """Whether it may keep another number of estimates than its own: a centre for each component, told no label."""

@@ -1,4 +1,4 @@
-r"""Where streams begin: at an offset from the truth, or by Algorithm 2 of the paper.
+r"""Where streams begin: at an offset from the truth, from their first samples, or by Algorithm 2 of the paper.
 
 Algorithm 2 finds the subspace of the means from the first samples of each run, by block power iteration (or Oja's
 rule), and the centres from a neighbour graph of the next samples, projected to that subspace. A back end draws the
@@ -12,7 +12,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
-from jgmm import doors, errors, lanes, named, ordered, reach
+from jgmm import doors, errors, heads, lanes, named, ordered, reach
 from jgmm.algorithms import graph, pca
 from jgmm.contract import Choice, Kernel, Noise, Numbers
 from jgmm.engine import choose, machine, reduction, sampler
@@ -89,6 +89,36 @@ def homes(weights: Float[np.ndarray, "k runs"], estimates: int) -> Int[np.ndarra
     if estimates < k:
         return np.argsort(-weights, axis=0, kind="stable")[:estimates]
     return np.broadcast_to(np.arange(estimates)[:, None] % k, (estimates, runs))
+
+
+def from_data(
+    key: Key[Array, ""],
+    batch: Batch,
+    name: str,
+    *,
+    head: int,
+    estimates: int | None = None,
+    noise: Noise | str = "gaussian",
+    back_end: str = "auto",
+) -> tuple[Batch, Float[np.ndarray, "e d runs"]]:
+    """A start from the first `head` samples of every run (`heads`), and the batch behind these.
+
+    key: of threefry. name: "first", "kmeans++" or "random". estimates: how many centres; None: one a component.
+    Raises ValueError for another name, a head of fewer samples than centres, or a back end that cannot be.
+    """
+    doors.keys("key", key)
+    doors.kind("batch", batch, Batch, "of jgmm.batch")
+    doors.choice("name", name, tuple(heads.STARTS))
+    head, k = doors.whole("head", head), len(batch.mixture.means) if estimates is None else estimates
+    noise = named.load("noise", noise) if isinstance(noise, str) else noise
+    doors.kind("noise", noise, Noise, "of jgmm.noise")
+    if head < k:
+        raise ValueError(f"head is {head}, expected at least {k} samples, one a centre")
+    draw = choose.load(choose.choose(back_end).name).draw
+    source = as_source(*batch.mixture, told(noise, len(batch.run_ids)))
+    words, points = draw(batch.words, source, head, pair=noise.pair, draws=noise.draws)
+    means = heads.centres(name, points, k=k, key=key, run_ids=batch.run_ids)
+    return batch._replace(words=words), means
 
 
 def seed(

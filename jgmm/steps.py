@@ -54,6 +54,8 @@ class Rule(NamedTuple):
     label(numbers): a few characters for tables. check(numbers): raises ValueError for what gives no step in (0, 1].
     law: the name of its law in `theory.situation.StepLaw`, whose numbers are these in their order; None: has none.
     above: what its numbers are larger than.
+    of_batch(numbers, memory, offset, total, hits) -> (offset, memory): takes in a batch whose pulls are added up in
+        `total`, and whose gates in `hits`, (e, runs); None: `apply`, with the mean of the pulls (`batches`).
     """
 
     init: Callable
@@ -64,6 +66,7 @@ class Rule(NamedTuple):
     check: Callable[[dict[str, float]], None] = _unchecked
     law: str | None = None
     above: float = 0.0
+    of_batch: Callable | None = None
 
 
 class StepSize(NamedTuple):
@@ -241,6 +244,12 @@ def _inverse_count(numbers, counts, offset, pull, gate):
     return shifted(offset, pull, gate, rate), counts
 
 
+def _inverse_count_of_batch(numbers, counts, offset, total, hits):
+    del numbers
+    counts = counts + hits.astype(counts.dtype)
+    return offset + total / jnp.maximum(counts, 1).astype(offset.dtype)[:, None], counts
+
+
 @dataclass(frozen=True)
 class Scheduled:
     """Steps of rate(count)."""
@@ -331,6 +340,7 @@ INVERSE_COUNT = Rule(
     numbers=(("initial", 1.0),),
     check=_check_count,
     law="1/n",
+    of_batch=_inverse_count_of_batch,
 )
 _ADAM = optax.scale_by_adam()
 ADAM = Rule(Started(_ADAM), Transformed(_ADAM), words="Adam", numbers=(("adam", None),), check=_check_below_1)

@@ -19,7 +19,7 @@ import numpy as np
 import optax
 
 from jgmm import covariance, noise, steps
-from jgmm.algorithms import em, lloyd, medians, pca, soft, unbalanced
+from jgmm.algorithms import basis, em, lloyd, medians, online, pca, soft, unbalanced
 from jgmm.contract import Kernel
 from jgmm.engine import reduction, together
 from jgmm.engine.runs import batch
@@ -81,6 +81,11 @@ CASES = {
     "em and its twin": Case(em.EM, 5, 2, options={"twin": True}),
     "k-medians and its twin": Case(medians.MEDIANS, 5, 3, options={"twin": True}),
     "em, unbalanced": Case(unbalanced.UNBALANCED, 5, 2, options={"twin": True}),
+    "lloyd, batches": Case(lloyd.LLOYD, 5, 3, options={"batch_size": BLOCK, "average": 1, "twin": True}),
+    "1/n, batches": Case(soft.SOFT, 4, 3, options={"batch_size": BLOCK, "steps": steps.inverse_count(1)}),
+    "online em, averaged": Case(online.ONLINE, 5, 3, options={"steps": steps.polynomial(1, 0.6, 9.0), "average": 4}),
+    "oja's rule": Case(basis.OJA, 5, 3),
+    "block power": Case(basis.POWER, 5, 3, options={"batch_size": BLOCK, "steps": basis.no_step()}),
     "power": Case(pca.POWER, 5, 3),
     "oja": Case(pca.OJA, 4, 2),
     "subnormal numbers": Case(lloyd.ORACLE, 3, 2, unit=2.0**-128),
@@ -171,8 +176,9 @@ def digests(name: str, open_stream: Callable) -> dict[str, str]:
     case = CASES[name]
     # Promotion: as users have it, for the sake of optax.
     with jax.enable_x64(case.dtype == np.float64), jax.numpy_dtype_promotion("standard"):
-        stream = open_stream(*given(case))
-        if isinstance(case.algorithm, Kernel):
+        whole = given(case)
+        stream = open_stream(*whole)
+        if whole.kernel.end is not None:
             stream.advance(BLOCKS, block=BLOCK)
         else:
             for count in SAMPLES:

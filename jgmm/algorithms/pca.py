@@ -29,7 +29,7 @@ def power_step(state: PowerState, sample: Sample, params: dict) -> PowerState:
     """Take in one sample."""
     del params
     basis, product = state
-    return PowerState(basis, product + _coefficients(basis, sample.x)[:, None] * sample.x[None])
+    return PowerState(basis, product + coefficients(basis, sample.x)[:, None] * sample.x[None])
 
 
 def power_end(state: PowerState, params: dict) -> PowerState:
@@ -49,7 +49,7 @@ def oja_step(state: OjaState, sample: Sample, params: dict) -> OjaState:
     """Take in one sample. params: log_d, ln max(d, 3); gap and shift, a number for each run."""
     basis, seen = state
     rate = params["log_d"] / (params["gap"] * (params["shift"] + seen.astype(basis.dtype)))
-    moved = (rate[None] * sample.x)[None] * _coefficients(basis, sample.x)[:, None]
+    moved = (rate[None] * sample.x)[None] * coefficients(basis, sample.x)[:, None]
     return OjaState(basis + moved, seen + 1)
 
 
@@ -59,7 +59,7 @@ def oja_end(state: OjaState, params: dict) -> OjaState:
     return OjaState(orthonormalize(state.basis), state.seen)
 
 
-def _coefficients(basis: Float[Array, "r d *runs"], x: Float[Array, "d *runs"]) -> Float[Array, "r *runs"]:
+def coefficients(basis: Float[Array, "r d *runs"], x: Float[Array, "d *runs"]) -> Float[Array, "r *runs"]:
     """U^T x."""
     return over_coordinates(len(x), lambda j: x[j][None] * basis[:, j], jnp.zeros_like(basis[:, 0]))
 

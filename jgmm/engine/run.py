@@ -74,6 +74,7 @@ def run(
     twin: bool = False,
     average: Numbers | None = None,
     estimates: int | None = None,
+    batch_size: int = 1,
     back_end: str = "auto",
     progress: Progress | None = None,
     **numbers: Numbers,
@@ -89,7 +90,9 @@ def run(
     stay, means that move. twin: whether the labelled twin streams beside it. average: how many first iterates the
     average leaves out, a number or one for each run; None: the last iterate is the estimate. estimates: how many the
     algorithm keeps; None: its own number (another needs one that keeps an estimate a component, and no twin).
-    back_end: auto, cpu, gpu or scan (`engine.choose`). numbers: those that the algorithm names (beta).
+    batch_size: for how many samples a step is taken, with the mean of their pulls (`jgmm.batches`); checkpoints are
+    multiples of it, and iterates and the count of a schedule are then of batches. back_end: auto, cpu, gpu or scan
+    (`engine.choose`). numbers: those that the algorithm names (beta).
     Raises ValueError if the transformation mixes runs, if a rate is outside (0, 1) or lost beside the start
     (`reach.check_rate`), if an argument is of another kind or shape, or if the back end cannot be.
     """
@@ -110,6 +113,7 @@ def run(
         twin=twin,
         average=average,
         estimates=estimates,
+        batch_size=batch_size,
         **numbers,
     )
     segments = [Segment(len(batch.run_ids), doors.wholes("checkpoints", checkpoints))]
@@ -138,6 +142,9 @@ def simulate(
     if not callable(keep):
         raise doors.bad("keep", keep, "a function")
     segments = _segments(segments, len(batch.run_ids))
+    uneven = [t for segment in segments for t in segment.checkpoints if t % ready.batch_size]
+    if uneven:
+        raise ValueError(f"checkpoints hold {uneven[0]}, expected multiples of batch_size = {ready.batch_size}")
     lengths = [segment.checkpoints[-1] if segment.checkpoints else 0 for segment in segments]
     edges = np.cumsum([0, *(segment.num_runs for segment in segments)])
     stream, chosen = choose.opened(back_end, ready.kernel, batch.words, ready.state, ready.params, ready.source)
@@ -148,7 +155,10 @@ def simulate(
     taken = 0
     for stop in sorted({0, *(t for segment in segments for t in segment.checkpoints)}):
         active = sum(recorder.runs for recorder, length in zip(recorders, lengths, strict=True) if length >= stop)
-        advance(stream, stop - taken, live=active, progress=progress)
+        blocks, block = stop - taken, None
+        if ready.kernel.end is not None:
+            blocks, block = blocks // ready.batch_size, ready.batch_size
+        advance(stream, blocks, live=active, block=block, progress=progress)
         taken = stop
         due = [recorder for recorder in recorders if stop == 0 or stop in recorder.segment.checkpoints]
         state = ready.shown(ready.state if stop == 0 else stream.state())
@@ -260,7 +270,7 @@ def _measured(state: State, algorithm: Algorithm, mixture: Mixture, runs: int) -
 
 
 def _estimate(state: State) -> Any:
-    return state.centres.offset if state.average is None else state.average.mean
+    return together.estimate(state).offset
 
 
 def _started(ready: Ready, place: slice) -> dict[str, np.ndarray]:

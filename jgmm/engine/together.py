@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from jgmm import doors, errors, ordered, reach
+from jgmm import batches, doors, errors, ordered, reach
 from jgmm import noise as noises
 from jgmm import steps as sizes
 from jgmm.contract import Algorithm, Kernel, Noise, Numbers, Sample
@@ -33,9 +34,9 @@ from jgmm.sampling import velocity as means_move
 
 
 class AverageState(NamedTuple):
-    """The mean of the offsets that an estimate has had, and how many it has had."""
+    """The mean of what moves (offsets, and an algorithm's other parameters), and how many iterates there have been."""
 
-    mean: Float[Array, "e d *runs"]
+    mean: Any
     seen: Int[Array, ""]
 
 
@@ -61,32 +62,92 @@ class Params(NamedTuple):
     burn: Any = None
     reduced: reduction.Numbers | None = None
     sampler: Any = None
+    share: Any = None  # 1 over the samples of a batch
 
 
 @dataclass(frozen=True)
 class Step:
-    """The step of all of these together; two of the same functions are equal."""
+    """The step of all of these together; two of the same functions are equal. end: the algorithm's."""
 
     step: Callable[..., Any]
     twin: Callable[..., Any] | None
     move: Callable[..., Any]
+    end: Callable[..., Any] | None = None
 
     def __call__(self, state: State, sample: Sample, params: Params) -> State:
         sampler = None
         if params.sampler is not None:
             sampler, sample = made(state.sampler, sample, params.sampler)
         move = partial(self.move, params.steps)
-        centres = self.step(state.centres, sample, params.own, move)
-        twin = None if self.twin is None else self.twin(state.twin, sample, params.own, move)
-        average = None if state.average is None else averaged(state.average, centres.offset, params.burn)
-        return State(centres, twin, average, sampler=sampler)
+        centres = _ended(self.end, self.step(state.centres, sample, params.own, move), params)
+        twin = None
+        if self.twin is not None:
+            twin = _ended(self.end, self.twin(state.twin, sample, params.own, move), params)
+        return State(centres, twin, _average_of(state.average, centres, params), sampler=sampler)
 
 
-def averaged(state: AverageState, offset: Float[Array, "e d *runs"], burn: Int[Array, "*runs"]) -> AverageState:
+@dataclass(frozen=True)
+class Gather:
+    """A sample of a batch: pulls are gathered, nothing moves."""
+
+    step: Callable[..., Any]
+    twin: Callable[..., Any] | None
+
+    def __call__(self, state: State, sample: Sample, params: Params) -> State:
+        sampler = None
+        if params.sampler is not None:
+            sampler, sample = made(state.sampler, sample, params.sampler)
+        centres = self.step(state.centres, sample, params.own, batches.gather)
+        twin = None if self.twin is None else self.twin(state.twin, sample, params.own, batches.gather)
+        return State(centres, twin, state.average, sampler=sampler)
+
+
+@dataclass(frozen=True)
+class Take:
+    """The end of a batch: its step. rule: `apply` and `of_batch` of the step size's; end: the algorithm's."""
+
+    rule: tuple[Callable[..., Any], Callable[..., Any] | None]
+    end: Callable[..., Any] | None = None
+
+    def __call__(self, state: State, params: Params) -> State:
+        centres = self._taken(state.centres, params)
+        twin = None if state.twin is None else self._taken(state.twin, params)
+        return State(centres, twin, _average_of(state.average, centres, params), sampler=state.sampler)
+
+    def _taken(self, centres: Any, params: Params) -> Any:
+        offset, memory = batches.take(self.rule, params.steps, centres.memory, centres.offset, params.share)
+        return _ended(self.end, centres._replace(offset=offset, memory=memory), params)
+
+
+def _ended(end: Callable[..., Any] | None, centres: Any, params: Params) -> Any:
+    return centres if end is None else end(centres, params.own)
+
+
+def _average_of(average: AverageState | None, centres: Any, params: Params) -> AverageState | None:
+    return None if average is None else averaged(average, moving(centres), params.burn)
+
+
+def moving(centres: Any) -> Any:
+    """What an average averages of an algorithm's state: all but the origin and the step size's memory."""
+    return centres._replace(origin=None, memory=())
+
+
+def estimate(state: State) -> Any:
+    """The algorithm's state at a checkpoint: as it stands, or with the averages of what moves."""
+    if state.average is None:
+        return state.centres
+    return state.average.mean._replace(origin=state.centres.origin, memory=state.centres.memory)
+
+
+def averaged(state: AverageState, iterate: Any, burn: Int[Array, "*runs"]) -> AverageState:
     """Take in the next iterate: the average of those after the first `burn` (until then, the last)."""
     seen = state.seen + 1
-    share = 1 / jnp.maximum(seen - burn, 1).astype(offset.dtype)
-    return AverageState(state.mean + share[None, None] * (offset - state.mean), seen)
+    share = 1 / jnp.maximum(seen - burn, 1).astype(iterate.offset.dtype)
+
+    def closer(mean: Array, now: Array) -> Array:
+        return mean + share[(None,) * (now.ndim - 1)] * (now - mean)
+
+    return AverageState(jax.tree.map(closer, state.mean, iterate), seen)
 
 
 def as_it_is(state: State) -> State:
@@ -111,6 +172,7 @@ class Ready(NamedTuple):
     source: Source
     shown: Callable[[State], State] = as_it_is
     velocity: np.ndarray | None = None
+    batch_size: int = 1  # samples that a step is taken for
 
 
 def ready(
@@ -124,17 +186,18 @@ def ready(
     twin: bool = False,
     average: Numbers | None = None,
     estimates: int | None = None,
+    batch_size: int = 1,
     **numbers: Numbers,
 ) -> Ready:
     """The algorithm for the runs of a batch, from `start`; of a reduced dimension, as `reduction.prepared` has them.
 
     steps: a step size of `jgmm.steps`, or what stands for one. noise: of `jgmm.noise`. sampling: of `jgmm.sampling`.
     average: how many first iterates the average leaves out (a number or one for each run); None: the last iterate is
-    the estimate. estimates: how many there are; None: the algorithm's own number. numbers: those that the algorithm
-    names.
-    Raises ValueError for a start of another shape, a step size as `steps.check` does, a mixture that the algorithm is
-    not for, a number that is not positive, a twin where there is none, or another number of estimates than the
-    algorithm's own where that is not one a component, where it knows the labels, or beside a twin.
+    the estimate. estimates: how many there are; None: the algorithm's own number. batch_size: for how many samples a
+    step is taken (`batches`); iterates are then those of batches. numbers: those that the algorithm names.
+    Raises ValueError for a start of another shape, a step size as `steps.check` does, a mixture or a batch that the
+    algorithm is not for, a number that is not positive, a twin where there is none, or another number of estimates than
+    the algorithm's own where that is not one a component, where it knows the labels, or beside a twin.
     """
     doors.kind("batch", batch, Batch, "of jgmm.batch")
     doors.kind("algorithm", algorithm, Algorithm, "of jgmm.algorithms")
@@ -169,13 +232,17 @@ def ready(
     plain = slice(None if batch.space is None else batch.space.rank)  # coordinates that are held as one number
     sizes.check_moves(numbers_of_steps, offset=offset[:, plain], scales=scales)
     told = algorithm.params(mixture, component, chosen)
-    centres = algorithm.init(begin, origin, size.rule.init(numbers_of_steps, offset), told)
+    memory = size.rule.init(numbers_of_steps, offset)
+    size_of_batch = batches.check(algorithm, batch_size, e)
+    if size_of_batch > 1:
+        memory = batches.begin(size.rule, memory, offset)
+    centres = algorithm.init(begin, origin, memory, told)
     mean: Any = None
     burn = None
     if average is not None:
         burn = doors.numbers("average", average, (), (runs,), low=0, high=2**31 - 1, closed=True)
         burn = np.broadcast_to(burn.astype(np.int32), (runs,))
-        mean = _average(centres.offset, np.int32(0))
+        mean = _average(moving(centres), np.int32(0))
     doors.kind("noise", noise, Noise, "of jgmm.noise")
     source = as_source(*batch.mixture, noises.told(noise, runs))
     given = carried = velocity = None
@@ -186,11 +253,19 @@ def ready(
         if algorithm.estimates(k) < k:
             raise ValueError("drift is above 0: expected 0 for the one mean of a symmetric pair")
         velocity = means_move(sampling, batch.mixture)
-    step = Step(algorithm.step, algorithm.twin if twin else None, size.rule.apply)
+    labelled = algorithm.twin if twin else None
     params = Params(told, numbers_of_steps, burn, sampler=given)
     state = State(centres, centres if twin else None, mean, sampler=carried)
-    kernel = Kernel(step, pair=noise.pair, draws=noise.draws)
-    whole = Ready(kernel, state, params, component, place, algorithm, source, velocity=velocity)
+    if size_of_batch == 1:
+        step: Callable[..., Any] = Step(algorithm.step, labelled, size.rule.apply, algorithm.end)
+        end = None
+    else:
+        step, end = Gather(algorithm.step, labelled), Take((size.rule.apply, size.rule.of_batch), algorithm.end)
+        params = params._replace(share=np.full(runs, 1 / size_of_batch, means.dtype))
+    kernel = Kernel(step, end, pair=noise.pair, draws=noise.draws)
+    whole = Ready(
+        kernel, state, params, component, place, algorithm, source, velocity=velocity, batch_size=size_of_batch
+    )
     if batch.space is not None and not sampling.plain:
         raise ValueError("sampling is not plain, expected independent spherical samples where the dimension is reduced")
     return whole if batch.space is None else _reduced(whole, batch, mixture, noise)
@@ -200,6 +275,8 @@ def _reduced(whole: Ready, batch: Batch, mixture: Mixture, noise: Noise) -> Read
     """The same in a reduced dimension. mixture: that estimates stand for. Raises ValueError for what has none."""
     if whole.state.average is not None:
         raise ValueError("average is given, expected None where the dimension is reduced: iterates there turn")
+    if whole.batch_size > 1:
+        raise ValueError(f"batch_size is {whole.batch_size}, expected 1 where the dimension is reduced")
     if not noise.gaussian:
         raise ValueError(
             f"noise is {noise.words}, expected Gaussian noise where the dimension is reduced: no other turns"

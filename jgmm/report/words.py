@@ -22,10 +22,14 @@ def mixture(cell: Cell) -> str:
 def method(cell: Cell) -> str:
     """What a cell's algorithm does, its step size in full, and where it starts."""
     what = algorithm(cell)
+    if cell.batch > 1:
+        what += f", a step for every {cell.batch} samples"
     if cell.average:
         what += f", the estimate the mean of the last {cell.average:.0%} of the iterates"
     if cell.seeding is None:
         where = "the true means" if cell.start in ("truth", 0.0) else f"each mean moved {cell.start} sigma at random"
+        if cell.head:
+            where = f"{cell.start} on the first {cell.head} samples"
         return f"{what}; start: {where}"
     power = "Oja's rule, orthonormalised every B"
     if cell.seeding.method == "block":

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 ENGINE = 4  # version of stored numbers: part of every identifier, so that others are never extended
 GAUSSIAN = "gaussian"  # the noise that is meant where none is named
 # Fields that stand in an identifier only where they are not as always: identifiers are older than they are.
-USUAL = ("noise", "noise_numbers", "covariance", "dwell", "drift", "numbers", "sources", "fitted")
+USUAL = ("noise", "noise_numbers", "covariance", "dwell", "drift", "numbers", "sources", "fitted", "batch", "head")
 # Identifiers of this version have the numbers of these step sizes under keys of their own.
 STEP_KEYS = {"polynomial": "schedule", "adam": "adam"}
 
@@ -87,6 +87,8 @@ class Cell(Strict):
     average: float
     start: str | float
     beta: float | None
+    batch: int = 1  # samples of a step
+    head: int = 0  # samples that a start from data looks at; 0: another start
     numbers: tuple[tuple[str, float], ...] = ()  # other numbers of the algorithm's
     fitted: int | None = None  # estimates, where they are not the algorithm's own number
     checkpoints: tuple[int, ...]
@@ -99,6 +101,16 @@ class Cell(Strict):
     def start_only(self) -> bool:
         """Whether the cell is about its start alone: no sample is streamed behind it."""
         return self.n == 0
+
+    @property
+    def steps(self) -> int:
+        """Steps that a run takes: one a batch."""
+        return self.n // self.batch
+
+    @property
+    def burn(self) -> int:
+        """Iterates that an average leaves out."""
+        return round(self.steps * (1 - self.average))
 
     @property
     def rows(self) -> int:
@@ -164,9 +176,9 @@ class Cell(Strict):
 
     @property
     def step_law(self) -> "StepLaw | None":
-        """The step size as laws take it; None for one without a law."""
+        """The step size as laws take it; None for one without a law, and for batches."""
         rule, numbers = self.step_size
-        if rule.law is None:
+        if rule.law is None or self.batch > 1:
             return None
         make = named.at("jgmm.theory.situation:StepLaw")
         return make(rule.law, tuple(float(np.asarray(numbers[name])) for name, _ in rule.numbers))
@@ -193,12 +205,14 @@ class Cell(Strict):
         """What the start depends on."""
         more = (self.noise_numbers, self.covariance, self.dwell, self.drift)
         fields = (*self.mixture_fields(), self.noise, self.start, self.seeding, self.fitted)
-        return (*fields, *more) if any(more) else fields
+        head = (self.head,) if self.head else ()
+        return (*fields, *more, *head) if any(more) else (*fields, *head)
 
     def program_fields(self) -> tuple:
         """What must agree for cells to stream side by side in one program."""
         sampled = self.noise, self.covariance, self.dwell > 0, self.drift > 0
-        return (self.algorithm, self.k, self.d, *sampled, self.step.name, self.average > 0, self.fitted)
+        taken = self.step.name, self.average > 0, self.fitted, self.batch, self.head > 0
+        return (self.algorithm, self.k, self.d, *sampled, *taken)
 
     def identifier(self, seed: int, x64: bool) -> str:
         """A hash of all that decides the cell's numbers (not of what they are held against)."""

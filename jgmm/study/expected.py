@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from jgmm import errors
 from jgmm.study import regime
 from jgmm.study.read import QUANTITIES, CellData, points
 from jgmm.theory import expected, floors, references
@@ -37,7 +38,7 @@ def situation(item: CellData, samples: int) -> Situation:
         step=None if cell.start_only else cell.step_law,
         samples=samples,
         n=cell.n,
-        burn=round(cell.n * (1 - cell.average)) if cell.average else None,
+        burn=cell.burn if cell.average else None,
         start_sq=start_sq,
         start_reach=math.inf if lost else reach,
         random_start=not isinstance(cell.start, str),
@@ -53,6 +54,8 @@ def law(item: CellData, index: int) -> Law:
     if cell.start_only:
         return _start(item, at_checkpoint) if cell.of_gaussians else UNKNOWN
     if cell.record.law is None or not cell.of_gaussians or cell.fitted is not None:
+        return UNKNOWN
+    if cell.average and cell.estimates != cell.k:  # laws of averages are those of k estimates
         return UNKNOWN
     if cell.average or cell.record.twin is None:
         alone = expected.with_labels(at_checkpoint)
@@ -89,7 +92,7 @@ def floor_accuracy(item: CellData) -> float:
 def oracle(item: CellData, samples: int) -> float | None:
     """The exact error of the labelled oracle, the means of each component's samples; None if one may have no sample."""
     cell = item.cell
-    if cell.dwell or cell.drift or cell.fitted is not None:
+    if cell.dwell or cell.drift or cell.fitted is not None or not of_means(item):
         return None
     at_checkpoint = situation(item, samples)
     if cell.covariance:
@@ -99,8 +102,13 @@ def oracle(item: CellData, samples: int) -> float | None:
 
 def cramer_rao(item: CellData, samples: int) -> float | None:
     """The least error of unbiased estimates from unlabelled samples; known for a pair of equal weights and scales."""
-    known = item.cell.of_gaussians and item.cell.fitted is None
-    return None if not known else references.cramer_rao(situation(item, samples))
+    known = item.cell.of_gaussians and item.cell.fitted is None and of_means(item)
+    return references.cramer_rao(situation(item, samples)) if known else None
+
+
+def of_means(item: CellData) -> bool:
+    """Whether errors are distances from the means."""
+    return item.cell.record.measure is errors.of_centres
 
 
 def bound(item: CellData, samples: int) -> float | None:

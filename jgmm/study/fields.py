@@ -12,6 +12,8 @@ from jgmm.algorithms import ALGORITHMS
 from jgmm.study import limits, shown
 from jgmm.theory.bounds import THEOREMS
 
+FROM_DATA = ("first", "kmeans++", "random")  # starts, as `jgmm.heads` has them
+
 
 def of_file(layout: str) -> bool:
     """Whether a layout is a file of means."""

@@ -62,7 +62,7 @@ def _check_size(study: Study) -> None:
 # Where a part holds the values of each axis: a table and a key in it.
 AXES = {name: ("mixture", name) for name in ("k", "d", "sigma", "weights", "scales", "separation", "noise")}
 AXES |= {name: ("mixture", name) for name in ("df", "share", "factor", "covariance", "dwell", "drift")}
-AXES |= {name: ("stream", name) for name in ("start", "n", "rate", "estimates", "average")}
+AXES |= {name: ("stream", name) for name in ("start", "head", "n", "batch", "rate", "estimates", "average")}
 AXES |= {"beta": ("em", "beta")}
 AXES |= {f"seeding.{name}": ("seeding", name) for name in SeedingSizes.model_fields}
 

@@ -30,8 +30,8 @@ def of_setting(
     if separation is not None:
         numbers |= {"C": separation, "separation": separation}
     numbers |= {"w_min": min(weight for weight in weights if weight), "w_max": max(weights)}
-    if start != "seeding":
-        numbers["start"] = 0.0 if start == "truth" else start
+    if not isinstance(start, str) or start == "truth":
+        numbers["start"] = 0.0 if isinstance(start, str) else start
     if seeding is not None:
         numbers |= {"n0": seeding.n, "block": seeding.block}
         numbers |= {"graph_points": seeding.graph_points, "neighbors": seeding.neighbors}
@@ -42,7 +42,7 @@ def of_cell(cell: Cell, separation: float | None = None) -> dict[str, float]:
     """The numbers of a cell. separation: what to take in place of the one that it asks for."""
     asked = cell.separation if separation is None else separation
     numbers = of_setting(
-        sizes={"k": cell.k, "d": cell.d, "n": cell.n, "e": cell.estimates, "batch": 1},
+        sizes={"k": cell.k, "d": cell.d, "n": cell.n, "e": cell.estimates, "batch": cell.batch},
         separation=asked if cell.k > 1 else None,
         scales=cell.scales,
         weights=cell.weights,

@@ -80,7 +80,7 @@ def _simulate(job: Job, pack: Sequence[Piece], runs: Batch, start_means: np.ndar
     cells = [piece.cell for piece in pack]
     sizes = [piece.high - piece.low for piece in pack]
     first = cells[0]
-    burns = [round(cell.n * (1 - cell.average)) for cell in cells]  # iterates that an average leaves out
+    burns = [cell.burn for cell in cells]
     numbers = {name: _of_each_run([cell.chosen[name] for cell in cells], sizes) for name in first.chosen}
     ready = together.ready(
         runs,
@@ -92,6 +92,7 @@ def _simulate(job: Job, pack: Sequence[Piece], runs: Batch, start_means: np.ndar
         twin=first.has_twin,
         average=np.repeat(burns, sizes) if first.average else None,
         estimates=first.fitted,
+        batch_size=first.batch,
         **numbers,
     )
     segments = [Segment(size, cell.checkpoints) for size, cell in zip(sizes, cells, strict=True)]

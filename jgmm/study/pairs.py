@@ -11,7 +11,14 @@ from jgmm.study.read import CellData
 from jgmm.study.spec import Cell
 
 ALWAYS = {"k", "d", "separation", "sigma"}  # axes that a pair's setting names also where they do not vary
-OWN = {"layout", "n", "rate", "average", "beta"}  # axes that it never names: in an algorithm's name, or a column
+OWN = {
+    "layout",
+    "n",
+    "rate",
+    "batch",
+    "average",
+    "beta",
+}  # axes that it never names: in an algorithm's name, or a column
 
 
 class Paired(NamedTuple):
@@ -41,6 +48,8 @@ def name_of(cell: Cell) -> str:
         words.append(cell.rate_name if cell.rate_name != "given" else f"{cell.rate:g}")
     if cell.beta is not None and cell.beta != 1:
         words.append(f"beta {cell.beta:g}")
+    if cell.batch > 1:
+        words.append(f"batch {cell.batch}")
     if cell.average:
         words.append(f"average {cell.average:g}")
     words += [f"{name} {value:g}" for name, value in cell.numbers]

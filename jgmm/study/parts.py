@@ -8,6 +8,7 @@ from jgmm import named
 from jgmm.study import limits, shown
 from jgmm.study.claim_spec import ClaimSpec
 from jgmm.study.fields import (
+    FROM_DATA,
     AlgorithmName,
     Axis,
     Count,
@@ -52,12 +53,13 @@ class StreamSpec(Table):
         ),
     ] = ["paper"]
     start: Annotated[
-        list[Literal["seeding", "truth"] | NonNegative],
+        list[Literal["seeding", "truth", "first", "kmeans++", "random"] | NonNegative],
         Axis,
         NonEmpty,
         about(
-            "Where the estimates begin: Algorithm 2, the true means, or so far from each in a random direction.",
-            '["seeding", 0.5]',
+            "Where the estimates begin: Algorithm 2, the true means, so far from each at random, or by a run's"
+            " own first samples: the first k of them, k by k-means++, or normal numbers of their mean and spread.",
+            '["seeding", 0.5, "kmeans++"]',
             "sigma",
         ),
     ] = ["seeding"]
@@ -71,6 +73,23 @@ class StreamSpec(Table):
             "estimates",
         ),
     ] = ["own"]
+    head: Annotated[
+        list[Annotated[Count, Field(le=limits.GRAPH_POINTS)]],
+        Axis,
+        NonEmpty,
+        about("Samples that such a start looks at; N counts those behind them.", "[100, 1000]", "samples"),
+    ] = [100]
+    batch: Annotated[
+        list[Count],
+        Axis,
+        NonEmpty,
+        about(
+            "Samples that a step is taken for, with the mean of their pulls. N is a multiple of it, checkpoints are"
+            " rounded up to one, and named rates, schedules and averages count steps (N/batch of them).",
+            "[1, 10, 100]",
+            "samples",
+        ),
+    ] = [1]
     average: Annotated[
         list[Annotated[float, Field(ge=0, lt=1)]],
         Axis,
@@ -213,7 +232,7 @@ class Part(Table):
         of_noise = {name for noise in noises for name, _ in noise.numbers}
         twin_each = algorithm.twin is not None and all(algorithm.estimates(k) == k for k in mixture.k)
         one_each = all(algorithm.fits_any(k) for k in mixture.k)
-        streamed = [("stream", key) for key in StreamSpec.model_fields if key not in ("n", "start")]
+        streamed = [("stream", key) for key in StreamSpec.model_fields if key not in ("n", "start", "head")]
         seeding = [("seeding", key) for key in SeedingSpec.model_fields]
         claimed = [("claim", key) for key in ClaimSpec.model_fields if key != "bound"]
         # Whether some keys mean something, the reason why they do not, and the keys; of two reasons the later is told.
@@ -232,6 +251,7 @@ class Part(Table):
             (any(stream.n), "n is 0: nothing is streamed behind the start", streamed),
             ("seeding" in stream.start, "no start is 'seeding'", seeding),
             (bool(self.claim.bound), "the claim has no bound", claimed),
+            (bool(set(stream.start) & set(FROM_DATA)), "no start is from data", [("stream", "head")]),
         ]
         return {key: why for used, why, keys in rules if not used for key in keys}
 

@@ -64,7 +64,7 @@ def _check_reach(cell: Cell, mixed: Mixture) -> None:
     if cell.seeding is not None:
         start.check_power(mixed, block=cell.seeding.block)
     if cell.rate is not None:
-        reach.check_rate(cell.rate, offset=1.0 if cell.seeding else offset, dtype=means.dtype)
+        reach.check_rate(cell.rate, offset=1.0 if cell.seeding or cell.head else offset, dtype=means.dtype)
 
 
 def check_executor(executor: Executor | None, names: Iterable[str]) -> None:

@@ -138,7 +138,9 @@ def _step(theorem: Theorem, item: CellData) -> Reason | None:
 
 
 def _last(theorem: Theorem, item: CellData) -> Reason | None:
-    """All theorems are about the last iterate."""
+    """All theorems are about the last iterate, of a step for each sample."""
+    if item.cell.batch > 1:
+        return Reason("a step is taken for a batch", f"batches of {item.cell.batch}")
     if not item.cell.average:
         return None
     return Reason("the estimate is not the last iterate", f"an average of the last {item.cell.average:.0%}")

@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, Any
 from jgmm import covariance, named, rates
 from jgmm.study import claim, limits, names, settings, shown
 from jgmm.study.cell import Cell, sources_of
+from jgmm.study.fields import FROM_DATA
 from jgmm.study.means import Means
 from jgmm.study.parts import Part, StreamSpec
 from jgmm.study.seeding_sizes import seeding_sizes
-from jgmm.study.step import Step, step_of
+from jgmm.study.step import step_of
 from jgmm.theory import THEOREMS, theorem_about
 
 if TYPE_CHECKING:
     from jgmm.contract import Algorithm
 
 OF_NOISES = ("df", "share", "factor")  # axes that mean nothing to a cell of another noise
-STREAMED = ("n", "rate", "estimates", "average")  # axes that mean nothing to a cell without a stream
+STREAMED = ("n", "batch", "rate", "estimates", "average")  # axes that mean nothing to a cell without a stream
 
 
 def cell(part: Part, means: Means | None, point: dict[str, Any]) -> Cell:
@@ -39,11 +40,19 @@ def _cell(part: Part, means: Means | None, point: dict[str, Any]) -> Cell:
     sizes = seeding_sizes(point, k, d) if start == "seeding" else None
     least = min(weight for weight in weights if weight)  # a component of weight 0 has no samples to wait for
     fitted = _fitted(part, point.get("estimates", "own"), algorithm, k, start)
-    horizon = rates.Horizon(n=n, k=fitted or k, d=d, start=start if isinstance(start, float) else None, weight=least)
+    batch, e = point.get("batch", 1) if n else 1, fitted or algorithm.estimates(k)
+    _check_batch(algorithm, batch, n, e)
+    head = point["head"] if start in FROM_DATA else 0
+    if head and head < e:
+        raise ValueError(f"head is {head}: expected at least {e} samples for start {start!r}, one a centre")
+    if head and (point.get("covariance", "spherical") != "spherical" or point.get("dwell") or point.get("drift")):
+        raise ValueError(f"start is {start!r}, whose head is of independent spherical samples: expected another start")
+    offset = start if isinstance(start, float) else None
+    horizon = rates.Horizon(n=n // batch, k=fitted or k, d=d, start=offset, weight=least)
     separation = means.closest / max(scales) if means else point.get("separation", part.mixture.separation[0])
     own_numbers = [name for name, _ in algorithm.numbers]
     numbers = names.of_setting(
-        sizes={"k": k, "d": d, "n": n, "e": fitted or algorithm.estimates(k), "batch": 1},
+        sizes={"k": k, "d": d, "n": n, "e": e, "batch": batch},
         separation=separation if k > 1 else None,
         scales=scales,
         weights=weights,
@@ -53,7 +62,9 @@ def _cell(part: Part, means: Means | None, point: dict[str, Any]) -> Cell:
     )
     step = step_of(algorithm, point.get("rate"), horizon, numbers)
     average = point.get("average", 0.0) if n else 0.0
-    _check_average(algorithm, average, step, n, k)
+    if average and round(horizon.n * (1 - average)) >= horizon.n:
+        steps = "n" if batch == 1 else "n / batch"
+        raise ValueError(f"average is {average:g}: expected 0, or a share of {steps} = {horizon.n} of a step or more")
     resolved = Cell(
         part=part.name,
         algorithm=part.algorithm,
@@ -75,11 +86,13 @@ def _cell(part: Part, means: Means | None, point: dict[str, Any]) -> Cell:
         rate_name=step.label,
         step=step.setting,
         average=average,
+        batch=batch,
+        head=head,
         start=start,
         beta=point.get("beta"),
         numbers=tuple((name, float(point[name])) for name in own_numbers if name in point and name != "beta"),
         fitted=fitted,
-        checkpoints=_checkpoints(n, part.stream) if n else (),
+        checkpoints=_checkpoints(n, part.stream, batch) if n else (),
         displacement=part.stream.displacement and n > 0,
         seeding=sizes,
         axes=_named_axes(point, step.label),
@@ -159,12 +172,12 @@ def _fitted(part: Part, estimates: str | int, algorithm: "Algorithm", k: int, st
     return estimates
 
 
-def _check_average(algorithm: "Algorithm", average: float, step: Step, n: int, k: int) -> None:
-    """Raises ValueError for a share of less than a sample, and for an average that no law and no record is made for."""
-    if average and round(n * (1 - average)) >= n:
-        raise ValueError(f"average is {average:g}: expected 0, or a share of n = {n} of a sample or more")
-    if average and (step.value is None or algorithm.estimates(k) != k):
-        raise ValueError(f"average is {average:g}: expected 0 but for k estimates at a constant rate")
+def _check_batch(algorithm: "Algorithm", batch: int, n: int, e: int) -> None:
+    """Raises ValueError for batches that n is not made of, and for those that the algorithm does not take."""
+    if n % batch:
+        raise ValueError(f"batch is {batch}: expected a divisor of n = {n}")
+    if n:
+        named.at("jgmm.batches:check")(algorithm, batch, e)
 
 
 def _theorem(part: Part, n: int, start: str | float, fitted: int | None) -> str | int:
@@ -186,7 +199,8 @@ def _theorem(part: Part, n: int, start: str | float, fitted: int | None) -> str 
         return part.theorem
     if fitted is not None:
         return "none"
-    as_stated = part.stream.rate == ["paper"] and part.stream.average == [0.0]
+    stream = part.stream
+    as_stated = stream.rate == ["paper"] and stream.average == [0.0] and stream.batch == [1]
     if part.theorem == "none" or not (as_stated if n else start == "seeding"):
         return "none"
     about_it = theorem_about(part.algorithm, streams=n > 0, seeded=start == "seeding")
@@ -204,14 +218,20 @@ def _named_axes(point: dict[str, Any], rate_name: str) -> tuple[tuple[str, str |
         return value if isinstance(value, (str, int, float)) else str(value)
 
     unused: tuple[str, ...] = () if point["n"] else STREAMED
+    unused += () if point["start"] in FROM_DATA else ("head",)
     unused += tuple(set(OF_NOISES) - set(dict(named.load("noise", point["noise"]).numbers)))
     sizes = () if point["start"] == "seeding" else tuple(name for name in point if name.startswith("seeding."))
     own = ("estimates",) if point.get("estimates") == "own" else ()
     return tuple((name, plain(name, value)) for name, value in point.items() if name not in (*unused, *sizes, *own))
 
 
-def _checkpoints(n: int, stream: StreamSpec) -> tuple[int, ...]:
-    """The counts of samples at which errors are recorded; the last is n."""
+def _checkpoints(n: int, stream: StreamSpec, batch: int) -> tuple[int, ...]:
+    """The counts of samples at which errors are recorded, rounded up to whole batches; the last is n."""
+    return tuple(dict.fromkeys(-(-count // batch) * batch for count in _asked(n, stream)))
+
+
+def _asked(n: int, stream: StreamSpec) -> tuple[int, ...]:
+    """The counts that a spec asks for."""
     if isinstance(stream.checkpoints, list):
         late = [count for count in stream.checkpoints if count > n]
         if late:

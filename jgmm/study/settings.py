@@ -22,9 +22,11 @@ HEADINGS = {
     "dwell": "dwell",
     "drift": "drift",
     "start": "start",
+    "head": "head",
     "n": "N",
     "rate": "rate",
     "estimates": "e",
+    "batch": "batch",
     "average": "average",
     "beta": "beta",
     "seeding.n": "N0",
@@ -42,6 +44,7 @@ USUAL = {
     "weights": "equal",
     "scales": "equal",
     "rate": "paper",
+    "batch": 1,
     "average": 0.0,
     "beta": 1.0,
     "seeding.neighbors": 3,
@@ -82,8 +85,10 @@ def place(cell: Cell) -> dict[str, Any]:
         values |= {"separation": cell.separation} if cell.k > 1 else {}
     if not cell.start_only or cell.start != "seeding":
         values["start"] = cell.start
+    if cell.head:
+        values["head"] = cell.head
     if not cell.start_only:
-        values["n"] = cell.n
+        values |= {"n": cell.n, "batch": cell.batch}
     if cell.rate_name != "none":
         values |= {"rate": cell.rate if cell.rate_name == "given" else cell.rate_name, "average": cell.average}
     if "estimates" in dict(cell.axes):

@@ -1,4 +1,4 @@
-"""Where the runs of a task begin: at an offset from the truth, or where Algorithm 2 puts them.
+"""Where the runs of a task begin: at an offset from the truth, where their heads say, or where Algorithm 2 puts them.
 
 Run r draws the same bits in every cell, so cells that differ only after their start share it: Algorithm 2 is computed
 once for all of them.
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import jax
 import numpy as np
 
 from jgmm import start
@@ -62,6 +63,27 @@ def by_algorithm_2(job: Job, pieces: Sequence[Piece], *, examples: Path | None =
     return Seeded(runs.words, seeding.means, per_run, seeding.back_end)
 
 
+def _from_data(job: Job, pieces: Sequence[Piece], runs: Batch) -> tuple[Batch, np.ndarray]:
+    """These runs behind their heads, and the starts that their heads give."""
+    found, low = [], 0
+    for piece in pieces:
+        high, cell = low + piece.high - piece.low, piece.cell
+        some = Batch(*jax.tree.map(lambda x, low=low, high=high: x[..., low:high], tuple(runs)))
+        behind = start.from_data(
+            job.keys.start,
+            some,
+            str(cell.start),
+            head=cell.head,
+            estimates=cell.fitted,
+            noise=cell.disturbed,
+            back_end=job.back_end,
+        )
+        found.append(behind)
+        low = high
+    words = [np.concatenate(each, axis=-1) for each in zip(*(behind.words for behind, _ in found), strict=True)]
+    return runs._replace(words=as_words(*words)), np.concatenate([means for _, means in found], axis=-1)
+
+
 def side_by_side(
     job: Job, pieces: Sequence[Piece], mixtures: Sequence[Mixture], seeded: Seeded | None
 ) -> tuple[Batch, np.ndarray]:
@@ -72,6 +94,8 @@ def side_by_side(
     sizes = [piece.high - piece.low for piece in pieces]
     run_ids = np.concatenate([np.arange(piece.low, piece.high, dtype=np.uint32) for piece in pieces])
     mixed = as_mixture(*(np.concatenate(arrays, axis=-1) for arrays in zip(*mixtures, strict=True)))
+    if seeded is None and pieces[0].cell.head:
+        return _from_data(job, pieces, batch(job.keys.lanes, run_ids, mixed))
     if seeded is None:
         runs = batch(job.keys.lanes, run_ids, mixed)
         offsets = [0.0 if piece.cell.start == "truth" else float(piece.cell.start) for piece in pieces]

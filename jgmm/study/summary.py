@@ -62,6 +62,8 @@ def _setting(cell: Cell) -> dict[str, Any]:
         "neighbors": sizes.neighbors if sizes else None,
         "method": sizes.method if sizes else None,
         "noise": cell.noise,
+        "batch": cell.batch,
+        "head": cell.head or None,
         "numbers": settings.numbers(cell),
     }
 

@@ -284,13 +284,13 @@ def test_ojas_step_by_hand():
 # --- all of them ---
 
 
-@pytest.mark.parametrize("name", [*algorithms.ALGORITHMS, "power"])
+@pytest.mark.parametrize("name", [*algorithms.ALGORITHMS, "a power kernel"])
 def test_vmap_over_trailing_runs_agrees_but_for_fused_multiply_adds(name):
     rng = np.random.default_rng(6)
     k, d, runs = 3, 4, 16
     a, x = (jnp.asarray(rng.normal(size=size), jnp.float32) for size in ((k, d, runs), (d, runs)))
     label, rate = jnp.arange(runs, dtype=jnp.int32) % k, jnp.full(runs, 0.1)
-    if name == "power":
+    if name == "a power kernel":
         state, known = pca.PowerState(a, a), {}
 
         def call(state, x, label, known, rate):

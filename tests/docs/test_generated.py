@@ -28,6 +28,7 @@ BESIDE = {  # what a key's example needs beside it
     **dict.fromkeys(("name", "source", "regime", "on"), 'claim.bound = "1/n"'),
     "refine": "mixture.separation = [4.0, 5.0, 6.0]",
     "refined": 'refine = "separation"\nmixture.separation = [4.0, 5.0, 6.0]',
+    "head": 'stream.start = "first"',
     "together": "mixture.separation = [4.0, 5.0]\nstream.n = [100, 200]",
 }
 

@@ -67,6 +67,8 @@ SUMMARY: dict[str, pa.DataType] = {
     "cell": TEXT,
     "theorem": TEXT,
     "noise": TEXT,
+    "batch": COUNT,
+    "head": COUNT,
     "numbers": TEXT,
     "weights": TEXT,
     "scales": TEXT,

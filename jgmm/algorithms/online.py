@@ -1,0 +1,97 @@
+r"""Online EM for the weights, means and scales of k components (Cappe and Moulines 2009, arXiv 0712.4273).
+
+    p_i ~ w_i sigma_i^-d exp(-|x - mu_i|^2/(2 sigma_i^2)),   sum_i p_i = 1
+    s_i <- s_i + gamma_t (p_i (1, x, |x|^2) - s_i);  w_i = s0_i, mu_i = s1_i/s0_i, sigma_i^2 = (s2_i/s0_i - |mu_i|^2)/d
+
+What is kept are the parameters that the statistics s have, which the same recursion moves. Divided by its new s0,
+
+    w_i <- w_i + gamma (p_i - w_i),  g = gamma p_i/w_i,  mu_i <- mu_i + g (x - mu_i),
+    d sigma_i^2 <- (1 - g) (d sigma_i^2 + g |x - mu_i|^2)      mu_i as before; nothing cancels (West 1979)
+
+gamma_t is the study's step size: { scale = 1, power = 0.6, shift = 20 } is theirs, t^-0.6, from the 20th sample on. A
+first step of 1 would forget the start for one sample. Every component starts with the weight 1/k and with the scale
+`spread` sigma, sigma the largest; an average is one of all parameters (theirs, and of the variances, not the scales).
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from jgmm import elementary, loops
+from jgmm.algorithms.lloyd import squared_distances
+from jgmm.contract import Algorithm, Sample
+from jgmm.mixture import Mixture
+
+
+class OnlineState(NamedTuple):
+    """All parameters; means as origin + offset."""
+
+    origin: Float[Array | np.ndarray, "k d *runs"]
+    offset: Float[Array | np.ndarray, "k d *runs"]
+    memory: Any
+    weights: Float[Array | np.ndarray, "k *runs"]
+    variances: Float[Array | np.ndarray, "k *runs"]
+
+
+def begin(start: np.ndarray, origin: np.ndarray, memory: Any, params: dict) -> OnlineState:
+    """Means at `start`; weights and variances as `params` says."""
+    return OnlineState(origin, start - origin, memory, params["weights"], params["variances"])
+
+
+def step(state: OnlineState, sample: Sample, params: dict, move: Callable) -> OnlineState:
+    """Take in one sample."""
+    del params
+    origin, offset, _, weights, variances = state
+    d = offset.shape[1]
+    distances = squared_distances(origin, offset, sample.x)
+    share = _posterior(distances, weights, variances, d)
+    # The step size's number, from the move of a unit.
+    moved, memory = move(state.memory, jnp.zeros_like(offset), jnp.ones_like(offset), None)
+    rate = moved[:, 0]
+    now = weights + rate * (share - weights)
+    gain = loops.rows(len(now), lambda i: rate[i] * share[i] / now[i], now[0])
+    pull = (sample.x[None] - origin) - offset
+    spread = (1 - gain) * (variances + gain * (distances * (1 / d)))
+    return OnlineState(origin, offset + gain[:, None] * pull, memory, now, spread)
+
+
+def _posterior(distances: Float[Array, "k *runs"], weights: Any, variances: Any, d: int) -> Float[Array, "k *runs"]:
+    """The probability of each component."""
+    exponent = elementary.log(weights) - 0.5 * (d * elementary.log(variances) + distances / variances)
+    share = elementary.exp(exponent - jnp.max(exponent, axis=0)[None])
+    whole = loops.add_up(len(share), lambda i: share[i], jnp.zeros_like(share[0]))
+    # A loop, so that the share is made once for each centre and not for each of its coordinates.
+    return loops.rows(len(share), lambda i: share[i] / whole, whole)
+
+
+def params(mixture: Mixture, component: np.ndarray, numbers: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """weights: 1/k, and variances: (spread sigma)^2, at the start, (k, runs)."""
+    del component
+    scales = np.asarray(mixture.scales, np.float64)
+    variances = np.broadcast_to((numbers["spread"] * scales.max(axis=0)) ** 2, scales.shape)
+    dtype = np.asarray(mixture.means).dtype
+    return {"weights": np.full(scales.shape, 1 / len(scales), dtype), "variances": variances.astype(dtype)}
+
+
+def readout(state: OnlineState, params: dict) -> dict[str, np.ndarray]:
+    """weights and scales, (k, runs)."""
+    del params
+    return {"weights": np.asarray(state.weights), "scales": np.sqrt(np.asarray(state.variances))}
+
+
+_SCHEDULE = "expected a schedule, as { scale = 1, power = 0.6, shift = 20 }, or a small number"
+ONLINE = Algorithm(
+    step,
+    words="online EM of weights, means and scales, by sufficient statistics",
+    init=begin,
+    params=params,
+    numbers=(("spread", 1.0),),
+    refuses=(
+        *((name, _SCHEDULE) for name in ("paper", "seed", "best", "1/n", "adam")),
+        ("batch", "expected 1: it moves statistics, not pulls"),
+    ),
+    readout=readout,
+)
