@@ -5,6 +5,7 @@
     e                estimates                                   start         the offset of the start, in sigma
     batch            samples of a step                           rate          a constant step, in a claim alone
     n0, block, graph_points, neighbors    of Algorithm 2, where the start is by it
+    dwell, drift     how long labels stay, and how fast means move; and the noise's own numbers
 
 and the algorithm's own numbers (beta, and those under `numbers`). A number that a cell does not have has no name there.
 """
@@ -23,9 +24,13 @@ def of_setting(
     weights: Sequence[float],
     start: str | float,
     seeding: SeedingSizes | None,
+    sampled: Mapping[str, float],
     own: Mapping[str, float],
 ) -> dict[str, float]:
-    """The numbers of a setting by name. sizes: k, d, n, e and batch. separation: None for one component."""
+    """The numbers of a setting by name. sizes: k, d, n, e and batch. separation: None for one component.
+
+    sampled: of `of_samples`. own: the algorithm's own numbers.
+    """
     numbers: dict[str, Any] = {**sizes, "sigma": max(scales)}
     if separation is not None:
         numbers |= {"C": separation, "separation": separation}
@@ -35,7 +40,12 @@ def of_setting(
     if seeding is not None:
         numbers |= {"n0": seeding.n, "block": seeding.block}
         numbers |= {"graph_points": seeding.graph_points, "neighbors": seeding.neighbors}
-    return {name: float(number) for name, number in {**own, **numbers}.items()}
+    return {name: float(number) for name, number in {**numbers, **sampled, **own, **numbers}.items()}
+
+
+def of_samples(noise: tuple[tuple[str, float], ...], dwell: float, drift: float) -> dict[str, float]:
+    """The numbers of how samples are drawn."""
+    return {"dwell": dwell, "drift": drift, **dict(noise)}
 
 
 def of_cell(cell: Cell, separation: float | None = None) -> dict[str, float]:
@@ -48,6 +58,7 @@ def of_cell(cell: Cell, separation: float | None = None) -> dict[str, float]:
         weights=cell.weights,
         start=cell.start,
         seeding=cell.seeding,
+        sampled=of_samples(cell.noise_numbers, cell.dwell, cell.drift),
         own=cell.chosen,
     )
     return numbers if cell.rate is None else {**numbers, "rate": cell.rate}

@@ -51,6 +51,7 @@ def _cell(part: Part, means: Means | None, point: dict[str, Any]) -> Cell:
     horizon = rates.Horizon(n=n // batch, k=fitted or k, d=d, start=offset, weight=least)
     separation = means.closest / max(scales) if means else point.get("separation", part.mixture.separation[0])
     own_numbers = [name for name, _ in algorithm.numbers]
+    sampled = _sampled(point, algorithm, d, k)
     numbers = names.of_setting(
         sizes={"k": k, "d": d, "n": n, "e": e, "batch": batch},
         separation=separation if k > 1 else None,
@@ -58,6 +59,7 @@ def _cell(part: Part, means: Means | None, point: dict[str, Any]) -> Cell:
         weights=weights,
         start=start,
         seeding=sizes,
+        sampled=names.of_samples(sampled["noise_numbers"], sampled["dwell"], sampled["drift"]),
         own={name: float(point[name]) for name in own_numbers if name in point},
     )
     step = step_of(algorithm, point.get("rate"), horizon, numbers)
@@ -80,7 +82,7 @@ def _cell(part: Part, means: Means | None, point: dict[str, Any]) -> Cell:
         separation=separation,
         side=part.mixture.side,
         noise=point["noise"],
-        **_sampled(point, algorithm, d, k),
+        **sampled,
         n=n,
         rate=step.value,
         rate_name=step.label,

@@ -43,6 +43,11 @@ def test_the_numbers_of_a_cell_have_names(rate):
     assert [cell.rate for cell in cells(rate)] == [0.04] * 2
 
 
+def test_numbers_of_how_samples_are_drawn_have_names():
+    mixture = {"k": 2, "d": 3, "layout": "simplex", "noise": "student", "df": 5.0, "drift": 1e-5}
+    assert [cell.rate for cell in cells("df*drift*(1 + dwell)*100", mixture=mixture)] == [5.0 * 1e-5 * 100] * 2
+
+
 def test_numbers_of_the_algorithm_and_of_algorithm_2_have_names():
     part = {"algorithm": "soft", "em": {"beta": 2.0}, "stream": {"n": 1000, "start": "seeding"}}
     (cell,) = cells("beta*(block + graph_points + neighbors)/n0/n", seeding={"n": 500, "block": 20}, **part)
