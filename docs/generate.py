@@ -100,6 +100,16 @@ def columns_of(file: str) -> str:
     return table(["column", *(["type"] if typed else []), "meaning"], rows)
 
 
+def measures() -> str:
+    """The columns of what a spec measures beside, with the names of the quantities that they hold."""
+    rows = []
+    for name, words in dictionary.MEASURED_COLUMNS.items():
+        each = named.load("measure", name).each
+        quantities = f"`{name}`" if each is None else f"`{each}1`, ..."
+        rows.append([f"`{name}`", "list" if each else "float", quantities, words])
+    return table(["column", "type", "quantities", "meaning"], rows)
+
+
 def source(path: str) -> str:
     """A file of the repository, as a block."""
     language = {"py": "python"}.get(path.rpartition(".")[2], path.rpartition(".")[2])
@@ -116,6 +126,7 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "theorems": theorems,
     "limits": most,
     "files": files,
+    "measures": measures,
     **{f"spec {model}": partial(spec_keys.of, model) for model in spec_keys.MODELS},
     **{f"columns {file}": partial(columns_of, file) for file in dictionary.COLUMNS},
     **{f"source {path}": partial(source, path) for path in EXAMPLE},

@@ -259,8 +259,11 @@ class Algorithm(NamedTuple):
 
     def fits_any(self, k: int) -> bool:
         """Whether it may keep another number of estimates than its own: a centre for each component, told no label."""
-        centres = self.estimates(k) == k and self.measure is of_centres
-        return centres and self.sharpness(dict(self.numbers)) is not None
+        return self.has_centres(k) and self.sharpness(dict(self.numbers)) is not None
+
+    def has_centres(self, k: int) -> bool:
+        """Whether it keeps a centre for each component, so that there are measures of it (`jgmm.measures`)."""
+        return self.estimates(k) == k and self.measure is of_centres
 
 
 class Noise(NamedTuple):

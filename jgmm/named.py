@@ -1,4 +1,4 @@
-"""What a spec names: an algorithm, a layout, a noise, a step size; jgmm's own by its name, yours as "module:NAME".
+"""What a spec names: an algorithm, a layout, a noise, a step size, a measure; jgmm's by name, yours as "module:NAME".
 
 Tables are found by their place, so that nothing here needs JAX until a name is loaded.
 """
@@ -13,11 +13,13 @@ TABLES = {
     "layout": "jgmm.mixture:LAYOUTS",
     "noise": "jgmm.noise:NOISES",
     "step size": "jgmm.steps:STEP_SIZES",
+    "measure": "jgmm.measures:MEASURES",
 }
 KINDS = {  # what a table's values are; of a step size `jgmm.steps.of` takes more than one kind
     "algorithm": "jgmm.contract:Algorithm",
     "layout": "jgmm.mixture:Layout",
     "noise": "jgmm.contract:Noise",
+    "measure": "jgmm.measures:Measure",
 }
 
 

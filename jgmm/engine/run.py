@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
-from jgmm import doors, named, ordered
+from jgmm import doors, measures, named, ordered
 from jgmm import steps as sizes
 from jgmm.contract import Algorithm, Choice, Noise, Numbers, Stream
 from jgmm.engine import choose, reduction, together
@@ -27,10 +28,16 @@ Progress = Callable[[int], None]  # told how many samples (of all runs together)
 
 
 class Segment(NamedTuple):
-    """Consecutive runs of a batch, and the sample counts at which their errors are recorded."""
+    """Consecutive runs of a batch, and the sample counts at which their errors are recorded.
+
+    measures: names of what is recorded beside (`jgmm.measures`). heldout: their `measures.heldout.Heldout`, for those
+    that need it.
+    """
 
     num_runs: int
     checkpoints: tuple[int, ...]
+    measures: tuple[str, ...] = ()
+    heldout: Any = None
 
 
 class Record(NamedTuple):
@@ -38,7 +45,8 @@ class Record(NamedTuple):
 
     An estimate i of the start given is set against the component `component[i]` that it was matched to: `displacement`
     is its last distance from that mean, as a vector. The twin is the same start fed the same samples with every label
-    known. `back_end` says what drove the stream, and why; None where none was streamed.
+    known. `back_end` says what drove the stream, and why; None where none was streamed. `measures` has what was
+    measured beside, each of shape (checkpoints, runs), by the names of quantities.
     """
 
     samples: np.ndarray  # (checkpoints,)
@@ -51,6 +59,7 @@ class Record(NamedTuple):
     twin_sq: np.ndarray | None  # squared error of the twin, shape (checkpoints, runs)
     twin_displacement: np.ndarray | None  # as centres
     back_end: Choice | None = None
+    measures: dict[str, np.ndarray] | None = None
 
     def __repr__(self) -> str:
         e, d, runs = self.centres.shape
@@ -166,6 +175,7 @@ def simulate(
         measured = _measured(state, ready.algorithm, batch.mixture, active)
         for recorder in due:
             recorder.take(measured, state, ready)
+            recorder.measure(state, ready, batch.mixture)
     return [recorder.record(chosen) for recorder in recorders]
 
 
@@ -196,6 +206,7 @@ class _Recorder:
         self.runs = place.stop - place.start
         self.kept: list[Any] = []  # arrays of the errors, and of the twin's
         self.seen = 0
+        self.beside: dict[str, Any] = {}  # arrays of what is measured beside the errors
         self.first: dict[str, np.ndarray] = {}
         self.last: dict[str, np.ndarray] = {}
 
@@ -212,6 +223,20 @@ class _Recorder:
         if self.seen == rows:
             self.last = _ended(state, ready, self.place)
 
+    def measure(self, state: State, ready: Ready, mixture: Mixture) -> None:
+        """What the segment measures beside the errors, of the checkpoint that was just taken."""
+        if not self.segment.measures:
+            return
+        rows, found = 1 + len(self.segment.checkpoints), _seen(state, ready, mixture, self.place, self.segment.heldout)
+        for name in self.segment.measures:
+            measure = named.load("measure", name)
+            values = np.asarray(measure.of(found))
+            numbers = values[None] if measure.each is None else values
+            for entry, number in zip(measure.entries(name, len(numbers)), numbers, strict=True):
+                if self.seen == 1:
+                    self.beside[entry] = self.keep(rows, self.runs, found.offset.dtype)
+                self.beside[entry][self.seen - 1] = number
+
     def record(self, chosen: Choice) -> Record:
         """The whole record, once every checkpoint has been taken."""
         *errors_of_runs, twin_sq = self.kept
@@ -221,6 +246,7 @@ class _Recorder:
             error=CentreError(*errors_of_runs),
             twin_sq=twin_sq,
             back_end=chosen,
+            measures=self.beside or None,
             **self.first,
             **self.last,
         )
@@ -230,8 +256,10 @@ def _segments(segments: Any, num_runs: int) -> list[Segment]:
     if not isinstance(segments, (list, tuple)) or not all(isinstance(segment, Segment) for segment in segments):
         raise doors.bad("segments", segments, "a list of run.Segment")
     checked = [
-        Segment(doors.whole("num_runs", runs), doors.wholes("checkpoints", checkpoints))
-        for runs, checkpoints in segments
+        each._replace(
+            num_runs=doors.whole("num_runs", each.num_runs), checkpoints=doors.wholes("checkpoints", each.checkpoints)
+        )
+        for each in segments
     ]
     sizes = [segment.num_runs for segment in checked]
     lengths = [segment.checkpoints[-1] if segment.checkpoints else 0 for segment in checked]
@@ -267,6 +295,17 @@ def _measured(state: State, algorithm: Algorithm, mixture: Mixture, runs: int) -
     # is known. What is kept is rounded once, without bias.
     squares = ordered.add_up(np.square(row, dtype=np.float64) for row in moved)
     return [*error, squares.astype(moved.dtype)]
+
+
+def _seen(state: State, ready: Ready, mixture: Mixture, place: slice, heldout: Any) -> measures.Seen:
+    """Some runs as measures see them."""
+    readout, own = ready.algorithm.readout, {}
+    if readout is not None:
+        told = jax.tree.map(np.asarray, (state.centres, ready.params.own))
+        own = {name: np.asarray(values)[..., place] for name, values in readout(*told).items()}
+    mixtures = [Mixture(*(np.asarray(x)[..., place] for x in each)) for each in (mixture, ready.assumed)]
+    origin, offset = (np.asarray(x)[..., place] for x in (state.centres.origin, _estimate(state)))
+    return measures.begin(origin, offset, mixtures[0], assumed=mixtures[1], own=own, heldout=heldout)
 
 
 def _estimate(state: State) -> Any:

@@ -170,6 +170,7 @@ class Ready(NamedTuple):
     place: np.ndarray | None  # (e, runs)
     algorithm: Algorithm
     source: Source
+    assumed: Mixture  # what the algorithm takes its estimates for, as they stand in the state
     shown: Callable[[State], State] = as_it_is
     velocity: np.ndarray | None = None
     batch_size: int = 1  # samples that a step is taken for
@@ -264,7 +265,7 @@ def ready(
         params = params._replace(share=np.full(runs, 1 / size_of_batch, means.dtype))
     kernel = Kernel(step, end, pair=noise.pair, draws=noise.draws)
     whole = Ready(
-        kernel, state, params, component, place, algorithm, source, velocity=velocity, batch_size=size_of_batch
+        kernel, state, params, component, place, algorithm, source, mixture, velocity=velocity, batch_size=size_of_batch
     )
     if batch.space is not None and not sampling.plain:
         raise ValueError("sampling is not plain, expected independent spherical samples where the dimension is reduced")

@@ -27,6 +27,7 @@ def draw(found: list[Curve], last: dict[str, Row]) -> Drawn:
     left = panels[0]
     xs = [x for c in shown for x in c.x]
     scale_x(left, xs)
+    about = drawing.heading(item for c in shown for item in c.items)
     told: set[str] = set()
     lines: set[str] = set()
     for c, points_of_curve, colour, marker in zip(shown, points, COLOURS, MARKERS, strict=False):
@@ -34,9 +35,9 @@ def draw(found: list[Curve], last: dict[str, Row]) -> Drawn:
         drawing.theory_lines(left, c.x, [last[item.id] for item in c.items], colour=colour, labelled=lines)
         if exponents and curves.usable(c):
             _local_exponents(panels[1], c, colour, marker)
-    left.set(yscale="log", title=f"{part}: error against {name}", xlabel=name, ylabel=ERROR)
+    left.set(yscale="log", title=f"{part}: error against {name}", xlabel=name, ylabel=about)
     frame(left, every)
-    words = [f"{part}: mean squared error against {name}"]
+    words = [f"{part}: mean {'squared error' if about == ERROR else about} against {name}"]
     if exponents:
         _frame_exponents(panels[1], xs, name)
         words.append("second panel: local exponents between neighbours, bars of two standard errors")

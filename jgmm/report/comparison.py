@@ -98,7 +98,10 @@ def _panel(items: list[CellData], names_of_items: list[str], listed: list[str]) 
     for name in listed:
         own = [item for item, its_name in zip(items, names_of_items, strict=True) if its_name == name]
         own.sort(key=lambda item: item.cell.n)
-        points[name] = [drawing.measured(item, item.cell.n, scale=_scale(item) / item.cell.matched) for item in own]
+        points[name] = [
+            drawing.measured(item, item.cell.n, quantity="error_sq", scale=_scale(item) / item.cell.matched)
+            for item in own
+        ]
     return Panel(items, points)
 
 

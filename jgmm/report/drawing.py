@@ -20,7 +20,7 @@ from matplotlib.gridspec import GridSpec
 
 from jgmm.report import live
 from jgmm.report.results import Row
-from jgmm.study import summary
+from jgmm.study import quantities, summary
 from jgmm.study.folder import records
 from jgmm.study.read import CellData
 
@@ -174,13 +174,19 @@ def note(items: list, count: int = SHOWN, what: str = "settings") -> str:
     return f" ({count} of {len(items)} {what} shown, all are in summary.csv)" if len(items) > count else ""
 
 
-def measured(item: CellData, x: float, *, index: int = -1, quantity: str = "error_sq", scale: float = 1.0) -> Point:
-    """The mean over a cell's good runs, at a checkpoint."""
-    values = item.values[quantity][item.ok, index].astype(float)
+def measured(item: CellData, x: float, *, index: int = -1, quantity: str | None = None, scale: float = 1.0) -> Point:
+    """The mean over a cell's good runs, at a checkpoint. quantity: by default what the cell's figures are about."""
+    values = quantities.values(item, quantity, index)[item.ok]
     if not len(values):
         return Point(float(x), math.nan, math.nan, math.nan, 0)
     low, high = (math.nan if limit is None else limit * scale for limit in summary.limits(values))
     return Point(float(x), float(values.mean()) * scale, low, high, len(values))
+
+
+def heading(items: Iterable[CellData]) -> str:
+    """What the upright axis of a figure of these cells shows."""
+    names = dict.fromkeys(item.cell.quantity for item in items)
+    return " or ".join(ERROR if name == quantities.DEFAULT else name for name in names)
 
 
 def drawable(points: Iterable[Point]) -> bool:
@@ -254,6 +260,8 @@ def theory_lines(axes: Axes, xs: Iterable[float], rows: Sequence[Row], *, colour
 
     labelled: the lines that have an entry in the legend, to which those that get one now are added; it is returned.
     """
+    if any(row["quantity"] != quantities.DEFAULT for row in rows):  # a claim's bound is of its own quantity
+        rows = [{**row, "law_error_sq": None, "oracle_error_sq": None} for row in rows]
     laws = [row["law_error_sq"] for row in rows]
     exact = all(row["law_exact"] is not False for row in rows)  # one line: a law that is exact here and there breaks it
     lines = (

@@ -33,17 +33,18 @@ def table_of_cells(results: Results) -> Headline:
     rows = []
     for item, row in zip(results.data, results.final(), strict=True):
         place = settings.place(item.cell)
-        mean = plus_minus(row["error_sq_ok_mean"], row["error_sq_ok_se"]) + (" (few)" if row["few"] else "")
+        mean = plus_minus(row["quantity_ok_mean"], row["quantity_ok_se"]) + (" (few)" if row["few"] else "")
         kept = f"{row['runs_ok']} of {row['runs']}"
         texts = [settings.text(place.get(name)) for name in axes]
         law, bound = number(row["law_error_sq"]), number(row["bound_error_sq"])
         rows.append((item.id, row["part"], row["algorithm"], *texts, mean, law, bound, kept))
+    about = " or ".join(dict.fromkeys(row["quantity"] for row in results.final()))
     headings = [settings.heading(name) for name in axes]
     fixed = [settings.heading(name) for name in axes if name not in varying]
     moving = [settings.heading(name) for name in reversed(axes) if name in varying]
     return Headline(
         title=results.study.name,
-        columns=("cell", "part", "algorithm", *headings, "error_sq", "law", "bound", "kept"),
+        columns=("cell", "part", "algorithm", *headings, about, "law", "bound", "kept"),
         rows=rows,
         caption=f"kept: the runs that a mean is over; (few): fewer than {summary.FEW}.",
         dropped=("cell", *fixed, "bound", "law", "algorithm", "part", *moving),

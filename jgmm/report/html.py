@@ -49,6 +49,7 @@ def render(folder: Path, results: Results, written: Written) -> str:
         cells=tables.cells(results),
         exponents=tables.exponents(written),
         floors=tables.floors(results),
+        states=tables.states(written),
         floor_falls=tables.floor_falls(written),
         pairs=tables.pairs(written),
         failures=_failures(final),

@@ -7,6 +7,7 @@ from jgmm.report.numbers import divisor, factor, limits, number, plus_minus
 from jgmm.report.results import Results, Row
 from jgmm.report.written import Written
 from jgmm.study import settings
+from jgmm.study.quantities import DEFAULT
 from jgmm.study.read import CellData
 
 MOST_PAIRS = 400  # rows of the table of pairs; more are in paired.csv
@@ -65,6 +66,12 @@ def cells(results: Results) -> Table:
     def of_row(heading: str, entry: Callable[[Row], str], **how: bool) -> Column:
         return Column(heading, lambda pair: entry(pair[1]), **how)
 
+    others = []
+    if any(row["quantity"] != DEFAULT for _, row in entries):
+        others = [
+            of_row("its mean", lambda row: plus_minus(row["quantity_ok_mean"], row["quantity_ok_se"], 5), stays=True),
+            of_row("95 % of it", lambda row: limits((row["quantity_ok_low"], row["quantity_ok_high"])), stays=True),
+        ]
     return table(
         entries,
         [
@@ -72,6 +79,7 @@ def cells(results: Results) -> Table:
             of_row("part", lambda row: row["part"], words=True),
             of_row("algorithm", lambda row: row["algorithm"], words=True),
             *_axes(results),
+            *([of_row("quantity", lambda row: row["quantity"], words=True), *others] if others else []),
             of_row("squared error", _error, stays=True),
             of_row("95 %", lambda row: limits((row["error_sq_ok_low"], row["error_sq_ok_high"])), stays=True),
             of_row("kept", lambda row: f"{row['runs_ok']} of {row['runs']}", stays=True),
@@ -221,6 +229,31 @@ def floor_falls(written: Written) -> Table:
             Column("detail", lambda fit: fit.detail, words=True),
         ],
     )
+
+
+def states(written: Written) -> Table:
+    """A row for each state in which the estimates of a cell ended."""
+    items = {item.id: item for item in written.data}
+    last = {row["cell"]: row for row in written.results.final()}
+    entries = [(items[state.cell], last[state.cell], state) for state in written.states]
+    return table(
+        entries,
+        [
+            Column("cell", lambda entry: entry[2].cell, words=True, stays=True),
+            Column("part", lambda entry: entry[2].part, words=True),
+            *(column._replace(entry=_of_item(column.entry)) for column in _axes(written.results)),
+            Column("state", lambda entry: entry[2].state, words=True, stays=True),
+            Column("runs", lambda entry: f"{entry[2].in_state} of {entry[2].runs}", stays=True),
+            Column("share", lambda entry: number(entry[2].share, 3), stays=True),
+            Column("95 %", lambda entry: limits((entry[2].low, entry[2].high), 3), stays=True),
+            Column("squared error", lambda entry: plus_minus(entry[2].error_sq_mean, entry[2].error_sq_se), stays=True),
+        ],
+    )
+
+
+def _of_item(entry: Callable[[Any], str]) -> Callable[[Any], str]:
+    """An entry of a cell and its row, of what begins with these two."""
+    return lambda values: entry(values[:2])
 
 
 def pairs(written: Written) -> Table:

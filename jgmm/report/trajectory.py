@@ -29,6 +29,7 @@ def draw(items: list[CellData], rows: list[Row]) -> Drawn:
         rows_of.setdefault(row["cell"], []).append(row)
     picture, (axes,) = drawing.figure(size=(4.6, 3.8))
     scale_x(axes, [point.x for point in every])
+    about = drawing.heading(shown)
     told: set[str] = set()
     lines: set[str] = set()
     for item, points_of_cell, at, colour, marker in zip(shown, points, indices, COLOURS, MARKERS, strict=False):
@@ -36,10 +37,10 @@ def draw(items: list[CellData], rows: list[Row]) -> Drawn:
         told |= drawing.dots(axes, points_of_cell, colour=colour, label=label, fmt=marker)
         laws = [{**rows_of[item.id][i], "bound_error_sq": None, "oracle_error_sq": None} for i in at]
         drawing.theory_lines(axes, [point.x for point in points_of_cell], laws, colour=colour, labelled=lines)
-    axes.set(yscale="log", title=f"{part}: one run's error as it goes", xlabel="samples", ylabel=ERROR)
+    axes.set(yscale="log", title=f"{part}: one run's error as it goes", xlabel="samples", ylabel=about)
     frame(axes, every)
     drawing.legend(picture, [axes])
-    words = f"{part}: mean squared error on the way"
+    words = f"{part}: mean {'squared error' if about == ERROR else about} on the way"
     if max(len(item.samples) for item in shown) > STEPS + 1:
         words += f", at {STEPS} of the checkpoints"
     caption = drawing.caption(words, told=told | lines, note=drawing.note(items))

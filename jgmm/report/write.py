@@ -12,7 +12,7 @@ from jgmm.report.headline import table_of_cells
 from jgmm.report.hook import Page, page_of
 from jgmm.report.results import Results
 from jgmm.report.written import Written
-from jgmm.study import checks, curves, ownership, read, refine, spec, summary, verdicts
+from jgmm.study import beside, checks, curves, ownership, read, refine, spec, summary, verdicts
 from jgmm.study.folder import columns, files, parquet, records, store
 from jgmm.study.folder.lock import Lock, holding
 from jgmm.study.folder.spool import Spool
@@ -93,7 +93,7 @@ def publish(
 def _conclude(folder: Path, study: Study, data: list[CellData], ignored: list[str], own: Page) -> Written:
     """Everything that the cells say, its figures drawn."""
     results = _results(study, data)
-    lines = curves.curves(study, data)
+    lines = [*curves.curves(study, data), *curves.of_weights(study, data)]
     look = look_at(folder, results)
     files.make_folder(folder / "figures")
     if own.figures is None:
@@ -118,6 +118,7 @@ def _conclude(folder: Path, study: Study, data: list[CellData], ignored: list[st
         back_ends=[],
         twins=checks.twins(results.summary),
         conditioning=checks.conditioning(results.final()),
+        states=beside.states(data),
     )
 
 
@@ -126,6 +127,12 @@ def _write_tables(folder: Path, written: Written) -> None:
     table = columns.summary(written.summary)
     parquet.write_table(folder / "summary.parquet", table, durable=False)
     csv_files.write_table(folder / "summary.csv", table)
+    for name, row, rows in (
+        ("components.csv", beside.ComponentRow, beside.components(written.data)),
+        ("states.csv", beside.StateRow, written.states),
+    ):
+        if rows:
+            csv_files.write_rows(folder / name, row._fields, rows)
     fits = [*written.fits, *map(csv_files.floor_row, written.floors)]
     csv_files.write_rows(folder / "fits.csv", curves.FitRow._fields, fits)
     csv_files.write_rows(folder / "paired.csv", Paired._fields, written.pairs)

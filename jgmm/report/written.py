@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from jgmm.report.headline import Headline
 from jgmm.report.results import Results, Row
-from jgmm.study import checks, curves, verdicts
+from jgmm.study import beside, checks, curves, verdicts
 from jgmm.study.pairs import Paired
 from jgmm.study.read import CellData
 
@@ -18,6 +18,7 @@ class Written(NamedTuple):
     that shows the verdict, if there is one. left_out: figures, fits and means that cannot be made, each with its
     reason. ignored: files, and lines of them, that were passed over, and why.
     conditioning: a sentence where means leave runs out. look: which look at the study's runs this is.
+    states: where estimates ended, of the cells that store it.
     """
 
     results: Results
@@ -36,6 +37,7 @@ class Written(NamedTuple):
     back_ends: list[str]
     twins: checks.Twins | None
     conditioning: str | None
+    states: list[beside.StateRow]
 
     @property
     def data(self) -> list[CellData]:

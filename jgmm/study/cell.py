@@ -24,7 +24,20 @@ if TYPE_CHECKING:
 ENGINE = 4  # version of stored numbers: part of every identifier, so that others are never extended
 GAUSSIAN = "gaussian"  # the noise that is meant where none is named
 # Fields that stand in an identifier only where they are not as always: identifiers are older than they are.
-USUAL = ("noise", "noise_numbers", "covariance", "dwell", "drift", "numbers", "sources", "fitted", "batch", "head")
+USUAL = (
+    "noise",
+    "noise_numbers",
+    "covariance",
+    "dwell",
+    "drift",
+    "numbers",
+    "sources",
+    "fitted",
+    "batch",
+    "head",
+    "measures",
+    "heldout",
+)
 # Identifiers of this version have the numbers of these step sizes under keys of their own.
 STEP_KEYS = {"polynomial": "schedule", "adam": "adam"}
 
@@ -91,6 +104,9 @@ class Cell(Strict):
     head: int = 0  # samples that a start from data looks at; 0: another start
     numbers: tuple[tuple[str, float], ...] = ()  # other numbers of the algorithm's
     fitted: int | None = None  # estimates, where they are not the algorithm's own number
+    measures: tuple[str, ...] = ()  # what its runs store beside errors, of `jgmm.measures`
+    heldout: int = 0  # samples of a run's own that measures are taken on
+    quantity: str = "error_sq"  # what its figures and verdicts are about
     checkpoints: tuple[int, ...]
     displacement: bool
     seeding: SeedingSizes | None
@@ -121,6 +137,11 @@ class Cell(Strict):
     def stored_displacements(self) -> int:
         """Numbers that a run stores of its centres' displacements."""
         return 2 * self.k * min(self.k - 1, self.d) if self.displacement else 0
+
+    @property
+    def listed(self) -> int:
+        """Numbers that a row stores in lists of one a component."""
+        return self.k * sum(named.load("measure", name).each is not None for name in self.measures)
 
     @property
     def record(self) -> "Algorithm":
@@ -216,7 +237,9 @@ class Cell(Strict):
 
     def identifier(self, seed: int, x64: bool) -> str:
         """A hash of all that decides the cell's numbers (not of what they are held against)."""
-        content: Any = self.model_dump(mode="json", exclude={"theorem", "claim", "axes", "step", *self._usual()})
+        content: Any = self.model_dump(
+            mode="json", exclude={"theorem", "claim", "quantity", "axes", "step", *self._usual()}
+        )
         content |= dict.fromkeys(STEP_KEYS.values())
         if self.step.name in STEP_KEYS:
             numbers = list(self.step.numbers)

@@ -10,13 +10,19 @@ from typing import NamedTuple
 import numpy as np
 
 from jgmm import stats
-from jgmm.study import expected, regime
+from jgmm.study import expected, quantities, regime
 from jgmm.study.parts import Part
 from jgmm.study.read import CellData
 from jgmm.study.spec import Study
 from jgmm.study.summary import FEW
 
-NO_POWERS = ("separation", "start", "average", "beta")  # axes along which no error is a power: exp(-C^2/4)/C^4, say
+NO_POWERS = (
+    "separation",
+    "start",
+    "estimates",
+    "average",
+    "beta",
+)  # axes along which no error is a power: exp(-C^2/4)/C^4, say
 WORDS = {"n": "N", "separation": "C"}
 
 
@@ -145,7 +151,7 @@ def why_not(curve: Curve) -> str | None:
     means = values(curve).mean(axis=1)
     if not ((means > 0).all() and np.isfinite(means).all()):
         return "a mean error is exactly 0"
-    carried = any(stats.carried_by_few(item.error_sq) for item in curve.items)
+    carried = any(stats.carried_by_few(quantities.values(item)[item.ok]) for item in curve.items)
     return "a mean is carried by a few runs" if carried else None
 
 
@@ -155,15 +161,20 @@ def good_in_all(items: list[CellData]) -> np.ndarray:
     return np.logical_and.reduce([item.ok[:common] for item in items])
 
 
+def quantity(curve: Curve) -> str:
+    """What the curve is of: its cells are of one part."""
+    return curve.items[0].cell.quantity
+
+
 def values(curve: Curve) -> np.ndarray:
-    """Squared errors at the last checkpoint, of the runs that are good in every cell, shape (sizes, runs)."""
+    """What the curve is of, at the last checkpoint, of the runs that are good in every cell, shape (sizes, runs)."""
     good = good_in_all(curve.items)
-    return np.stack([item.values["error_sq"][: len(good), -1][good].astype(float) for item in curve.items])
+    return np.stack([quantities.values(item)[: len(good)][good] for item in curve.items])
 
 
 def law(curve: Curve) -> np.ndarray | None:
     """The law of the squared error at each size, (sizes,); None unless it is known at all sizes."""
-    return _if_all_known([each.error_sq for each in _laws(curve)])
+    return None if quantity(curve) != quantities.DEFAULT else _if_all_known([each.error_sq for each in _laws(curve)])
 
 
 def variance_term(curve: Curve) -> np.ndarray | None:
@@ -173,7 +184,7 @@ def variance_term(curve: Curve) -> np.ndarray | None:
     """
     if curve.items[0].cell.claim is not None:
         return _if_all_known([regime.claimed(item) for item in curve.items])
-    if curve.axis == "separation":
+    if curve.axis == "separation" or quantity(curve) != quantities.DEFAULT:
         return None
     return _if_all_known([regime.variance(item) for item in curve.items])
 
@@ -199,7 +210,7 @@ def fit(curve: Curve) -> FitRow | None:
     return FitRow(
         part=curve.part,
         setting=curve.setting,
-        quantity="error_sq",
+        quantity=quantity(curve),
         axis=WORDS.get(curve.axis, curve.axis),
         exponent=fitted.exponent,
         low=fitted.low,

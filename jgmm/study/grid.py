@@ -26,7 +26,7 @@ def cells(study: Study, folder: Path = Path()) -> list[Cell]:
         files_of_means.check_names(study, folder)
         every = [cell for part in study.part for cell in _part_cells(part, folder)]
     runs = study.rounds()[-1]
-    rows = runs * sum(cell.rows + cell.stored_displacements // 4 for cell in every)
+    rows = runs * sum(cell.rows + (cell.stored_displacements + cell.rows * cell.listed) // 4 for cell in every)
     if rows > limits.ROWS:
         raise ValueError(
             f"{'runs' if study.precision is None else 'max_runs'} is {runs}: {len(every)} cells store {rows:.2g} rows,"

@@ -9,13 +9,16 @@ from itertools import pairwise
 import jax
 import numpy as np
 
-from jgmm import start, steps
+from jgmm import noise as noises
+from jgmm import start, steps, threefry
 from jgmm.contract import Choice, Noise
 from jgmm.engine import run as engine
 from jgmm.engine import together
 from jgmm.engine.run import Record, Segment
 from jgmm.engine.runs import Batch
 from jgmm.errors import CentreError
+from jgmm.measures.heldout import Heldout, Pairs
+from jgmm.mixture import Mixture
 from jgmm.sampling import Sampling
 from jgmm.study import tables
 from jgmm.study.cell import Cell
@@ -60,7 +63,7 @@ def stream(job: Job, pack: Sequence[Piece], seeded: Seeded | None) -> list[Compu
         rows = [tables.start_rows(*each, per_run) for each in zip(pack, mixtures, errors, strict=True)]
         back_ends = [None] * len(pack)
     else:
-        records = _simulate(job, pack, runs, means)
+        records = _simulate(job, pack, runs, means, mixtures)
         rows = [tables.rows(*each, per_run) for each in zip(pack, mixtures, records, strict=True)]
         back_ends = [record.back_end for record in records]
     device, seeding = jax.devices()[0].device_kind, seeded.back_end if seeded else None
@@ -75,7 +78,9 @@ def _start_errors(pack: Sequence[Piece], runs: Batch, start_means: np.ndarray) -
     return [CentreError(*(values[low:high] for values in error)) for low, high in pairwise(edges)]
 
 
-def _simulate(job: Job, pack: Sequence[Piece], runs: Batch, start_means: np.ndarray) -> list[Record]:
+def _simulate(
+    job: Job, pack: Sequence[Piece], runs: Batch, start_means: np.ndarray, mixtures: Sequence[Mixture]
+) -> list[Record]:
     """A record for each piece."""
     cells = [piece.cell for piece in pack]
     sizes = [piece.high - piece.low for piece in pack]
@@ -95,7 +100,7 @@ def _simulate(job: Job, pack: Sequence[Piece], runs: Batch, start_means: np.ndar
         batch_size=first.batch,
         **numbers,
     )
-    segments = [Segment(size, cell.checkpoints) for size, cell in zip(sizes, cells, strict=True)]
+    segments = [_segment(job, piece, mixed) for piece, mixed in zip(pack, mixtures, strict=True)]
     return engine.simulate(ready, runs, segments, back_end=job.back_end, progress=job.meter, keep=job.spool.array)
 
 
@@ -111,6 +116,17 @@ def _sampling(cells: Sequence[Cell], sizes: Sequence[int]) -> Sampling:
     """How the samples of a pack's cells are drawn, likewise; their covariance is one."""
     dwell, drift = (_of_each_run([getattr(cell, name) for cell in cells], sizes) for name in ("dwell", "drift"))
     return Sampling(cells[0].sampling.covariance, dwell, drift)
+
+
+def _segment(job: Job, piece: Piece, mixed: Mixture) -> Segment:
+    """A piece's runs, and what is recorded of them."""
+    cell, heldout = piece.cell, None
+    if cell.heldout:
+        run_ids = np.arange(piece.low, piece.high, dtype=np.uint32)
+        noise = cell.disturbed._replace(numbers=cell.noise_numbers)
+        pairs = Pairs(noise.pair, noise.draws, noises.told(noise, len(run_ids)))
+        heldout = Heldout(threefry.words(job.keys.lanes), run_ids, mixed, cell.heldout, pairs)
+    return Segment(piece.high - piece.low, cell.checkpoints, cell.measures, heldout)
 
 
 def _step_size(pack: Sequence[Piece], sizes: Sequence[int]) -> steps.StepSize:

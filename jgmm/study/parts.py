@@ -25,6 +25,7 @@ from jgmm.study.fields import (
     of_file,
 )
 from jgmm.study.mixture_spec import MixtureSpec
+from jgmm.study.seeding_spec import SeedingSpec
 from jgmm.study.strict import Table
 
 TABLES = ("mixture", "stream", "seeding", "em", "claim")
@@ -112,6 +113,22 @@ class StreamSpec(Table):
         Literal["log", "linear"],
         about("How a number of checkpoints is spaced.", '"linear"'),
     ] = "log"
+    measure: Annotated[
+        list[Label],
+        Axis,
+        about(
+            "What runs store beside errors at each checkpoint: measures of jgmm, or module:NAME.",
+            '["component_sq", "holds"]',
+        ),
+    ] = []
+    heldout: Annotated[
+        CountOrNone,
+        about(
+            "How many samples of a run's own, which its stream never sees, the measures of labels and likelihood use.",
+            "1000",
+            "samples",
+        ),
+    ] = 0
     displacement: Annotated[
         bool,
         about(
@@ -119,47 +136,6 @@ class StreamSpec(Table):
             "true",
         ),
     ] = False
-
-
-class SeedingSpec(Table):
-    """`[seeding]`: "seed" stands for the course project's size."""
-
-    n: Annotated[
-        list[Literal["seed"] | Count],
-        Axis,
-        NonEmpty,
-        about('Samples N0 of Algorithm 2; "seed" is int(k^3 d^3 ln(k d)), at least 1000.', "[3000, 30000]", "samples"),
-    ] = ["seed"]
-    block: Annotated[
-        list[Literal["seed"] | Count],
-        Axis,
-        NonEmpty,
-        about(
-            'Samples in a block of the power iteration; "seed" is int(d ln d), at least k.', "[100, 1000]", "samples"
-        ),
-    ] = ["seed"]
-    graph_points: Annotated[
-        list[Literal["seed"] | Count],
-        Axis,
-        NonEmpty,
-        about(
-            'Samples that the nearest-neighbour graph joins; "seed" is int(10 k ln k), at least 10.',
-            "[80, 320]",
-            "samples",
-        ),
-    ] = ["seed"]
-    neighbors: Annotated[
-        list[Count],
-        Axis,
-        NonEmpty,
-        about("Nearest neighbours that each graph point is joined to.", "[1, 3]", "points"),
-    ] = [3]
-    method: Annotated[
-        list[Literal["block", "oja"]],
-        Axis,
-        NonEmpty,
-        about("Power iteration by blocks, or Oja's rule.", '["block", "oja"]'),
-    ] = ["block"]
 
 
 class EMSpec(Table):
@@ -194,6 +170,13 @@ class Part(Table):
             "1",
         ),
     ] = "auto"
+    quantity: Annotated[
+        Label,
+        about(
+            "What figures and fits are about: error_sq, or another quantity that runs store (it is then measured).",
+            '"error_sq_lightest"',
+        ),
+    ] = "error_sq"
     together: Annotated[
         list[str],
         about("Axes that are walked in step, value by value, instead of crossed.", '["n", "separation"]'),

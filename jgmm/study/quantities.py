@@ -1,13 +1,11 @@
-"""Quantities: what a figure, a fit or a claim may be about. Each has a name, and a number for every run and checkpoint.
+"""Quantities of stored cells: what a figure, a fit or a claim may be about, a number for every run and checkpoint.
 
-A part of a spec names one (`quantity`), by default the squared error. `names` are those that a cell's runs store.
+`names` are those of a cell (see `measured`); a part of a spec names the one that its figures are about.
 """
-
-import difflib
 
 import numpy as np
 
-from jgmm.study import shown
+from jgmm.study import measured, read
 from jgmm.study.cell import Cell
 from jgmm.study.read import QUANTITIES, CellData
 
@@ -16,25 +14,21 @@ DEFAULT = QUANTITIES[0]
 
 def names(cell: Cell) -> list[str]:
     """The quantities that the runs of a cell store."""
-    del cell
-    return [*QUANTITIES, "lost"]
+    others = measured.aliases(cell.k) if measured.RANKS in cell.measures else ()
+    return [*read.quantities(cell), *others]
 
 
 def check(cell: Cell, name: str) -> None:
     """Raises ValueError, naming those that there are, unless the cell's runs store this quantity."""
-    known = names(cell)
-    if name in known:
-        return
-    near = difflib.get_close_matches(str(name), known, n=1)
-    hint = f" (did you mean {near[0]!r}?)" if near else ""
-    raise ValueError(f"quantity is {shown.value(name)}: expected one of {', '.join(known)}{hint}")
+    measured.check(name, names(cell), cell.k)
 
 
-def values(item: CellData, name: str = DEFAULT, index: int = -1) -> np.ndarray:
+def values(item: CellData, name: str | None = None, index: int = -1) -> np.ndarray:
     """The quantity of every run at a checkpoint, (runs,), in float64; runs that are not good (`item.ok`) included.
 
-    index: of the checkpoint, the last by default. Raises ValueError as `check`.
+    name: by default the cell's own. index: of the checkpoint, the last by default. Raises ValueError as `check`.
     """
+    name = item.cell.quantity if name is None else name
     check(item.cell, name)
-    index = index % len(item.samples)
-    return np.asarray(item.values[name][:, index], float)
+    stored = measured.aliases(item.cell.k).get(name, name)
+    return np.asarray(item.values[stored][:, index % len(item.samples)], float)

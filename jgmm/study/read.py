@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from jgmm.study import measured
 from jgmm.study.folder import columns, files, parquet, store
 from jgmm.study.folder.spool import ByRun, Spool, Spooled, all_finite
 from jgmm.study.spec import Cell, Study
@@ -22,7 +23,7 @@ class CellData(NamedTuple):
     cell: Cell
     id: str
     samples: np.ndarray  # counts of samples, (checkpoints,); the start is checkpoint 0
-    values: dict[str, np.ndarray | ByRun]  # QUANTITIES and "lost", (runs, checkpoints)
+    values: dict[str, np.ndarray | ByRun]  # QUANTITIES, "lost" and what the cell measures, (runs, checkpoints)
     twin: dict[str, np.ndarray | ByRun] | None  # TWINS, (runs, checkpoints); None where the cell has no twin
     ok: np.ndarray  # (runs,): whether the start has not failed and every error is finite
     realised_separation: np.ndarray  # (runs,)
@@ -55,12 +56,12 @@ def read(folder: Path, cell: Cell, study: Study, done: store.Done, spool: Spool 
             f"{folder} holds {whole} of {study.runs} runs of cell {name} of part {cell.part!r}:"
             " expected a finished study (jgmm run goes on with it)"
         )
-    path, checkpoints = pieces[0].path, cell.rows
+    path = pieces[0].path
     try:
-        columns_of, lists = _columns(path, checkpoints, pieces[0].high, spool or Spool(None))
+        columns_of, lists = _columns(path, cell, pieces[0].high, spool or Spool(None))
     except (OSError, pa.ArrowException) as error:
         raise ValueError(f"{path} cannot be read ({error}): jgmm run sets it aside and computes it again") from None
-    values = {name: columns_of[name] for name in (*QUANTITIES, "lost")}
+    values = {name: columns_of[name] for name in quantities(cell)}
     twin = None if np.isnan(columns_of[TWINS[0]][:, 0]).any() else {name: columns_of[name] for name in TWINS}
     ok = all_finite(values["error_sq"])
     components = columns_of["components"] if cell.seeding else None
@@ -93,23 +94,32 @@ def _example(path: Path, ignored: list[str]) -> pa.Table | None:
         return None
 
 
-def _columns(path: Path, checkpoints: int, runs: int, spool: Spool) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def quantities(cell: Cell) -> list[str]:
+    """The quantities that a cell's runs store."""
+    beside = [entry for name in cell.measures for entry in measured.measure(name).entries(name, cell.k)]
+    return [*QUANTITIES, "lost", *beside]
+
+
+def _columns(path: Path, cell: Cell, runs: int, spool: Spool) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """The numbers of a cell's file, float32, (runs, checkpoints) or (runs,); and its lists, float64, (runs, length).
 
     float32 is what the errors were computed in; whoever sums over runs does so in float64.
     """
     with files.open_file(path) as raw:
         file = pq.ParquetFile(raw, page_checksum_verification=True)
-        if file.schema_arrow.names != columns.cells(x64=False).names:
+        if file.schema_arrow.names != columns.cells(x64=False, measures=cell.measures).names:
             raise ValueError(f"{path} has other columns than this version of jgmm gives to a cell")
-        return _read_columns(file, checkpoints, runs, spool)
+        return _read_columns(file, cell, runs, spool)
 
 
 def _read_columns(
-    file: pq.ParquetFile, checkpoints: int, runs: int, spool: Spool
+    file: pq.ParquetFile, cell: Cell, runs: int, spool: Spool
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """As `_columns`, some row groups at a time: a file may be larger than memory."""
-    each_row, each_run = (*QUANTITIES, "lost", *TWINS), ("realised_separation", "largest_mean", "components")
+    each_row, each_run = (*quantities(cell), *TWINS), ("realised_separation", "largest_mean", "components")
+    checkpoints = cell.rows
+    ranked = {name: measure.entries(name, cell.k) for name in cell.measures if (measure := measured.measure(name)).each}
+    whole_columns = [name for name in (*each_row, *each_run) if not any(name in names for names in ranked.values())]
     lists = ("displacement", "twin_displacement")
     arrays = {name: spool.array(checkpoints, runs, np.float32) for name in each_row}
     alone = {name: np.empty(runs, np.float32) for name in each_run}
@@ -117,11 +127,15 @@ def _read_columns(
     waiting: dict[str, list[np.ndarray]] = {name: [] for name in (*each_row, *each_run)}  # read, not yet in place
     placed = rows = 0  # runs that are in place, and rows that wait
     for group in range(file.metadata.num_row_groups):
-        table = file.read_row_group(group, columns=[*each_row, *each_run, *lists])
+        table = file.read_row_group(group, columns=[*whole_columns, *lists, *ranked])
         for name in lists:
             vectors[name] += list(table[name].drop_null().to_numpy(zero_copy_only=False))
-        for name in waiting:
+        for name in whole_columns:
             waiting[name].append(table[name].to_numpy(zero_copy_only=False).astype(np.float32))
+        for name, entries in ranked.items():
+            numbers = table[name].combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(-1, cell.k)
+            for entry, column in zip(entries, numbers.T, strict=True):
+                waiting[entry].append(column.astype(np.float32))
         rows += len(table)
         if rows < TOGETHER and group + 1 < file.metadata.num_row_groups:
             continue

@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from jgmm import covariance, named, rates
-from jgmm.study import claim, limits, names, settings, shown
+from jgmm.study import claim, limits, measured, names, settings, shown
 from jgmm.study.cell import Cell, sources_of
 from jgmm.study.fields import FROM_DATA
 from jgmm.study.means import Means
@@ -72,6 +72,9 @@ def _cell(part: Part, means: Means | None, point: dict[str, Any]) -> Cell:
         algorithm=part.algorithm,
         theorem=_theorem(part, n, start, fitted),
         claim=part.claim.claim,
+        quantity=_quantity(part),
+        measures=_measures(part, algorithm, point, fitted),
+        heldout=part.stream.heldout if n else 0,
         k=k,
         d=d,
         sigma=sigma,
@@ -98,7 +101,9 @@ def _cell(part: Part, means: Means | None, point: dict[str, Any]) -> Cell:
         displacement=part.stream.displacement and n > 0,
         seeding=sizes,
         axes=_named_axes(point, step.label),
-        sources=sources_of(part.algorithm, part.mixture.layout, point["noise"], step.setting.name),
+        sources=sources_of(
+            part.algorithm, part.mixture.layout, point["noise"], step.setting.name, *part.stream.measure
+        ),
     )
     if resolved.claim is not None:
         claim.check(resolved)
@@ -182,6 +187,31 @@ def _check_batch(algorithm: "Algorithm", batch: int, n: int, e: int) -> None:
         named.at("jgmm.batches:check")(algorithm, batch, e)
 
 
+def _quantity(part: Part) -> str:
+    """What figures and fits of the part are about: its own quantity, or else what its claim is on."""
+    return part.claim.on if part.claim.bound and part.quantity == "error_sq" else part.quantity
+
+
+def _measures(part: Part, algorithm: "Algorithm", point: dict[str, Any], fitted: int | None) -> tuple[str, ...]:
+    """What a stream's runs store beside errors. Raises ValueError as `measured.asked`."""
+    about = list(dict.fromkeys([part.quantity, *([part.claim.on] if part.claim.bound else [])]))
+    if not point["n"]:
+        for quantity in about:
+            measured.check(quantity, list(measured.ALWAYS), point["k"])
+        return ()
+    return measured.asked(
+        part.stream.measure,
+        about,
+        record=algorithm,
+        algorithm=part.algorithm,
+        k=point["k"],
+        fitted=fitted,
+        heldout=part.stream.heldout,
+        gaussian=named.load("noise", point["noise"]).gaussian,
+        spherical=not covariance.named(point.get("covariance", "spherical")),
+    )
+
+
 def _theorem(part: Part, n: int, start: str | float, fitted: int | None) -> str | int:
     """The theorem that a cell is held against: the one named, or the one that is about it as it stands."""
     if part.claim.bound:
@@ -196,10 +226,12 @@ def _theorem(part: Part, n: int, start: str | float, fitted: int | None) -> str 
                 f"theorem is {part.theorem}: it is about algorithm {theorem.algorithms[0]!r}, not {part.algorithm!r}:"
                 " expected that, or theorem = 'none'"
             )
+        if part.quantity != "error_sq":
+            raise ValueError(f"theorem is {part.theorem} with quantity = {part.quantity!r}: it bounds error_sq alone")
         if fitted is not None:
             raise ValueError(f"theorem is {part.theorem} with estimates = {fitted}: expected k, or theorem = 'none'")
         return part.theorem
-    if fitted is not None:
+    if fitted is not None or part.quantity != "error_sq":
         return "none"
     stream = part.stream
     as_stated = stream.rate == ["paper"] and stream.average == [0.0] and stream.batch == [1]

@@ -13,6 +13,7 @@ HEADINGS = {
     "separation": "C",
     "sigma": "sigma",
     "weights": "weights",
+    "w_min": "w_min",
     "scales": "scales",
     "noise": "noise",
     "df": "df",
@@ -34,7 +35,7 @@ HEADINGS = {
     "seeding.graph_points": "k0",
     "seeding.neighbors": "neighbors",
     "seeding.method": "method",
-}  # every axis of a spec, and layout and side, which are no axes but may differ between parts
+}  # every axis of a spec, layout and side, which are no axes but may differ, and the least weight
 USUAL = {
     "noise": GAUSSIAN,
     "covariance": "spherical",

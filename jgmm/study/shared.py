@@ -8,7 +8,8 @@ from jgmm.study import shown
 from jgmm.study.parts import TABLES, Part
 
 REFINING = {"refine", "refine_cells", "refined"}
-SHARED = {*TABLES, *REFINING, "numbers", "algorithm", "theorem", "together"}  # keys of a spec that its parts may share
+# Keys of a spec that its parts may share.
+SHARED = {*TABLES, *REFINING, "numbers", "algorithm", "theorem", "quantity", "together"}
 
 
 def split(table: Mapping) -> tuple[dict, list, dict]:

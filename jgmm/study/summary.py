@@ -11,7 +11,7 @@ import numpy as np
 
 from jgmm import stats, theory
 from jgmm.study import expected as laws
-from jgmm.study import settings
+from jgmm.study import measured, quantities, settings
 from jgmm.study.cell import Cell
 from jgmm.study.folder.spool import all_finite
 from jgmm.study.read import QUANTITIES, TWINS, CellData
@@ -42,7 +42,21 @@ def _row(item: CellData, index: int) -> dict[str, Any]:
         **_of_theory(item, index),
         **_theorem3(item, index),
         **dict(zip(("converged", "converged_low", "converged_high"), converged(item, index), strict=True)),
+        **_measured(item, index),
     }
+
+
+def _measured(item: CellData, index: int) -> dict[str, Any]:
+    """The quantity that the cell's figures are about, and every measure that is a number; None where it is not."""
+    good = quantities.values(item, index=index)[item.ok]
+    row: dict[str, Any] = {"quantity": item.cell.quantity}
+    row["quantity_ok_mean"], row["quantity_ok_se"] = mean_and_error(good)
+    row["quantity_ok_low"], row["quantity_ok_high"] = limits(good) if index == len(item.samples) - 1 else (None, None)
+    for name in measured.numbers():
+        stored = name in item.values
+        pair = mean_and_error(item.values[name][item.ok, index].astype(float)) if stored else (None, None)
+        row[f"{name}_ok_mean"], row[f"{name}_ok_se"] = pair
+    return row
 
 
 def _setting(cell: Cell) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from jgmm.engine.run import Record
 from jgmm.errors import CentreError
 from jgmm.mixture import Mixture
 from jgmm.start import GraphExample
+from jgmm.study import measured
 from jgmm.study.folder import columns
 from jgmm.study.folder.spool import Spooled
 from jgmm.study.plan import Piece
@@ -39,7 +40,7 @@ def rows(piece: Piece, mixed: Mixture, record: Record, per_run: dict[str, np.nda
     return Rows(
         piece=piece,
         samples=record.samples,
-        errors=record.error._asdict(),
+        errors={**record.error._asdict(), **(record.measures or {})},
         twin_sq=record.twin_sq,
         start_sq=record.start_sq,
         component=record.component,
@@ -86,7 +87,11 @@ def _table(left: Rows, low: int, high: int) -> pa.Table:
     first = left.piece.low + low
     cols["run"] = np.repeat(np.arange(first, first + runs, dtype=np.int64), checkpoints)
     cols["samples"] = np.tile(left.samples.astype(np.int64), runs)
-    cols |= {name: values[:, low:high].T.reshape(-1) for name, values in left.errors.items()}
+    rows = {name: values[:, low:high].T.reshape(-1) for name, values in left.errors.items()}
+    for name in cell.measures:
+        entries = [rows.pop(entry) for entry in measured.measure(name).entries(name, cell.k)]
+        rows[name] = entries[0] if measured.measure(name).each is None else columns.lists(entries)
+    cols |= rows
     if left.twin_sq is not None:
         start_sq, component = left.start_sq[..., low:high], left.component[..., low:high]
         assert cell.record.twin_law is not None
@@ -98,7 +103,9 @@ def _table(left: Rows, low: int, high: int) -> pa.Table:
     cols |= {name: np.repeat(values[low:high], checkpoints) for name, values in left.per_run.items()}
     last = np.arange(size) % checkpoints == checkpoints - 1
     cols |= {name: columns.sparse_lists(values[low:high], last) for name, values in left.vectors.items()}
-    return columns.table(columns.cells(x64=left.errors["error_sq"].dtype == np.float64), cols, size)
+    return columns.table(
+        columns.cells(x64=left.errors["error_sq"].dtype == np.float64, measures=cell.measures), cols, size
+    )
 
 
 def example_table(truth: np.ndarray, start: np.ndarray, example: GraphExample, basis: np.ndarray) -> pa.Table:

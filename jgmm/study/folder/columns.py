@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from jgmm import named
+
 # Parquet calls the elements of a list "element". With another name a table would differ after it is read again.
 LIST = pa.list_(pa.field("element", pa.float64()))
 TEXT, COUNT, REAL = pa.string(), pa.int64(), pa.float64()
@@ -36,9 +38,13 @@ SETTING = {
 }
 
 
-def cells(*, x64: bool) -> pa.Schema:
-    """The schema of cells and tiles. Errors are stored in the precision in which they were computed."""
+def cells(*, x64: bool, measures: Iterable[str] = ()) -> pa.Schema:
+    """The schema of cells and tiles. Errors are stored in the precision in which they were computed.
+
+    measures: names of `jgmm.measures` that the cell's spec asks for, each a column behind the others.
+    """
     computed = pa.float64() if x64 else pa.float32()
+    listed = pa.list_(pa.field("element", computed))
     columns = {
         **SETTING,
         "weights": LIST,
@@ -57,6 +63,7 @@ def cells(*, x64: bool) -> pa.Schema:
         "subspace_distance": computed,
         "displacement": LIST,
         "twin_displacement": LIST,
+        **{name: computed if named.load("measure", name).each is None else listed for name in measures},
     }
     return pa.schema(list(columns.items()))
 
@@ -70,6 +77,7 @@ SUMMARY: dict[str, pa.DataType] = {
     "batch": COUNT,
     "head": COUNT,
     "numbers": TEXT,
+    "quantity": TEXT,
     "weights": TEXT,
     "scales": TEXT,
     "samples": COUNT,
@@ -106,6 +114,14 @@ def sparse_lists(vectors: np.ndarray, where: np.ndarray) -> pa.Array:
     offsets = np.concatenate([[0], np.cumsum(np.where(where, vectors.shape[1], 0))]).astype(np.int32)
     values = pa.array(np.asarray(vectors, float).reshape(-1))
     return pa.ListArray.from_arrays(pa.array(offsets), values, LIST, mask=pa.array(~where))
+
+
+def lists(entries: Sequence[np.ndarray]) -> pa.Array:
+    """A list in every row: the row's number of each entry, in their order."""
+    values = np.stack(entries, axis=1)
+    offsets = np.arange(len(values) + 1, dtype=np.int32) * values.shape[1]
+    flat = pa.array(values.reshape(-1))
+    return pa.ListArray.from_arrays(pa.array(offsets), flat, pa.list_(pa.field("element", flat.type)))
 
 
 def _array(values: Any, kind: pa.DataType, size: int) -> pa.Array:

@@ -4,6 +4,8 @@ docs/files.md is generated from it; a test holds it to the columns that a study 
 data, squared errors in their squares. "Good" runs are those whose error is finite and whose start has not failed.
 """
 
+from jgmm.measures import MEASURES
+
 FILES = {
     "study.toml": "The resolved spec, every default filled in, and the versions behind the numbers. Ends in a digest.",
     "cells/ID.parquet": "The runs of a cell, whose ID is the file's name: a row for each run and checkpoint.",
@@ -11,6 +13,8 @@ FILES = {
     "examples/ID.parquet": "The first run of a cell that starts by Algorithm 2: true means, starts and graph points.",
     "summary.parquet": "A row for each cell and checkpoint: means with standard errors, laws, bounds.",
     "summary.csv": "The same as text.",
+    "components.csv": "A row for each cell and component, the heaviest first, where the spec measures `component_sq`.",
+    "states.csv": "A row for each cell and end state of its runs, where it measures `holds`.",
     "fits.csv": "A row for each curve along an axis: exponents with their intervals.",
     "verdicts.csv": "A row for each theorem and claim: the verdict and its sentence.",
     "paired.csv": "A row for each pair of algorithms, step sizes or own numbers, on the same streams.",
@@ -62,6 +66,7 @@ CELL_COLUMNS = {
     "displacement": "Estimates less the truth in a basis of the means' span, k r numbers; at the last checkpoint.",
     "twin_displacement": "The twin's, less its exact mean.",
 }
+MEASURED_COLUMNS = {name: measure.words for name, measure in MEASURES.items()}  # of a cell whose spec asks for them
 
 EXAMPLE_COLUMNS = {
     "kind": "`mean`, `start` or `point`.",
@@ -133,6 +138,44 @@ SUMMARY_COLUMNS = {
     "converged": "Share of all runs, of failed starts too, with every estimate within half the separation of its mean.",
     "converged_low": "Lower end of that share's 95 % interval.",
     "converged_high": "Upper end.",
+    "quantity": "What the cell's figures and fits are about.",
+    "quantity_ok_mean": "Its mean over good runs.",
+    "quantity_ok_se": "Its standard error.",
+    "quantity_ok_low": "Lower end of the mean's 95 % interval, made for skewed numbers; last checkpoint.",
+    "quantity_ok_high": "Upper end.",
+    **{
+        f"{name}_ok_{what}": words
+        for name, measure in MEASURES.items()
+        if measure.each is None
+        for what, words in (("mean", f"{measure.words} Mean over good runs."), ("se", "Its standard error."))
+    },
+}
+
+COMPONENT_COLUMNS = {
+    "cell": "The cell's ID.",
+    "part": "The part.",
+    "rank": "The component's rank by weight, from 1, the heaviest; of equal weights the lowest index first.",
+    "weight": "Its probability.",
+    "scale": "Its standard deviation, in the units of the data.",
+    "error_sq_ok_mean": "Mean over good runs, at the last checkpoint, of the squared distance of its estimate.",
+    "error_sq_ok_se": "Its standard error.",
+    "error_sq_ok_low": "Lower end of the mean's 95 % interval, made for skewed errors.",
+    "error_sq_ok_high": "Upper end.",
+    "runs_ok": "Good runs.",
+}
+
+STATE_COLUMNS = {
+    "cell": "The cell's ID.",
+    "part": "The part.",
+    "state": "How many estimates the components hold at the last checkpoint, the most first, as `2+1+0`: an estimate is"
+    " held by its nearest component. `not finite` where one is nowhere.",
+    "in_state": "Runs in this state.",
+    "runs": "All runs.",
+    "share": "in_state / runs.",
+    "low": "Lower end of its 95 % interval, exact by the binomial law.",
+    "high": "Upper end.",
+    "error_sq_mean": "Mean squared error of the runs in this state.",
+    "error_sq_se": "Its standard error.",
 }
 
 FIT_COLUMNS = {
@@ -204,6 +247,8 @@ COLUMNS = {
     "cells/ID.parquet": CELL_COLUMNS,
     "examples/ID.parquet": EXAMPLE_COLUMNS,
     "summary.parquet": SUMMARY_COLUMNS,
+    "components.csv": COMPONENT_COLUMNS,
+    "states.csv": STATE_COLUMNS,
     "fits.csv": FIT_COLUMNS,
     "verdicts.csv": VERDICT_COLUMNS,
     "paired.csv": PAIRED_COLUMNS,
