@@ -103,10 +103,10 @@ def place(cell: Cell) -> dict[str, Any]:
 
 
 def covariance(numbers: tuple[tuple[str, float], ...]) -> str:
-    """ "spherical"; a rule, "ratio=10"; or the multiplier of each coordinate."""
+    """ "spherical"; a rule, "ratio 10"; or the multiplier of each coordinate."""
     if not numbers:
         return "spherical"
-    return " ".join(f"{value:g}" if name.isdecimal() else f"{name}={value:g}" for name, value in numbers)
+    return " ".join(f"{value:g}" if name.isdecimal() else f"{name} {value:g}" for name, value in numbers)
 
 
 def numbers(cell: Cell) -> str:

@@ -52,7 +52,7 @@ def test_numbers_are_axes_and_a_cell_has_those_of_its_own_noise():
 
 def test_covariances_in_a_list_are_an_axis_and_one_list_of_numbers_is_not():
     several = spec.cells(study(covariance=["spherical", {"ratio": 4.0}, [1.0, 1.0, 2.0, 2.0]]))
-    assert [settings.covariance(cell.covariance) for cell in several] == ["spherical", "ratio=4", "1 1 2 2"]
+    assert [settings.covariance(cell.covariance) for cell in several] == ["spherical", "ratio 4", "1 1 2 2"]
     assert only(covariance=[1.0, 1.0, 2.0, 2.0]).variances == (2.5, 2.5)
     assert only(covariance={"ratio": 4.0}).variances == pytest.approx((1, 1), rel=1e-6)
     assert only(covariance={"rank": 2, "factor": 3.0}, sigma=2.0).variances == pytest.approx((20, 20), rel=1e-6)
