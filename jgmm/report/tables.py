@@ -100,8 +100,9 @@ def cells(results: Results) -> Table:
 
 
 def _axes(results: Results) -> list[Column]:
-    """A column for each axis that the cells have."""
-    names = settings.every(item.cell for item in results.data)
+    """A column for each axis that the cells have, but for those that all have as usual and that none speaks of then."""
+    every = [item.cell for item in results.data]
+    names = [name for name in settings.every(every) if not settings.unsaid(every, name)]
     return [Column(settings.heading(name), _on_axis(name), axis=True) for name in names]
 
 

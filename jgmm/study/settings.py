@@ -52,6 +52,8 @@ USUAL = {
     "seeding.method": "block",
 }  # values that a sentence does not mention
 
+UNSAID = ("covariance", "dwell", "drift")  # axes that a table has only where a cell has another value
+
 
 def heading(axis: str) -> str:
     """The name of an axis in tables; an algorithm's own numbers keep their names."""
@@ -134,6 +136,11 @@ def varying(cells: Iterable[Cell]) -> list[str]:
         for name, value in place(cell).items():
             seen.setdefault(name, set()).add(value)
     return [name for name, values in seen.items() if len(values) > 1]
+
+
+def unsaid(cells: Iterable[Cell], name: str) -> bool:
+    """Whether the axis is one that is told only where a cell is not usual on it, and none of these is not."""
+    return name in UNSAID and all(place(cell)[name] == USUAL[name] for cell in cells)
 
 
 def text(value: Any) -> str:

@@ -80,3 +80,10 @@ def test_a_sentence_mentions_what_is_not_usual():
 
 def test_tables_have_six_digits_and_nothing_where_there_is_nothing():
     assert [settings.text(value) for value in (None, 1 / 3, 7, "paper")] == ["", "0.333333", "7", "paper"]
+
+
+def test_a_table_has_no_column_of_what_no_cell_departs_from():
+    cells = [cell(), cell(dwell=0.5)]
+    assert settings.unsaid(cells, "drift")
+    assert not settings.unsaid(cells, "dwell")
+    assert not settings.unsaid(cells, "noise")
