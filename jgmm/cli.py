@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace, stopper: process.Stopper) -> int:
     study = spec.load(arguments.spec, trust=arguments.trust)
     out = arguments.out or Path("results") / (study.name + _suffix(arguments.share))
     changes = {"seed": arguments.seed, "x64": arguments.x64 or None, "precision": arguments.precision}
-    changes |= {"runs": arguments.runs, "max_runs": arguments.max_runs}
+    changes |= {"runs": arguments.runs, "max_runs": arguments.max_runs, "dimension": arguments.dimension}
     study = spec.changed(study, **{key: value for key, value in changes.items() if value is not None})
     if arguments.runs is not None and not arguments.fresh:
         _check_not_fewer(out, arguments.runs)
@@ -218,6 +218,8 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--share", type=_share, metavar="I/N", help=what)
     command.add_argument("--dry-run", action="store_true", help="say what it would take, and write nothing")
     command.add_argument("--x64", action="store_true", help="compute in float64")
+    what = "stream in all dimensions, or in few with the same law (auto: where d is large)"
+    command.add_argument("--dimension", choices=("auto", "direct", "reduced"), help=what)
     _add_trust(command)
     _add_jax_options(command)
     command = commands.add_parser(

@@ -279,6 +279,7 @@ class Layout(NamedTuple):
     check(k, d): raises ValueError for sizes that it does not have.
     words: where the means are, with {side} for a box's.
     drawn: whether they are drawn for each run. equidistant: whether every two are `separation` apart.
+    dependent: how many fewer axes than k they span. Means that are not drawn need no more coordinates than k.
     """
 
     build: Callable[..., Mixture]
@@ -286,6 +287,7 @@ class Layout(NamedTuple):
     words: str
     drawn: bool = False
     equidistant: bool = False
+    dependent: int = 0
 
 
 def _build_symmetric(k, d, *, keys, separation, side, weights, scales) -> Mixture:
@@ -324,15 +326,20 @@ def _any_size(k: int, d: int) -> None:
 
 # To add one: a function that builds it, and a record here.
 LAYOUTS: dict[str, Layout] = {
-    "symmetric": Layout(_build_symmetric, _pairs_only, "means at +m and -m", equidistant=True),
+    "symmetric": Layout(_build_symmetric, _pairs_only, "means at +m and -m", equidistant=True, dependent=1),
     "symmetric-box": Layout(
         _build_symmetric_box,
         _pairs_only,
         "a mean uniform in a box of side {side:g} and its mirror image, redrawn in every run",
         drawn=True,
+        dependent=1,
     ),
     "simplex": Layout(
-        _build_simplex, _a_simplex, "means at the corners of a regular simplex about the origin", equidistant=True
+        _build_simplex,
+        _a_simplex,
+        "means at the corners of a regular simplex about the origin",
+        equidistant=True,
+        dependent=1,
     ),
     "box": Layout(
         _build_box,

@@ -108,6 +108,7 @@ def from_data(
     """
     doors.keys("key", key)
     doors.kind("batch", batch, Batch, "of jgmm.batch")
+    _check_whole(batch)
     doors.choice("name", name, tuple(heads.STARTS))
     head, k = doors.whole("head", head), len(batch.mixture.means) if estimates is None else estimates
     noise = named.load("noise", noise) if isinstance(noise, str) else noise
@@ -146,6 +147,7 @@ def seed(
     """
     doors.keys("key", key)
     doors.kind("batch", batch, Batch, "of jgmm.batch")
+    _check_whole(batch)
     k, d, runs = batch.mixture.means.shape
     sizes = {"n": n, "block": block, "graph_points": graph_points, "neighbors": neighbors}
     n, block, graph_points, neighbors = (doors.whole(name, value) for name, value in sizes.items())
@@ -178,6 +180,12 @@ def seed(
     means = np.stack([start.means for start in starts], axis=-1)
     counts = np.stack([start.num_components for start in starts])
     return batch._replace(words=words), Seeding(means, counts, basis, chosen), example
+
+
+def _check_whole(batch: Batch) -> None:
+    """Raises ValueError for runs of a reduced dimension."""
+    if batch.space is not None:
+        raise ValueError("the batch has a d of its own, expected all dimensions for a start that is made of samples")
 
 
 def frames(key: Key[Array, ""], batch: Batch) -> Float[np.ndarray, "r d runs"]:

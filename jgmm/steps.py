@@ -188,8 +188,9 @@ def turns(rule: Rule) -> str | None:
         for turned in (np.eye(3), axes):
             offset: Any = jnp.zeros((2, 3, 1))
             memory = rule.init({}, offset)
-            for pull in size * np.einsum("ab,nebr->near", turned, tried):
-                offset, memory = apply({}, memory, offset, jnp.asarray(pull, offset.dtype), None)
+            with jax.numpy_dtype_promotion("standard"):  # as optax has it
+                for pull in size * np.einsum("ab,nebr->near", turned, tried):
+                    offset, memory = apply({}, memory, offset, jnp.asarray(pull, offset.dtype), None)
             ends.append(np.einsum("ab,ear->ebr", turned, np.asarray(offset, float)))
         if not np.abs(ends[0] - ends[1]).max() <= 1e-4 * np.abs(ends[0]).max():
             return "the step size treats coordinates each by itself (Adam does): turned gradients give other steps"

@@ -139,8 +139,8 @@ def _forecasts(study: Study, todo: list[Piece], folder: Path, back_end: str, dev
         parts.setdefault(piece.cell.part, []).append(piece.cell)
     forecasts = {}
     for part, cells in parts.items():
-        cell = min(cells, key=lambda cell: (cell.k * cell.d, cell.n))
-        runs = plan.pack_width(cell.k, cell.d, 10**9, devices=device.number, gpu=device.gpu)
+        cell = min(cells, key=lambda cell: (cell.k * cell.coordinates, cell.n))
+        runs = plan.pack_width(cell.k, cell.coordinates, 10**9, devices=device.number, gpu=device.gpu)
         allowed = PILOT_SECONDS / len(parts) / max(_planned_seconds(cell, runs, device), 1e-12)
         short = _shortened(cell, allowed)
         pilot = replay.pilot(study, short, runs, folder, back_end=back_end)
@@ -198,8 +198,8 @@ def _print_costs(
 
 def _memory(cells: list[Cell], todo: list[Piece], device: Device) -> float:
     """Bytes that the run takes at its peak."""
-    largest = max((cell.k * cell.d for cell in cells), default=1)
-    width = max(plan.pack_width(c.k, c.d, c.n, devices=device.number, gpu=device.gpu) for c in cells)
+    largest = max((cell.k * cell.coordinates for cell in cells), default=1)
+    width = max(plan.pack_width(c.k, c.coordinates, c.n, devices=device.number, gpu=device.gpu) for c in cells)
     packs = GPU_THREADS if device.gpu else 1  # at a time
     runs = max((piece.high - piece.low for piece in todo), default=0)
     return BYTES + BYTES_PER_COORDINATE * packs * width * largest + BYTES_PER_RUN * runs

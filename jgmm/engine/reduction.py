@@ -194,7 +194,7 @@ def prepared(
     if why:
         raise ValueError(f"the dimension is reduced, but {why}")
     doors.floats("start", start, ("e", "s", means.shape[-1]))
-    vectors = num_vectors(size, start, twin=twin)
+    vectors = num_vectors(size, len(start), twin=twin)
     if rank + vectors + 1 > len(batch.words.s0) - 1:
         raise ValueError(
             f"a step keeps {vectors} vectors, expected at most {4 * len(means)} where the dimension is reduced"
@@ -222,12 +222,12 @@ def prepared(
     return batch._replace(mixture=mixture, words=_lanes_for(batch.words, d)), at.astype(means.dtype)
 
 
-def num_vectors(size: sizes.StepSize, start: np.ndarray, *, twin: bool) -> int:
+def num_vectors(size: sizes.StepSize, estimates: int, *, twin: bool) -> int:
     """Vectors of d numbers that a step keeps: estimates, and what its step size remembers of each."""
-    small = np.zeros((len(start), 2, 1), np.float32)
+    small = np.zeros((estimates, 2, 1), np.float32)
     memory = size.rule.init({name: np.ones(1, np.float32) for name in size.numbers}, small)
     each = 1 + sum(np.shape(x) == small.shape for x in jax.tree.leaves(memory))
-    return len(start) * each * (2 if twin else 1)
+    return estimates * each * (2 if twin else 1)
 
 
 def refusal(algorithm: Algorithm, size: sizes.StepSize) -> str | None:

@@ -37,6 +37,7 @@ USUAL = (
     "head",
     "measures",
     "heldout",
+    "reduced",
 )
 # Identifiers of this version have the numbers of these step sizes under keys of their own.
 STEP_KEYS = {"polynomial": "schedule", "adam": "adam"}
@@ -107,6 +108,7 @@ class Cell(Strict):
     measures: tuple[str, ...] = ()  # what its runs store beside errors, of `jgmm.measures`
     heldout: int = 0  # samples of a run's own that measures are taken on
     quantity: str = "error_sq"  # what its figures and verdicts are about
+    reduced: int | None = None  # coordinates of its stream, where the dimension is reduced
     checkpoints: tuple[int, ...]
     displacement: bool
     seeding: SeedingSizes | None
@@ -152,6 +154,17 @@ class Cell(Strict):
     def estimates(self) -> int:
         """How many estimates the algorithm keeps."""
         return self.record.estimates(self.k) if self.fitted is None else self.fitted
+
+    @property
+    def coordinates(self) -> int:
+        """In how many coordinates its stream goes on."""
+        return self.d if self.reduced is None else self.reduced
+
+    @property
+    def rank(self) -> int:
+        """How many axes the means of a run span, at most."""
+        dependent = 0 if self.placed is None else self.placed.dependent
+        return max(1, min(self.k - dependent, self.d))
 
     @property
     def matched(self) -> int:
@@ -220,7 +233,10 @@ class Cell(Strict):
 
     def mixture_fields(self) -> MixtureFields:
         """What the mixture depends on."""
-        return MixtureFields(*(getattr(self, name) for name in MixtureFields._fields))
+        fields = MixtureFields(*(getattr(self, name) for name in MixtureFields._fields))
+        # Of means that are not drawn, all further coordinates would be 0, in some axes.
+        short = self.reduced is not None and self.placed is not None and not self.placed.drawn
+        return fields._replace(d=min(self.k, self.d)) if short else fields
 
     def start_fields(self) -> tuple:
         """What the start depends on."""
@@ -233,7 +249,8 @@ class Cell(Strict):
         """What must agree for cells to stream side by side in one program."""
         sampled = self.noise, self.covariance, self.dwell > 0, self.drift > 0
         taken = self.step.name, self.average > 0, self.fitted, self.batch, self.head > 0
-        return (self.algorithm, self.k, self.d, *sampled, *taken)
+        d = self.d if self.reduced is None else (self.reduced, self.rank, len(set(self.scales)) == 1)
+        return (self.algorithm, self.k, d, *sampled, *taken)
 
     def identifier(self, seed: int, x64: bool) -> str:
         """A hash of all that decides the cell's numbers (not of what they are held against)."""

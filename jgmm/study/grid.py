@@ -24,7 +24,7 @@ def cells(study: Study, folder: Path = Path()) -> list[Cell]:
     with outside.beside(folder, folder / outside.FOLDER):
         _check_size(study)
         files_of_means.check_names(study, folder)
-        every = [cell for part in study.part for cell in _part_cells(part, folder)]
+        every = [cell for part in study.part for cell in _part_cells(part, folder, study.dimension)]
     runs = study.rounds()[-1]
     rows = runs * sum(cell.rows + (cell.stored_displacements + cell.rows * cell.listed) // 4 for cell in every)
     if rows > limits.ROWS:
@@ -104,7 +104,7 @@ def _check_refine(part: Part, along: dict[str, list]) -> None:
             )
 
 
-def _part_cells(part: Part, folder: Path) -> list[Cell]:
+def _part_cells(part: Part, folder: Path, dimension: str) -> list[Cell]:
     """The cells of a part: its axes crossed, but for those that are walked together."""
     along = axes(part)
     _check_together(part, along)
@@ -117,7 +117,7 @@ def _part_cells(part: Part, folder: Path) -> list[Cell]:
         {name: value for setting in settings for name, value in setting.items()}
         for settings in itertools.product(*crossed, walked or [{}])
     ]
-    cells_of_part = [resolve.cell(part, means, point) for point in points]
+    cells_of_part = [resolve.cell(part, means, point, dimension) for point in points]
     return list(dict.fromkeys(cells_of_part))  # axes that a start does not use give the same cell again
 
 

@@ -14,6 +14,7 @@ PARTS = 200  # each has its figures and its lines in the report
 CELLS = 5_000  # each is a file, and a row of every table
 CELL_NUMBERS = 2_000_000  # weights, scales and checkpoints of all cells: 100 MB while a study is planned
 COMPONENTS = 1_000  # k: matching takes k^2 distances for each of 128 runs at once
+DIMENSION = 10**9  # d, where no more of it is held than a reduced dimension needs
 MEANS = 100_000  # k d: streams take about 60 bytes for each number and run, 0.8 GB for 128 runs
 GRAPH_POINTS = 5_000  # 32 graphs at once with so many points squared are 3 GB
 CHECKPOINTS = 10_000  # each is a row of every run

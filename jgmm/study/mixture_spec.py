@@ -30,7 +30,7 @@ class MixtureSpec(Table):
         about("How many components the mixture has.", "[2, 4, 8]", "components"),
     ] = [2]
     d: Annotated[
-        list[Annotated[Count, Field(le=limits.MEANS)]],
+        list[Annotated[Count, Field(le=limits.DIMENSION)]],
         Axis,
         NonEmpty,
         about("How many coordinates a sample has.", "10", "dimensions"),

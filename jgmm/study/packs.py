@@ -12,8 +12,8 @@ import numpy as np
 from jgmm import noise as noises
 from jgmm import start, steps, threefry
 from jgmm.contract import Choice, Noise
+from jgmm.engine import reduction, together
 from jgmm.engine import run as engine
-from jgmm.engine import together
 from jgmm.engine.run import Record, Segment
 from jgmm.engine.runs import Batch
 from jgmm.errors import CentreError
@@ -65,10 +65,17 @@ def stream(job: Job, pack: Sequence[Piece], seeded: Seeded | None) -> list[Compu
     else:
         records = _simulate(job, pack, runs, means, mixtures)
         rows = [tables.rows(*each, per_run) for each in zip(pack, mixtures, records, strict=True)]
-        back_ends = [record.back_end for record in records]
+        back_ends = [_told(record.back_end, first) for record in records]
     device, seeding = jax.devices()[0].device_kind, seeded.back_end if seeded else None
     driven = [Driven(device, back_end, seeding) for back_end in back_ends]
     return [Computed(*each) for each in zip(rows, driven, strict=True)]
+
+
+def _told(back_end: Choice | None, cell: Cell) -> Choice | None:
+    """What drove a stream, and in how many coordinates, if not in all."""
+    if back_end is None or cell.reduced is None:
+        return back_end
+    return back_end._replace(reason=f"{back_end.reason}; the dimension is reduced to {cell.reduced} coordinates")
 
 
 def _start_errors(pack: Sequence[Piece], runs: Batch, start_means: np.ndarray) -> list[CentreError]:
@@ -87,11 +94,14 @@ def _simulate(
     first = cells[0]
     burns = [cell.burn for cell in cells]
     numbers = {name: _of_each_run([cell.chosen[name] for cell in cells], sizes) for name in first.chosen}
+    size = _step_size(pack, sizes)
+    begin = start_means[: first.estimates]
+    runs, begin = reduction.prepared(runs, first.record, begin, size, twin=first.has_twin)
     ready = together.ready(
         runs,
         first.record,
-        start_means[: first.estimates],
-        steps=_step_size(pack, sizes),
+        begin,
+        steps=size,
         noise=_noise(cells, sizes),
         sampling=_sampling(cells, sizes),
         twin=first.has_twin,

@@ -81,7 +81,7 @@ def pack_width(k: int, d: int, n: int, *, devices: int, gpu: bool) -> int:
 def cost(cell: Cell, runs: int, *, seeded: bool, gpu: bool = False) -> float:
     """Seconds of one device for so many runs, with or without their seeding."""
     seeding = cell.seeding.n if seeded and cell.seeding else 0
-    return runs * (cell.n + seeding) * sample_seconds(max(cell.k, cell.estimates), cell.d, gpu=gpu)
+    return runs * (cell.n + seeding) * sample_seconds(max(cell.k, cell.estimates), cell.coordinates, gpu=gpu)
 
 
 def check(todo: Iterable[Piece], *, devices: int, gpu: bool = False) -> None:
@@ -163,13 +163,13 @@ def _seeded_size(cells: Sequence[Cell], devices: int, gpu: bool) -> tuple[int, f
     first = cells[0]
     streams = sum(cost(cell, 1, seeded=False, gpu=gpu) for cell in cells)
     each = cost(first, 1, seeded=True, gpu=gpu) + streams
-    width = pack_width(first.k, first.d, 10**9, devices=devices, gpu=gpu)
+    width = pack_width(first.k, first.coordinates, 10**9, devices=devices, gpu=gpu)
     return _rounded(TASK_SECONDS * devices / each, width, devices), each
 
 
 def _plain_size(cell: Cell, devices: int, gpu: bool) -> int:
     """Runs of a cell that make at most TASK_SECONDS and TASK_RUNS."""
-    width = pack_width(cell.k, cell.d, cell.n, devices=devices, gpu=gpu)
+    width = pack_width(cell.k, cell.coordinates, cell.n, devices=devices, gpu=gpu)
     return _rounded(TASK_SECONDS * devices / max(cost(cell, 1, seeded=False, gpu=gpu), 1e-12), width, devices)
 
 

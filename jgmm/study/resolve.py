@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from jgmm import covariance, named, rates
-from jgmm.study import claim, limits, measured, names, settings, shown
+from jgmm.study import claim, dimension, limits, measured, names, settings, shown
 from jgmm.study.cell import Cell, sources_of
 from jgmm.study.fields import FROM_DATA
 from jgmm.study.means import Means
@@ -21,22 +21,24 @@ OF_NOISES = ("df", "share", "factor")  # axes that mean nothing to a cell of ano
 STREAMED = ("n", "batch", "rate", "estimates", "average")  # axes that mean nothing to a cell without a stream
 
 
-def cell(part: Part, means: Means | None, point: dict[str, Any]) -> Cell:
+def cell(part: Part, means: Means | None, point: dict[str, Any], wanted: str = "direct") -> Cell:
     """The cell of a part at a point of its axes. Raises ValueError, naming the part.
 
-    means: of the part's file, if it has one. point: a value for each axis (`grid.axes`).
+    means: of the part's file, if it has one. point: a value for each axis (`grid.axes`). wanted: the study's dimension.
     """
     try:
-        return _cell(part, means, point)
+        return _cell(part, means, point, wanted)
     except ValueError as error:
         raise ValueError(f"part {part.name!r}: {error}") from None
 
 
-def _cell(part: Part, means: Means | None, point: dict[str, Any]) -> Cell:
+def _cell(part: Part, means: Means | None, point: dict[str, Any], wanted: str) -> Cell:
     k, d, sigma, n, start = point["k"], point["d"], point["sigma"], point["n"], point["start"]
     algorithm = named.load("algorithm", part.algorithm)
     weights, scales = _weights(point, k), _scales(point, k, sigma)
     _check_layout(part, means, k, d)
+    if wanted == "direct":
+        _check_held(k, d)
     sizes = seeding_sizes(point, k, d) if start == "seeding" else None
     least = min(weight for weight in weights if weight)  # a component of weight 0 has no samples to wait for
     fitted = _fitted(part, point.get("estimates", "own"), algorithm, k, start)
@@ -107,6 +109,8 @@ def _cell(part: Part, means: Means | None, point: dict[str, Any]) -> Cell:
     )
     if resolved.claim is not None:
         claim.check(resolved)
+    resolved = dimension.settled(resolved, wanted)
+    _check_held(k, resolved.mixture_fields().d)
     return resolved
 
 
@@ -145,11 +149,15 @@ def _scales(point: dict[str, Any], k: int, sigma: float) -> tuple[float, ...]:
     return scales
 
 
+def _check_held(k: int, d: int) -> None:
+    """Raises ValueError for more numbers in the means of a run than may be held."""
+    if k * d > limits.MEANS:
+        raise ValueError(f"k d is {k} x {d}: expected at most {limits.MEANS} numbers in the means of a run")
+
+
 def _check_layout(part: Part, means: Means | None, k: int, d: int) -> None:
     """Raises ValueError for a layout that does not have these sizes, or displacements of means that are redrawn."""
     layout = part.mixture.layout
-    if k * d > limits.MEANS:
-        raise ValueError(f"k d is {k} x {d}: expected at most {limits.MEANS} numbers in the means of a run")
     if means:
         if means.values.shape != (k, d):
             numbers = " x ".join(map(str, means.values.shape))

@@ -1,7 +1,7 @@
 """A whole spec as a pydantic model: what all its parts have in common, and the parts. Needs no JAX."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ModelWrapValidatorHandler, ValidationError, model_validator
 
@@ -55,6 +55,13 @@ class Study(Table):
         bool,
         about("Whether streams compute in float64 instead of float32.", "true"),
     ] = False
+    dimension: Annotated[
+        Literal["auto", "direct", "reduced"],
+        about(
+            "Whether streams go on in all d coordinates, or in few with the same law; auto: where d is twice as many.",
+            '"auto"',
+        ),
+    ] = "direct"
     report: Annotated[
         str,
         Field(pattern=r"^(curves|[\w.]+:\w+)$", max_length=limits.NAME),

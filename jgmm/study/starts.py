@@ -97,7 +97,10 @@ def side_by_side(
     if seeded is None and pieces[0].cell.head:
         return _from_data(job, pieces, batch(job.keys.lanes, run_ids, mixed))
     if seeded is None:
-        runs = batch(job.keys.lanes, run_ids, mixed)
+        cells = [piece.cell for piece in pieces]
+        reduced = cells[0].reduced is not None  # of all of them: they share a program
+        of = np.repeat([cell.d for cell in cells], sizes) if reduced else None
+        runs = batch(job.keys.lanes, run_ids, mixed, d=of, rank=cells[0].rank if reduced else None)
         offsets = [0.0 if piece.cell.start == "truth" else float(piece.cell.start) for piece in pieces]
         fitted = pieces[0].cell.fitted  # of all of them: they share a program
         return runs, start.offset_start(job.keys.start, runs, np.repeat(offsets, sizes), estimates=fitted)

@@ -48,7 +48,7 @@ def _computed(job: Job, task: Task) -> Iterator[Computed]:
     """Compute a task, pack by pack."""
     first = task.pieces[0].cell
     longest = UNENDING if first.seeding else max(piece.cell.n for piece in task.pieces)
-    width = plan.pack_width(first.k, first.d, longest, devices=len(jax.devices()), gpu=machine.on_gpu())
+    width = plan.pack_width(first.k, first.coordinates, longest, devices=len(jax.devices()), gpu=machine.on_gpu())
     pieces = packs.cut(task.pieces, width)
     if first.seeding is None:
         for pack in packs.packed(pieces, width):

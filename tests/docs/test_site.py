@@ -32,6 +32,6 @@ def test_every_page_is_built_and_loads_nothing_from_elsewhere(site):
 
 def test_the_api_has_signatures_with_shapes_and_the_search_an_index(site):
     text = re.sub(r"<[^>]*>", "", (site / "api.html").read_text(encoding="utf-8"))
-    assert "batch(key: Key[Array" in text
+    assert "key: Key[Array" in text
     assert "*runs" in text
     assert (site / "search" / "search_index.js").stat().st_size > 10_000

@@ -152,8 +152,12 @@ CASES = {
 }
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", CASES)
+ONCE_A_CI = ("lloyd, 3", "soft, 3", "em")  # of these, the others taking minutes
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(x, marks=pytest.mark.slow if x in ONCE_A_CI else pytest.mark.long) for x in CASES]
+)
 def test_every_algorithms_errors_have_the_law_of_all_dimensions(name):
     algorithm, k, d, how = CASES[name]
     assert least(algorithm, k, d, runs=20_000, **how) > 1e-4 / 20

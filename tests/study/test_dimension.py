@@ -1,0 +1,78 @@
+"""A study's dimension: where it is reduced, what is then the same, and what is refused."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+from jgmm import errors
+from jgmm.study import run as runner
+from jgmm.study import spec
+
+
+def study(
+    *,
+    dimension="reduced",
+    mixture="d = [100, 1000000]\nseparation = 300.0",
+    stream="n = 300\nstart = 0.5\ncheckpoints = 2",
+):
+    """Lloyd on three components."""
+    layout = "" if "layout" in mixture else "layout = 'simplex'\n"
+    top = f"name = 'x'\nruns = 40\nalgorithm = 'lloyd'\ndimension = '{dimension}'\n"
+    text = f"{top}[mixture]\nk = 3\n{layout}{mixture}\n[stream]\n{stream}\n"
+    return spec.parse(text, source="x", folder=Path(), default_name="x")
+
+
+def test_a_cell_of_a_reduced_dimension_is_another_cell():
+    reduced, direct = (spec.named_cells(study(mixture="d = 100", dimension=x)) for x in ("reduced", "direct"))
+    assert not reduced.keys() & direct.keys()
+    (cell,) = reduced.values()
+    assert (cell.d, cell.coordinates, cell.rank) == (100, 2 + 6 + 1, 2)  # three centres and their twins
+    assert cell.mixture_fields().d == 3
+
+
+def test_it_is_reduced_by_itself_where_d_is_more_than_twice_its_coordinates():
+    cells = spec.cells(study(mixture="d = [10, 18, 19, 1000]", dimension="auto"))
+    assert [cell.reduced for cell in cells] == [None, None, 9, 9]
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"stream": "n = 3000\nstart = 'seeding'"}, "Algorithm 2 is simulated in all dimensions"),
+        ({"stream": "n = 300\nstart = 0.5\nrate = 0.01\naverage = 0.5"}, "average is not 0"),
+        ({"stream": "n = 300\nstart = 0.5\ndisplacement = true"}, "displacement is true"),
+        ({"stream": "n = 300\nstart = 0.5\nrate = { adam = 0.01 }"}, "treats coordinates each by itself"),
+        ({"mixture": "d = 100\nnoise = 'uniform'"}, "noise is 'uniform'"),
+        ({"mixture": "d = 10"}, "d = 10 is fewer than its 9 coordinates and 2 more"),
+    ],
+)
+def test_what_cannot_be_reduced_is_refused_with_the_reason_or_left_as_it_is(changes, why):
+    usual = {"mixture": "d = 100\nseparation = 8.0"}
+    with pytest.raises(ValueError, match=f"part 'main': dimension is 'reduced', but .*{why}"):
+        spec.cells(study(**usual | changes))
+    assert all(cell.reduced is None for cell in spec.cells(study(**usual | changes, dimension="auto")))
+
+
+def test_means_that_are_held_whole_have_their_limit():
+    with pytest.raises(ValueError, match="k d is 3 x 1000000: expected at most 100000"):
+        spec.cells(study(dimension="direct"))
+    with pytest.raises(ValueError, match="k d is 3 x 1000000: expected at most 100000"):
+        spec.cells(study(mixture="d = 1e6\nlayout = 'box'\nside = 10.0"))
+
+
+def test_a_reduced_study_is_on_its_laws_and_says_how_it_was_streamed(tmp_path):
+    runner.run_study(study(), tmp_path)
+    with (tmp_path / "backends.csv").open() as file:
+        reasons = [row["reason"] for row in csv.DictReader(file)]
+    assert len(reasons) == 2
+    assert all("the dimension is reduced to 9 coordinates" in reason for reason in reasons)
+    files = sorted((tmp_path / "cells").glob("*.parquet"))
+    tables = [pq.read_table(path).filter(pc.field("samples") == 300).to_pydict() for path in files]
+    assert sorted(table["d"][0] for table in tables) == [100, 1_000_000]
+    for table in tables:
+        twin = errors.estimate(np.array(table["twin_error_sq"]) - np.array(table["twin_mean_sq"]))
+        assert abs(twin.mean) < 4 * twin.standard_error
