@@ -73,6 +73,11 @@ def test_logarithms_of_values_that_no_float_holds():
     assert expressions.parse("1 - exp(-C)").log_value(C=90) == pytest.approx(0, abs=1e-38)
 
 
+def test_anything_to_the_power_0_is_1():
+    formula = expressions.parse("(k - 5)**0")
+    assert (formula.value(k=5), formula.log_value(k=5), formula.value(k=7)) == (1.0, 0.0, 1.0)
+
+
 def test_names_are_those_of_the_text_once_each():
     assert expressions.parse("n*log(n)+k*min(d, exp(1))").names == ("n", "k", "d")
 

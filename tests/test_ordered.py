@@ -93,7 +93,7 @@ def test_logarithms_of_other_numbers_are_refused(x):
         ordered.ln(x)
 
 
-@pytest.mark.parametrize("x", [-745.2, -30.0, -1e-9, 0.0, 0.7, 1.0, 100.0, 709.7])
+@pytest.mark.parametrize("x", [-745.2, -26.960643530784644, -1e-9, 0.0, 1.0, 9.5125648370472, 709.7])
 def test_an_exponential_is_the_nearest_float(x):
     exact = decimal.Context(prec=80).exp(decimal.Decimal(x))
     assert ordered.exp(x) == float(exact)
