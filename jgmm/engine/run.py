@@ -301,7 +301,7 @@ def _seen(state: State, ready: Ready, mixture: Mixture, place: slice, heldout: A
     """Some runs as measures see them."""
     readout, own = ready.algorithm.readout, {}
     if readout is not None:
-        told = jax.tree.map(np.asarray, (state.centres, ready.params.own))
+        told = jax.tree.map(np.asarray, (together.estimate(state), ready.params.own))
         own = {name: np.asarray(values)[..., place] for name, values in readout(*told).items()}
     mixtures = [Mixture(*(np.asarray(x)[..., place] for x in each)) for each in (mixture, ready.assumed)]
     origin, offset = (np.asarray(x)[..., place] for x in (state.centres.origin, _estimate(state)))

@@ -9,8 +9,10 @@ import jgmm
 from jgmm import lanes, mixture
 from jgmm.algorithms.em import EM
 from jgmm.algorithms.lloyd import LLOYD, ORACLE
+from jgmm.algorithms.online import ONLINE
 from jgmm.algorithms.soft import SOFT
 from jgmm.engine import choose, together
+from jgmm.engine.run import Segment, simulate
 from jgmm.start import homes, offset_start
 
 KEY = jax.random.key(3)
@@ -104,3 +106,15 @@ def test_what_cannot_have_other_estimates_says_so():
     pair = jgmm.batch(KEY, range(RUNS), mixture.symmetric(2, separation=3.0))
     with pytest.raises(ValueError, match="estimates is 2, but the algorithm has its own number of them: expected 1"):
         jgmm.run(pair, EM, start, steps=RATE, checkpoints=[N], estimates=2)
+
+
+def test_weights_that_are_measured_are_averaged_where_the_estimate_is():
+    batch = batch_of()
+    start = offset_start(KEY, batch, 0.1)
+    found = {}
+    for average in (None, 0, N - 1):
+        ready = together.ready(batch, ONLINE, start, steps=0.05, average=average)
+        (record,) = simulate(ready, batch, [Segment(RUNS, (N,), ("weights_sq",))])
+        found[average] = record.measures["weights_sq"]
+    assert_allclose(found[N - 1], found[None], rtol=1e-4)  # the mean of the last alone
+    assert (np.abs(found[0][-1] - found[None][-1]) > 1e-4).all()
