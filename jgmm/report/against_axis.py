@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from jgmm import stats
 from jgmm.report import drawing
 from jgmm.report.axes import frame, scale_x
-from jgmm.report.drawing import AXES, COLOURS, ERROR, MARKERS, Drawn, Picture
+from jgmm.report.drawing import AXES, COLOURS, ERROR, MARKERS, SUMMED, Drawn, Picture
 from jgmm.report.results import Row
 from jgmm.study import curves
 from jgmm.study.curves import Curve
@@ -37,7 +37,7 @@ def draw(found: list[Curve], last: dict[str, Row]) -> Drawn:
             _local_exponents(panels[1], c, colour, marker)
     left.set(yscale="log", title=f"{part}: error against {name}", xlabel=name, ylabel=about)
     frame(left, every)
-    words = [f"{part}: mean {'squared error' if about == ERROR else about} against {name}"]
+    words = [f"{part}: mean {about.removesuffix(SUMMED.removeprefix(ERROR))} against {name}"]
     if exponents:
         _frame_exponents(panels[1], xs, name)
         words.append("second panel: local exponents between neighbours, bars of two standard errors")

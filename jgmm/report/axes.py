@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from jgmm.report.drawing import LETTER, SMALL, STYLE, Point
+from jgmm.report.drawing import LETTER, SMALL, STYLE, Point, formulas
 
 
 def frame(axes: Axes, points: Iterable[Point]) -> None:
@@ -70,4 +70,4 @@ def label_ends(axes: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
     edge = axes.transAxes
     for (_, name, colour), start, end in zip(order, places, moved, strict=True):
         axes.plot([1.0, 1.03], [start, end], "-", lw=0.5, color=colour, transform=edge, clip_on=False, in_layout=False)
-        axes.text(1.04, end, name, fontsize=SMALL, color=colour, transform=edge, va="center")
+        axes.text(1.04, end, formulas(name), fontsize=SMALL, color=colour, transform=edge, va="center")

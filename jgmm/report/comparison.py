@@ -10,7 +10,8 @@ from jgmm.report import drawing
 from jgmm.report.axes import frame, label_ends, scale_x
 from jgmm.report.drawing import COLOURS, MARKERS, SHOWN, Drawn, Picture, Point
 from jgmm.report.results import Row
-from jgmm.study import pairs, settings
+from jgmm.study import expected, pairs, settings
+from jgmm.study.cell import Cell
 from jgmm.study.read import CellData
 
 PANELS = 4  # mixtures, a panel for each
@@ -55,21 +56,29 @@ def draw(data: list[CellData], last: dict[str, Row]) -> Drawn:
     differing = [name for name in settings.varying(items[0].cell for items in compared) if name not in ("n", "rate")]
     cells = [item.cell for items in compared for item in items]
     in_title = [name for name in settings.every(cells) if name in ("k", "d", "separation", *differing)]
+    centres = [item.cell for items in compared for item in items if expected.of_means(item.cell)]
     told: set[str] = set()
     for axes, panel in zip(all_axes, panels, strict=True):
         told |= _draw_panel(axes, panel, last, named_at_ends=many)
         title = textwrap.fill(settings.words(panel.items[0].cell, in_title), 48)
         axes.set_title(title, fontsize=8)
     for axes in all_axes[::columns]:
-        axes.set_ylabel("N x squared error of a centre / (σ² d)")
+        axes.set_ylabel(f"N x squared {'error of a centre' if centres else 'sine of an angle'} / (σ² d)")
     drawing.legend(picture, all_axes)
-    lines = [
-        "On the same streams: N times the squared error of one centre over sigma^2 d",
-        "the labelled oracle of k centres is at k, an EM estimate uses both halves of the samples",
-        *([f"dotted: {LIMIT}"] if LIMIT in told else []),
-    ]
+    lines = [*_about(centres), *([f"dotted: {LIMIT}"] if LIMIT in told else [])]
     note = drawing.note(compared, PANELS, "mixtures") + drawing.note(every_name, LABELLED)
     return Picture(picture, drawing.caption(*lines, told=told, note=note))
+
+
+def _about(centres: list[Cell]) -> list[str]:
+    """What is on the upright axis, and how to read it. centres: the cells whose error is that of centres."""
+    one = "error of one centre" if centres else "sine of one angle"
+    lines = [f"On the same streams: N times the squared {one} over sigma^2 d"]
+    if any(1 < cell.k == cell.estimates for cell in centres):
+        lines.append("the labelled oracle of k centres is at k")
+    if any(cell.estimates < cell.k for cell in centres):
+        lines.append("an EM estimate uses both halves of the samples")
+    return lines
 
 
 def names(items: list[CellData]) -> list[str]:

@@ -20,7 +20,7 @@ from matplotlib.gridspec import GridSpec
 
 from jgmm.report import live
 from jgmm.report.results import Row
-from jgmm.study import quantities, summary
+from jgmm.study import expected, quantities, summary
 from jgmm.study.folder import records
 from jgmm.study.read import CellData
 
@@ -52,7 +52,9 @@ BARS = "bars: 95 % intervals, where there are runs enough for one"
 LAW = "law"
 FIRST_ORDER = "first-order law"
 BOUND = "bound (constants and a = 1)"
+CLAIMED = "claimed bound (constants = 1)"  # of a claim of a spec's own
 ORACLE = "labelled oracle"
+MEAN = "mean of all samples"  # the oracle of one component, which has no labels
 
 AXES = {  # what an axis of a spec is called on a figure, where that is more than its name
     "n": "horizon N",
@@ -62,7 +64,9 @@ AXES = {  # what an axis of a spec is called on a figure, where that is more tha
     "seeding.graph_points": "graph points k0",
     "seeding.n": "seeding samples N0",
 }
-ERROR = "squared error, sum over centres"
+ERROR = "squared error"
+SUMMED = f"{ERROR}, sum over centres"
+ANGLES = "sum of squared sines of angles"  # between spans
 
 T = TypeVar("T")
 
@@ -114,12 +118,17 @@ def legend(picture: Figure, panels: Sequence[Axes]) -> None:
     width, height = picture.get_size_inches()
     letters = int(width * 72 / (SMALL * LETTER)) - 10
     handles = dict(sorted(handles.items(), key=lambda entry: entry[1].get_marker() == "None"))  # points before lines
-    texts = [textwrap.fill(label, max(letters, 10)) for label in handles]
+    texts = [textwrap.fill(formulas(label), max(letters, 10)) for label in handles]
     widest = max(len(text) for label in texts for text in label.splitlines()) + 8
     columns = max(min(letters // widest, 4, len(texts)), 1)
     lines = sum(max(text.count("\n") + 1 for text in texts[i : i + columns]) for i in range(0, len(texts), columns))
     picture.set_size_inches(width, height + 0.15 * lines + 0.1)
     picture.legend(handles.values(), texts, fontsize=SMALL, frameon=False, loc="outside lower center", ncols=columns)
+
+
+def formulas(label: str) -> str:
+    """A label with the formulas of a spec in it, "3*k*log(3*n)/n", as a figure shows them."""
+    return label.replace("**", "^").replace("*", "·")
 
 
 def save(picture: Figure, path: Path) -> Path:
@@ -185,8 +194,16 @@ def measured(item: CellData, x: float, *, index: int = -1, quantity: str | None 
 
 def heading(items: Iterable[CellData]) -> str:
     """What the upright axis of a figure of these cells shows."""
-    names = dict.fromkeys(item.cell.quantity for item in items)
-    return " or ".join(ERROR if name == quantities.DEFAULT else name for name in names)
+    return " or ".join(dict.fromkeys(_quantity(item) for item in items))
+
+
+def _quantity(item: CellData) -> str:
+    """What a cell's figures are about."""
+    if item.cell.quantity != quantities.DEFAULT:
+        return item.cell.quantity
+    if not expected.of_means(item.cell):
+        return ANGLES
+    return SUMMED if item.cell.matched > 1 else ERROR
 
 
 def drawable(points: Iterable[Point]) -> bool:
@@ -256,7 +273,7 @@ def line(
 
 
 def theory_lines(axes: Axes, xs: Iterable[float], rows: Sequence[Row], *, colour: str, labelled: set[str]) -> set[str]:
-    """The laws (exact, and to first order), the bound and the labelled oracle.
+    """The laws (exact, and to first order), the bound and the labelled oracle, of the rows of one curve.
 
     labelled: the lines that have an entry in the legend, to which those that get one now are added; it is returned.
     """
@@ -266,8 +283,8 @@ def theory_lines(axes: Axes, xs: Iterable[float], rows: Sequence[Row], *, colour
     exact = all(row["law_exact"] is not False for row in rows)  # one line: a law that is exact here and there breaks it
     lines = (
         (LAW, laws, "-") if exact else (FIRST_ORDER, laws, (0, (6, 1.5, 1, 1.5))),
-        (BOUND, [row["bound_error_sq"] for row in rows], ":"),
-        (ORACLE, [row["oracle_error_sq"] for row in rows], "--"),
+        (BOUND if rows[0]["theorem"].isdigit() else CLAIMED, [row["bound_error_sq"] for row in rows], ":"),
+        (ORACLE if rows[0]["k"] > 1 else MEAN, [row["oracle_error_sq"] for row in rows], "--"),
     )
     for name, ys, kind in lines:
         if line(axes, xs, ys, label=None if name in labelled else name, colour=colour, style=kind):
@@ -278,7 +295,7 @@ def theory_lines(axes: Axes, xs: Iterable[float], rows: Sequence[Row], *, colour
 def caption(*parts: str, told: Iterable[str], note: str = "") -> str:
     """What a figure shows; then the lines that it has, and its marks."""
     have = set(told)
-    lines = [name for name in (LAW, FIRST_ORDER, BOUND, ORACLE) if name in have]
+    lines = [name for name in (LAW, FIRST_ORDER, BOUND, CLAIMED, ORACLE, MEAN) if name in have]
     marks = [mark for mark in (BARS, OPEN, ZERO, ABSENT) if mark in have]
     words = [*parts, *([f"lines: {', '.join(lines)}"] if lines else []), *marks]
     return "; ".join(words) + f"{note}."

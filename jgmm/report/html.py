@@ -59,6 +59,8 @@ def render(folder: Path, results: Results, written: Written) -> str:
         level=stats.look_level(written.look),
         mixtures=list(dict.fromkeys(words.mixture(item.cell) for item in data)),
         methods=list(dict.fromkeys((item.cell.part, words.method(item.cell)) for item in data)),
+        estimands=words.estimands(item.cell for item in data),
+        errors=words.errors(item.cell for item in data),
         seeded=any(item.cell.seeding for item in data),
         few=summary.FEW,
         folder=shlex.quote(shown.text(folder)),

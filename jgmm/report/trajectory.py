@@ -2,7 +2,7 @@
 
 from jgmm.report import drawing
 from jgmm.report.axes import frame, scale_x
-from jgmm.report.drawing import COLOURS, ERROR, MARKERS, Drawn, Picture
+from jgmm.report.drawing import COLOURS, ERROR, MARKERS, SUMMED, Drawn, Picture
 from jgmm.report.results import Row
 from jgmm.study import settings
 from jgmm.study.read import CellData
@@ -40,7 +40,7 @@ def draw(items: list[CellData], rows: list[Row]) -> Drawn:
     axes.set(yscale="log", title=f"{part}: one run's error as it goes", xlabel="samples", ylabel=about)
     frame(axes, every)
     drawing.legend(picture, [axes])
-    words = f"{part}: mean {'squared error' if about == ERROR else about} on the way"
+    words = f"{part}: mean {about.removesuffix(SUMMED.removeprefix(ERROR))} on the way"
     if max(len(item.samples) for item in shown) > STEPS + 1:
         words += f", at {STEPS} of the checkpoints"
     caption = drawing.caption(words, told=told | lines, note=drawing.note(items))

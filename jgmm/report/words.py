@@ -1,7 +1,9 @@
 """What a mixture, an algorithm and a start are called on the page: mostly what their records say."""
 
+from collections.abc import Iterable
+
 from jgmm import outside
-from jgmm.study import settings
+from jgmm.study import expected, settings
 from jgmm.study.spec import Cell
 
 
@@ -36,6 +38,26 @@ def method(cell: Cell) -> str:
         power = "block power iteration, blocks of B"
     graph = f"a {cell.seeding.neighbors}-nearest-neighbour graph of k0 projected points"
     return f"{what}; seeding: {power} samples, then {graph}"
+
+
+def estimands(cells: Iterable[Cell]) -> list[str]:
+    """What these cells estimate."""
+    cells = list(cells)
+    words = []
+    if of_means := [cell for cell in cells if expected.of_means(cell)]:
+        up_to_sign = " (for EM, its one mean up to sign)" if any(cell.estimates < cell.k for cell in of_means) else ""
+        words.append(f"The means mu_i, under the best one-to-one matching{up_to_sign}")
+    if len(of_means) < len(cells):
+        words.append("The span of the means")
+    if any(cell.displacement for cell in cells):
+        words.append("for a floor, the squared length of the mean displacement of the centres")
+    return words
+
+
+def errors(cells: Iterable[Cell]) -> list[str]:
+    """The formulas of these cells' squared errors."""
+    formulas = {True: "sum_i |mu_i - mu_i*|^2", False: "sum_i sin^2 of the i-th angle between the spans"}
+    return list(dict.fromkeys(formulas[expected.of_means(cell)] for cell in cells))
 
 
 def algorithm(cell: Cell) -> str:

@@ -112,4 +112,4 @@ def _draw(axes: Axes, found: list[Series], quantity: str, against: str) -> None:
 
 def _words(quantity: str) -> str:
     """The name of a quantity beside an axis."""
-    return drawing.ERROR if quantity == "error_sq" else quantity
+    return drawing.SUMMED if quantity == "error_sq" else quantity

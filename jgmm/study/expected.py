@@ -6,6 +6,7 @@ import numpy as np
 
 from jgmm import errors
 from jgmm.study import regime
+from jgmm.study.cell import Cell
 from jgmm.study.read import QUANTITIES, CellData, points
 from jgmm.theory import expected, floors, references
 from jgmm.theory.bounds import THEOREMS
@@ -92,7 +93,7 @@ def floor_accuracy(item: CellData) -> float:
 def oracle(item: CellData, samples: int) -> float | None:
     """The exact error of the labelled oracle, the means of each component's samples; None if one may have no sample."""
     cell = item.cell
-    if cell.dwell or cell.drift or cell.fitted is not None or not of_means(item):
+    if cell.dwell or cell.drift or cell.fitted is not None or not of_means(cell):
         return None
     at_checkpoint = situation(item, samples)
     if cell.covariance:
@@ -102,13 +103,13 @@ def oracle(item: CellData, samples: int) -> float | None:
 
 def cramer_rao(item: CellData, samples: int) -> float | None:
     """The least error of unbiased estimates from unlabelled samples; known for a pair of equal weights and scales."""
-    known = item.cell.of_gaussians and item.cell.fitted is None and of_means(item)
+    known = item.cell.of_gaussians and item.cell.fitted is None and of_means(item.cell)
     return references.cramer_rao(situation(item, samples)) if known else None
 
 
-def of_means(item: CellData) -> bool:
+def of_means(cell: Cell) -> bool:
     """Whether errors are distances from the means."""
-    return item.cell.record.measure is errors.of_centres
+    return cell.record.measure is errors.of_centres
 
 
 def bound(item: CellData, samples: int) -> float | None:

@@ -214,3 +214,33 @@ def test_no_two_figures_have_one_name_on_any_disk():
     assert "comparison" not in lower
     assert max(map(len, lower)) < 220
     assert found == figures.names(parts)
+
+
+OVERSPECIFIED = ONE.replace("k = 2", "k = 1").replace("separation = 4.0", "").replace("400", "[100, 200, 400]")
+CLAIM = '[claim]\nbound = "d*sigma**2/n"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "upright", "lines"),
+    [
+        ('theorem = "none"\n' + LINE, "squared error, sum over centres", "lines: labelled oracle"),
+        ('algorithm = "em"\n' + OVERSPECIFIED + CLAIM, "squared error", "claimed bound (constants = 1), mean of all"),
+        ('algorithm = "oja"\n' + LINE + CLAIM, "sum of squared sines of angles", "claimed bound (constants = 1); bars"),
+    ],
+)
+def test_axes_and_lines_are_called_what_they_are_for_the_algorithm(text, upright, lines):
+    made, caption = drawn(text)["main-n"]
+    assert made.axes[0].get_ylabel() == upright
+    assert f"mean {upright.split(',')[0]} against" in caption
+    assert lines in caption
+
+
+def test_a_comparison_speaks_of_em_and_of_the_oracle_where_they_are():
+    assert "oracle of k centres is at k; an EM estimate uses both halves" in drawn(SAME)["comparison"].caption
+    spans = SAME.replace('"lloyd"', '"a"\nalgorithm = "oja"').replace('"paper", 0.05', "0.01, 0.02, 0.05")
+    caption = drawn(spans[: spans.index('[[part]]\nname = "soft"')])["comparison"].caption
+    assert caption.startswith("On the same streams: N times the squared sine of one angle over sigma^2 d; bars")
+
+
+def test_a_legend_has_the_signs_of_a_formula():
+    assert drawing.formulas("lloyd 3*k*log(n)/n**2") == "lloyd 3·k·log(n)/n^2"

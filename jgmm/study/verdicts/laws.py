@@ -34,8 +34,9 @@ class LawTest(NamedTuple):
         """The cell in a few words."""
         cell = self.item.cell
         what = "floor, " if self.of_floor else ""
+        apart = f" C={cell.separation:g}" if cell.k > 1 else ""
         stream = "" if cell.start_only else f" N={cell.n}"
-        return f"{what}{cell.part}, k={cell.k} d={cell.d} C={cell.separation:g}{stream}"
+        return f"{what}{cell.part}, k={cell.k} d={cell.d}{apart}{stream}"
 
 
 def law_verdict(data: list[CellData], look: int) -> LawVerdict | None:
