@@ -8,9 +8,10 @@ What is kept are the parameters that the statistics s have, which the same recur
     w_i <- w_i + gamma (p_i - w_i),  g = gamma p_i/w_i,  mu_i <- mu_i + g (x - mu_i),
     d sigma_i^2 <- (1 - g) (d sigma_i^2 + g |x - mu_i|^2)      mu_i as before; nothing cancels (West 1979)
 
-gamma_t is the study's step size: { scale = 1, power = 0.6, shift = 20 } is theirs, t^-0.6, from the 20th sample on. A
-first step of 1 would forget the start for one sample. Every component starts with the weight 1/k and with the scale
-`spread` sigma, sigma the largest; an average is one of all parameters (theirs, and of the variances, not the scales).
+gamma_t is the study's step size: { scale = 1, power = 0.6, shift = 200 } is theirs, t^-0.6, from the 200th sample on. A
+first step of 1 would forget the start for one sample, and with a shift of 20 a run in thirty lost a component at C = 4.
+Every component starts with the weight 1/k and with the scale `spread` sigma, sigma the largest; an average is one of all
+parameters (theirs, and of the variances, not the scales).
 """
 
 from collections.abc import Callable
@@ -82,7 +83,7 @@ def readout(state: OnlineState, params: dict) -> dict[str, np.ndarray]:
     return {"weights": np.asarray(state.weights), "scales": np.sqrt(np.asarray(state.variances))}
 
 
-_SCHEDULE = "expected a schedule, as { scale = 1, power = 0.6, shift = 20 }, or a small number"
+_SCHEDULE = "expected a schedule, as { scale = 1, power = 0.6, shift = 200 }, or a small number"
 ONLINE = Algorithm(
     step,
     words="online EM of weights, means and scales, by sufficient statistics",
