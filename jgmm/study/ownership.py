@@ -18,11 +18,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import tomli_w
+from pydantic import BaseModel
 
 from jgmm import outside
 from jgmm.process import Stopped
 from jgmm.study import spec
 from jgmm.study.folder import files, lock, records, seal, store
+from jgmm.study.parts import Part
 from jgmm.study.spec import Study
 
 REPORTS = ("summary.parquet", "summary.csv", "fits.csv", "verdicts.csv", "paired.csv", "report.html")
@@ -190,7 +192,7 @@ def same_study(folder: Path, study: Study, environment: Mapping, expected: str =
     old = tomllib.loads(_sealed(folder / "study.toml"))
     canary = old.pop("environment", {}).get("canary")
     study = _refined_as(study, old)
-    new = tomllib.loads(tomli_w.dumps(study.model_dump(exclude_none=True)))
+    new = _without_young_keys(tomllib.loads(tomli_w.dumps(study.model_dump(exclude_none=True))), old)
     for part in (*old["part"], *new["part"]):
         for key in REFINES:
             part.pop(key, None)
@@ -202,6 +204,27 @@ def same_study(folder: Path, study: Study, environment: Mapping, expected: str =
     if environment.get("canary") is not None:
         _same_draws(folder, canary, environment["canary"], expected)
     return study.model_copy(update={"runs": max(study.runs, int(old.get("runs", 0)))})
+
+
+def _without_young_keys(new: dict, old: Mapping) -> dict:
+    """A study's table without keys of default value that a stored one lacks: it may be older than they are."""
+    whole = _as_old(new, old, Study)
+    parts = list(zip(new["part"], old["part"], strict=False))
+    whole["part"] = [_as_old(part, stored, Part) for part, stored in parts] + new["part"][len(parts) :]
+    return whole
+
+
+def _as_old(new: dict, old: Mapping, model: type[BaseModel]) -> dict:
+    kept = {}
+    for key, value in new.items():
+        default = model.model_fields[key].default if key in model.model_fields else None
+        if isinstance(default, BaseModel) and isinstance(value, dict):
+            value = _as_old(value, old.get(key, {}), type(default))
+            if value or key in old:
+                kept[key] = value
+        elif key in old or value != default:
+            kept[key] = value
+    return kept
 
 
 def continued(folder: Path, study: Study) -> Study:

@@ -20,9 +20,7 @@ def strict():
 
 
 def study(title, **changes):
-    return spec.parse(BLOCKS[title], source="question", folder=CODE, default_name="question").model_copy(
-        update=changes
-    )
+    return spec.parse(BLOCKS[title], source="question", folder=CODE, default_name="question").model_copy(update=changes)
 
 
 def test_every_question_has_a_paragraph_and_one_spec():

@@ -2,15 +2,17 @@
 
 import os
 import shutil
+import tomllib
 from pathlib import Path
 
 import folders
 import pytest
+import tomli_w
 
 import jgmm
 from jgmm.process import Stopped
 from jgmm.study import ownership, spec, work
-from jgmm.study.folder import files
+from jgmm.study.folder import files, seal
 
 pytestmark = pytest.mark.usefixtures("made_up")
 
@@ -218,3 +220,18 @@ def test_a_folder_that_had_the_study_before_is_left_as_it_was(out, monkeypatch):
     with pytest.raises(ValueError, match="no"):
         folders.go(out)
     assert folders.bytes_of(out) == before
+
+
+def test_a_folder_that_is_older_than_a_key_is_gone_on_with_where_the_key_has_its_default(out):
+    path = out / "study.toml"
+    table = tomllib.loads(seal.read_text(path))
+    young = {"dimension"} & set(table), {"batch", "estimates", "measure", "heldout"} & set(table["part"][0]["stream"])
+    assert all(young)
+    del table["dimension"]
+    for part in table["part"]:
+        for key in young[1]:
+            part["stream"].pop(key, None)
+    path.write_text(seal.text(tomli_w.dumps(table)), encoding="utf-8")
+    assert folders.go(out).computed == 0
+    with pytest.raises(ValueError, match="its dimension is 'direct', not 'reduced'"):
+        ownership.same_study(out, folders.tiny().model_copy(update={"dimension": "reduced"}), {})
