@@ -10,8 +10,8 @@ What is kept are the parameters that the statistics s have, which the same recur
 
 gamma_t is the study's step size: { scale = 1, power = 0.6, shift = 200 } is theirs, t^-0.6, from the 200th sample on. A
 first step of 1 would forget the start for one sample, and with a shift of 20 a run in thirty lost a component at C = 4.
-Every component starts with the weight 1/k and with the scale `spread` sigma, sigma the largest; an average is one of all
-parameters (theirs, and of the variances, not the scales).
+Every component starts with the weight 1/k and with the scale `spread` sigma, sigma the largest; an average is one of
+all parameters (theirs, and of the variances, not the scales).
 """
 
 from collections.abc import Callable
