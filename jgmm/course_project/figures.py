@@ -10,6 +10,7 @@ from jgmm import theory
 from jgmm.course_project import printed
 from jgmm.course_project.table import per_centre
 from jgmm.report import drawing
+from jgmm.report.axes import scale_x
 from jgmm.report.drawing import COLOURS, SMALL
 from jgmm.report.results import Results, Row, final
 from jgmm.study import read, summary
@@ -237,6 +238,9 @@ def _small_separation(folder: Path, results: Results) -> Drawn:
         _line(axes, rows, x="n", y="bound_error_sq", label=bound, colour=colour, style=":")
     title = "8. Small separation, data redrawn (k = 5, simplex)"
     _logarithmic(axes, title=title, x="horizon N", y="sum of squared distances / sigma^2")
+    if (inside := axes.get_legend()) is not None:  # lines are at every height: it goes below them
+        inside.remove()
+    drawing.legend(picture, [axes])
     caption = (
         "8. Regular simplex, k = 5, d = 10, start within C sigma/20. Lines: the exact floor k delta^2 that no horizon"
         " removes (it is out of sight for C = 6); dotted: Theorem 2 with unit constants."
@@ -251,6 +255,8 @@ def _pair(folder: Path, results: Results) -> Drawn:
     left.hist(start, bins=list(bins), color=COLOURS[0], label=f"{len(start)} runs, larger distance")
     left.plot(printed.PAIR_INITIAL_DISTANCES, [1] * 2, "v", color=COLOURS[1], label="the document's two centres")
     left.set(xscale="log", title="9. Initial centres of the pair (sigma = 10)", xlabel="distance", ylabel="runs")
+    least, most = left.get_xlim()
+    scale_x(left, [x for x in (0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000) if least <= x <= most])
     left.legend(fontsize=SMALL)
     em = _of_part(results, "seed-em")
     _curve(middle, em, x="samples", quantity="error_sq", label="EM as the seed computes it", colour=COLOURS[0])
