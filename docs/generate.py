@@ -3,8 +3,7 @@
     python docs/generate.py          from the repository's root, after a change of a key, a record or a column
 
 Keys come from the models of a spec, records from their tables, columns from the data dictionary, signatures and
-docstrings from the sources. A test holds the committed pages equal to what this would write; the API's sections are
-empty there, and MkDocs fills them at each build (`on_page_markdown`).
+docstrings from the sources. A test holds the committed pages equal to what this would write.
 """
 
 import importlib
@@ -134,21 +133,16 @@ SECTIONS: dict[str, Callable[[], str]] = {
 }
 
 
-def filled(page: str, *, late: bool) -> str:
-    """The text of a page, its marked sections made anew: the API's if it is late, that is, at a build."""
+def filled(page: str) -> str:
+    """The text of a page, its marked sections made anew."""
 
     def section(found: re.Match) -> str:
         name = found[2]
-        return f"{found[1]}\n{SECTIONS[name]()}\n\n{found[3]}" if late or not name.startswith("api ") else found[0]
+        return f"{found[1]}\n{SECTIONS[name]()}\n\n{found[3]}"
 
     return MARKED.sub(section, page)
 
 
-def on_page_markdown(markdown: str, **_: object) -> str:
-    """MkDocs's hook: the text of a page."""
-    return filled(markdown, late=True)
-
-
 if __name__ == "__main__":
     for path in sorted(DOCS.glob("*.md")):
-        path.write_text(filled(path.read_text(encoding="utf-8"), late=False), encoding="utf-8")
+        path.write_text(filled(path.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,6 +1,7 @@
 """Signatures and docstrings of jgmm's public names, read from the sources: shapes as they are written there."""
 
 import ast
+import re
 from pathlib import Path
 
 import jgmm
@@ -59,17 +60,54 @@ def _shown(name: str, node: Definition, lines: list[str]) -> str:
         fields = [item for item in node.body if isinstance(item, ast.AnnAssign)]
         one_line = [lines[item.lineno - 1].strip() for item in fields if item.lineno == item.end_lineno]
         head = "\n    ".join([f"class {node.name}:", *one_line]) if one_line else f"class {node.name}"
+        names = [item.target.id for item in fields if isinstance(item.target, ast.Name)]
     else:
         arguments, returns = _arguments(node.args), f" -> {ast.unparse(node.returns)}" if node.returns else ""
         head = f"{node.name}({', '.join(arguments)}){returns}"
         if len(head) > 90:
             head = f"{node.name}(\n" + "".join(f"    {argument},\n" for argument in arguments) + f"){returns}"
+        names = [item.arg for item in ast.walk(node.args) if isinstance(item, ast.arg)]
     said = ast.get_docstring(node)
-    told = f"### `jgmm.{name}`\n\n```py\n{head}\n```" + (f"\n\n```text\n{said}\n```" if said else "")
+    told = f"### `jgmm.{name}`\n\n```py\n{head}\n```" + (f"\n\n{prose(said, names)}" if said else "")
     own = node.body if isinstance(node, ast.ClassDef) else []
     methods = [item for item in own if isinstance(item, ast.FunctionDef) and item.name[0] != "_"]
     below = (_shown(f"{name}.{method.name}", method, lines).replace("###", "####", 1) for method in methods)
     return "\n\n".join([told, *below])
+
+
+def prose(docstring: str, names: list[str]) -> str:
+    """A docstring as Markdown: its paragraphs, those about arguments as lists, and what it indents as blocks.
+
+    names: of arguments or fields, whose "name: what it is" is an entry of a list.
+    """
+    entry = (
+        re.compile(rf"(?:(?<=[.;:]) |^)(?=(?:{'|'.join(map(re.escape, names))})(?:\([^)]*\))?: )") if names else None
+    )
+    blocks = []
+    for paragraph in re.split(r"\n\s*\n", docstring.strip()):
+        lines = paragraph.splitlines()
+        if all(line.startswith("    ") for line in lines):
+            blocks.append("```text\n" + "\n".join(line[4:] for line in lines) + "\n```")
+            continue
+        text = " ".join(line.strip() for line in lines)
+        body, raises, faults = text.partition(" Raises ")
+        pieces = [piece for piece in entry.split(body) if piece] if entry else [body]
+        listed = [piece for piece in pieces if entry and entry.match(piece)]
+        plain = [_escaped(piece) for piece in pieces if piece not in listed]
+        blocks += plain + (["\n".join(_entry(piece) for piece in listed)] if listed else [])
+        blocks += [_escaped(f"Raises {faults}")] if raises else []
+    return "\n\n".join(blocks)
+
+
+def _entry(piece: str) -> str:
+    name, _, what = piece.partition(": ")
+    return f"- **{_escaped(name)}**: {_escaped(what)}"
+
+
+def _escaped(text: str) -> str:
+    """Text outside backticks with its * _ < | [ ] escaped."""
+    parts = text.split("`")
+    return "`".join(part if i % 2 else re.sub(r"([*_<|\[\]])", r"\\\1", part) for i, part in enumerate(parts))
 
 
 def _arguments(args: ast.arguments) -> list[str]:
