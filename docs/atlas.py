@@ -43,7 +43,7 @@ class Entry(NamedTuple):
 
     study: the name of a preset, or of a spec of `specs/`. runs: of each cell; None: those of the study. verdict: the
     line of verdicts.csv that is meant, by what it is about; None: the only one. lead: the figure's name; None: the one
-    that leads the report. unexpected: what a reader of the paper would not expect, if there is such a thing.
+    that leads the report. parts: of the study, that the claim is about; none: all. unexpected: what a reader of the paper would not expect, if there is such a thing.
     """
 
     id: str
@@ -54,6 +54,7 @@ class Entry(NamedTuple):
     runs: int | None = None
     verdict: str | None = None
     lead: str | None = None
+    parts: tuple[str, ...] = ()
     unexpected: str | None = None
 
     @property
@@ -77,7 +78,8 @@ class Entry(NamedTuple):
 def entries() -> list[Entry]:
     """The claims, in the order of the file. Raises ValueError for two of one ID, or a study that is not there."""
     claims = tomllib.loads((ATLAS / "claims.toml").read_text(encoding="utf-8"))["claim"]
-    listed = [Entry(**{key: " ".join(v.split()) if isinstance(v, str) else v for key, v in c.items()}) for c in claims]
+    plain = {str: lambda text: " ".join(text.split()), list: tuple}
+    listed = [Entry(**{key: plain.get(type(v), type(v))(v) for key, v in claim.items()}) for claim in claims]
     if len({entry.id for entry in listed}) < len(listed):
         raise ValueError("claims.toml has two claims of one id")
     for entry in listed:
@@ -89,13 +91,14 @@ def entries() -> list[Entry]:
 # --- run, and keep ---
 
 
-def rebuild(entry: Entry, folder: Path) -> None:
-    """Run an entry's study in a folder, and keep what its page is made of."""
+def rebuild(together: list[Entry], folder: Path) -> None:
+    """Run the study of these entries, which is one, in a folder, and keep what their pages are made of."""
     from jgmm.commands.prepare import start_jax
     from jgmm.report.write import write_report
     from jgmm.study import ownership, spec
     from jgmm.study.run import run_study
 
+    entry = together[0]
     study = spec.load(str(entry.spec))
     study = spec.changed(study.model_copy(update={"runs": entry.runs or study.runs}))
     start_jax(x64=study.x64, keep_programs=True)
@@ -104,7 +107,8 @@ def rebuild(entry: Entry, folder: Path) -> None:
     seconds = time.perf_counter() - begun
     timing = {"seconds": done.seconds, "samples": done.samples}
     written = write_report(folder, ownership.load(folder, trust=True), timing=timing)
-    keep(entry, folder, written, seconds=seconds, samples=done.samples)
+    for entry in together:
+        keep(entry, folder, written, seconds=seconds, samples=done.samples)
 
 
 def keep(entry: Entry, folder: Path, written: Any, *, seconds: float, samples: int) -> None:
@@ -118,7 +122,10 @@ def keep(entry: Entry, folder: Path, written: Any, *, seconds: float, samples: i
     entry.kept.mkdir(parents=True)
     for name in (*TABLES, "study.toml"):
         shutil.copyfile(folder / name, entry.kept / name)
-    _write_csv(entry.kept / "summary.csv", _without_empty(last_rows(_read_csv(folder / "summary.csv"))))
+    rows = [
+        row for row in last_rows(_read_csv(folder / "summary.csv")) if not entry.parts or row["part"] in entry.parts
+    ]
+    _write_csv(entry.kept / "summary.csv", _without_empty(rows))
     lead = entry.lead or written.lead
     if lead is not None:
         shutil.copyfile(folder / "figures" / f"{lead}.svg", entry.kept / "figure.svg")
@@ -303,13 +310,15 @@ def pages() -> dict[Path, str]:
 def main(arguments: list[str]) -> None:
     """As the module's head says."""
     if arguments[:1] == ["rebuild"]:
-        names = arguments[1:]
         known = {entry.id: entry for entry in entries()}
-        for name in names or known:
-            if name not in known:
-                raise SystemExit(f"{name} is no claim of claims.toml: expected one of {', '.join(known)}")
+        if unknown := set(arguments[1:]) - set(known):
+            raise SystemExit(f"{unknown.pop()} is no claim of claims.toml: expected one of {', '.join(known)}")
+        studies: dict[tuple, list[Entry]] = {}
+        for name in arguments[1:] or known:
+            studies.setdefault((known[name].study, known[name].runs), []).append(known[name])
+        for together in studies.values():
             with tempfile.TemporaryDirectory() as folder:
-                rebuild(known[name], Path(folder) / "study")
+                rebuild(together, Path(folder) / "study")
     for path, text in pages().items():
         path.write_text(text, encoding="utf-8")
 
