@@ -14,7 +14,6 @@ import json
 import re
 import shutil
 import sys
-import tempfile
 import time
 import tomllib
 from collections.abc import Iterable
@@ -24,6 +23,7 @@ from typing import Any, NamedTuple
 DOCS = Path(__file__).resolve().parent
 ATLAS = DOCS / "atlas"
 PRESETS = DOCS.parent / "jgmm" / "study" / "presets"
+STUDIES = DOCS.parent / "results" / "atlas"  # runs that are there are not computed again
 TABLES = ("verdicts.csv", "fits.csv")
 MARKED = re.compile(r"(<!-- generated: claims -->\n).*?(<!-- end -->)", re.DOTALL)
 # What a study may vary, and what it says where it does not: the value that stands for "nothing special".
@@ -43,7 +43,8 @@ class Entry(NamedTuple):
 
     study: the name of a preset, or of a spec of `specs/`. runs: of each cell; None: those of the study. verdict: the
     line of verdicts.csv that is meant, by what it is about; None: the only one. lead: the figure's name; None: the one
-    that leads the report. parts: of the study, that the claim is about; none: all. unexpected: what a reader of the paper would not expect, if there is such a thing.
+    that leads the report. parts: those of the study that the claim is about; none: all. unexpected: what a reader of
+    the paper would not expect, if there is such a thing.
     """
 
     id: str
@@ -104,20 +105,35 @@ def rebuild(together: list[Entry], folder: Path) -> None:
     start_jax(x64=study.x64, keep_programs=True)
     begun = time.perf_counter()
     done = run_study(study, folder, spec_folder=entry.spec.parent)
-    seconds = time.perf_counter() - begun
+    ran = {"seconds": round(time.perf_counter() - begun, 1), "samples": done.samples, **_machine()}
+    if done.reused and not done.computed:  # what is kept already says what the runs took
+        ran = {key: json.loads((entry.kept / "about.json").read_text(encoding="utf-8"))[key] for key in ran}
     timing = {"seconds": done.seconds, "samples": done.samples}
     written = write_report(folder, ownership.load(folder, trust=True), timing=timing)
     for entry in together:
-        keep(entry, folder, written, seconds=seconds, samples=done.samples)
+        keep(entry, folder, written, ran)
 
 
-def keep(entry: Entry, folder: Path, written: Any, *, seconds: float, samples: int) -> None:
-    """Copy what an entry's page is made of from a finished study's folder. written: what `write_report` returned."""
+def _machine() -> dict[str, Any]:
+    """The processor, its cores, and the version of jgmm and of its results."""
     from jgmm import __version__
     from jgmm.study.cell import ENGINE
 
     sys.path.insert(0, str(DOCS.parent / "benchmarks"))
-    machine = importlib.import_module("about")
+    about = importlib.import_module("about")
+    return {
+        "machine": about.cpu_model(),
+        "cores": about.environment()["cores"],
+        "jgmm": __version__,
+        "results": ENGINE,
+    }
+
+
+def keep(entry: Entry, folder: Path, written: Any, ran: dict[str, Any]) -> None:
+    """Copy what an entry's page is made of from a finished study's folder.
+
+    written: what `write_report` returned. ran: what the runs took, and where.
+    """
     shutil.rmtree(entry.kept, ignore_errors=True)
     entry.kept.mkdir(parents=True)
     for name in (*TABLES, "study.toml"):
@@ -130,12 +146,7 @@ def keep(entry: Entry, folder: Path, written: Any, *, seconds: float, samples: i
     if lead is not None:
         shutil.copyfile(folder / "figures" / f"{lead}.svg", entry.kept / "figure.svg")
     said = {
-        "jgmm": __version__,
-        "results": ENGINE,
-        "machine": machine.cpu_model(),
-        "cores": machine.environment()["cores"],
-        "seconds": round(seconds, 1),
-        "samples": samples,
+        **ran,
         "look": written.look,
         "laws": None if written.laws is None else written.laws.sentence,
         "figure": next((alt for path, alt in written.figures if path.stem == lead), ""),
@@ -317,8 +328,7 @@ def main(arguments: list[str]) -> None:
         for name in arguments[1:] or known:
             studies.setdefault((known[name].study, known[name].runs), []).append(known[name])
         for together in studies.values():
-            with tempfile.TemporaryDirectory() as folder:
-                rebuild(together, Path(folder) / "study")
+            rebuild(together, STUDIES / f"{together[0].study}-{together[0].runs or 'own'}")
     for path, text in pages().items():
         path.write_text(text, encoding="utf-8")
 
