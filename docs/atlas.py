@@ -264,8 +264,8 @@ def page(entry: Entry, said: Kept) -> str:
         lines += ["!!! note", f"    {entry.unexpected}", ""]
     if said.figure:
         lines += [f"![{escaped(about['figure'])}](kept/{entry.id}/figure.svg)", ""]
-    if about["laws"]:
-        lines += ["## Laws", "", escaped(about["laws"]), ""]
+    if about["laws"] and any(row.get("law_error_sq") for row in rows):
+        lines += ["## Laws", "", f"Of the whole study: {escaped(about['laws'])}", ""]
     lines += ["## What was run", "", f"{len(rows)} cells of {runs} runs: {ranges(rows)}.", ""]
     lines += [
         f"{float(about['samples']):.3g} samples in {seconds(about['seconds'])} on {about['machine']},"
