@@ -101,7 +101,9 @@ def rebuild(together: list[Entry], folder: Path) -> None:
 
     entry = together[0]
     study = spec.load(str(entry.spec))
-    study = spec.changed(study.model_copy(update={"runs": entry.runs or study.runs}))
+    named = {part for each in together for part in each.parts}
+    parts = [part for part in study.part if part.name in named or not named]
+    study = spec.changed(study.model_copy(update={"runs": entry.runs or study.runs, "part": parts}))
     start_jax(x64=study.x64, keep_programs=True)
     begun = time.perf_counter()
     done = run_study(study, folder, spec_folder=entry.spec.parent)
@@ -328,7 +330,7 @@ def main(arguments: list[str]) -> None:
         for name in arguments[1:] or known:
             studies.setdefault((known[name].study, known[name].runs), []).append(known[name])
         for together in studies.values():
-            rebuild(together, STUDIES / f"{together[0].study}-{together[0].runs or 'own'}")
+            rebuild(together, STUDIES / together[0].study)
     for path, text in pages().items():
         path.write_text(text, encoding="utf-8")
 
