@@ -16,6 +16,7 @@ AXES = {
     "noise": ["gaussian", "uniform"],
     "start": [0.1, 0.2],
     "n": [1000, 2000],
+    "batch": [1, 10],
     "rate": ["paper", 0.01],
     "average": [0.0, 0.5],
     "beta": [1.0, 2.0],
