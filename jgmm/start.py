@@ -110,6 +110,7 @@ def from_data(
     doors.kind("batch", batch, Batch, "of jgmm.batch")
     _check_whole(batch)
     doors.choice("name", name, tuple(heads.STARTS))
+    estimates = None if estimates is None else doors.whole("estimates", estimates)
     head, k = doors.whole("head", head), len(batch.mixture.means) if estimates is None else estimates
     noise = named.load("noise", noise) if isinstance(noise, str) else noise
     doors.kind("noise", noise, Noise, "of jgmm.noise")

@@ -19,7 +19,7 @@ from jgmm.contract import Algorithm, Sample, State
 from jgmm.mixture import Mixture
 
 
-def begin(start: np.ndarray, origin: np.ndarray, memory: Any, params: dict) -> State:
+def begin(start: Array | np.ndarray, origin: Array | np.ndarray, memory: Any, params: dict) -> State:
     """A basis of the span of the start. Its origin is 0: coordinates of a basis are at most 1."""
     del params
     basis = ordered.span(start, tolerance=10 * float(np.finfo(start.dtype).eps) * max(start.shape[:2]))

@@ -37,7 +37,7 @@ class OnlineState(NamedTuple):
     variances: Float[Array | np.ndarray, "k *runs"]
 
 
-def begin(start: np.ndarray, origin: np.ndarray, memory: Any, params: dict) -> OnlineState:
+def begin(start: Array | np.ndarray, origin: Array | np.ndarray, memory: Any, params: dict) -> OnlineState:
     """Means at `start`; weights and variances as `params` says."""
     return OnlineState(origin, start - origin, memory, params["weights"], params["variances"])
 

@@ -13,7 +13,7 @@ import optax
 import pytest
 
 import jgmm
-from jgmm import lanes, mixture, rates, start, steps
+from jgmm import lanes, mixture, rates, sampling, start, steps
 from jgmm.algorithms import em, lloyd, pca, soft
 from jgmm.engine import scan
 from jgmm.engine.together import ready
@@ -21,7 +21,7 @@ from jgmm.engine.together import ready
 KEY = jax.random.key(0)
 INSIDE = {"jit", "pjit", "while", "cond", "scan", "shard_map", "closed_call", "custom_jvp_call", "custom_vjp_call"}
 _MOVES = """
-    broadcast_in_dim reshape transpose squeeze slice dynamic_slice dynamic_update_slice concatenate stack pad
+    broadcast_in_dim reshape transpose squeeze unstack slice dynamic_slice dynamic_update_slice concatenate stack pad
     gather scatter copy iota rev select_n split device_put convert_element_type bitcast_convert_type
     stop_gradient optimization_barrier copy_p pvary expand_dims
 """
@@ -134,4 +134,4 @@ def test_power_iteration_adds_in_a_written_order(kernel):
 def test_what_is_drawn_outside_a_stream_adds_in_a_written_order():
     batch = jgmm.batch(KEY, range(3), SIMPLEX)
     one = jax.sharding.Mesh(np.array(jax.devices()[:1]), ("runs",))
-    assert not found_in(scan.drawn, batch.words, batch.mixture, n=24, pair=lanes.normal_pair, mesh=one)
+    assert not found_in(scan.drawn, batch.words, sampling.source(batch.mixture), n=24, pair=lanes.normal_pair, mesh=one)

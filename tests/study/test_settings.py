@@ -28,6 +28,7 @@ def test_every_value_has_its_axis_in_the_order_of_the_headings():
         "drift": 0.0,
         "start": 0.1,
         "n": 1000,
+        "batch": 1,
         "rate": "paper",
         "average": 0.0,
     }
@@ -42,7 +43,7 @@ def test_every_value_has_its_axis_in_the_order_of_the_headings():
         ({"layout": "box"}, {"side": 10000.0}, set()),
         ({"algorithm": "oracle"}, {}, {"rate", "average"}),
         ({"algorithm": "em", "beta": 2.0}, {"beta": 2.0}, set()),
-        ({"n": 0}, {}, {"n", "rate", "average"}),
+        ({"n": 0}, {}, {"n", "batch", "rate", "average"}),
     ],
 )
 def test_a_cell_has_only_the_axes_that_mean_something_to_it(changes, more, less):

@@ -40,6 +40,8 @@ def test_every_key_is_of_use_somewhere_and_refused_where_it_is_of_none():
         {"algorithm": "em", "stream": {"start": 0.5}},
         {"algorithm": "oracle", "stream": {"start": 0.5, "checkpoints": [5]}},
         {"stream": {"n": 0}},
+        {"stream": {"start": "first"}},
+        {"stream": {"start": 0.5}, "mixture": {"noise": ["student", "contaminated"]}},
         {"stream": {"start": 0.5}, "claim": {"bound": ["d/n"]}},
         {"algorithm": "lloyd", "mixture": {"k": 1, "layout": "simplex"}, "stream": {"start": 0.5}},
     ]
@@ -59,5 +61,10 @@ def test_every_key_is_of_use_somewhere_and_refused_where_it_is_of_none():
     assert used == everything - {("mixture", "layout_hash")}
     streams = {("stream", key) for key in parts.StreamSpec.model_fields if key not in ("n", "start")}
     seedings = {("seeding", key) for key in parts.SeedingSpec.model_fields}
+    noises = {("mixture", key) for key in ("df", "share", "factor")}
     claims = {("claim", key) for key in ("name", "source", "regime", "on")}
-    assert refused == streams | seedings | claims | {("em", "beta"), ("mixture", "side"), ("mixture", "separation")}
+    assert refused == streams | seedings | noises | claims | {
+        ("em", "beta"),
+        ("mixture", "side"),
+        ("mixture", "separation"),
+    }
