@@ -22,7 +22,7 @@ from jgmm.mixture import Mixture
 def begin(start: Array | np.ndarray, origin: Array | np.ndarray, memory: Any, params: dict) -> State:
     """A basis of the span of the start. Its origin is 0: coordinates of a basis are at most 1."""
     del params
-    basis = ordered.span(start, tolerance=10 * float(np.finfo(start.dtype).eps) * max(start.shape[:2]))
+    basis = ordered.span(np.asarray(start), tolerance=10 * float(np.finfo(start.dtype).eps) * max(start.shape[:2]))
     return State(np.zeros_like(origin), basis.astype(start.dtype), memory)
 
 
