@@ -232,7 +232,8 @@ def _constant_words(claim: Claim, constant: Constant, compared: list[Compared]) 
     axes = [
         each.finding.axis
         for each in compared
-        if each.finding.kind == "contradicted" and (index is None or each.left[index].low > MARGIN)
+        if each.finding.kind == "contradicted"
+        and (index is None or len(claim.bound) == 1 or each.left[index].low > MARGIN)  # one term: it is the bound
     ]
     if axes:
         where, count = " and ".join(dict.fromkeys(axes)), phrases.cells(constant.cells)
