@@ -1,12 +1,9 @@
 """Noise families: by hand, their moments and distributions, tails, and that coordinates are independent."""
 
-from functools import partial
-
+import back_ends
 import jax
 import jax.numpy as jnp
 import numpy as np
-import numpy_list
-import ptx
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
@@ -14,7 +11,7 @@ from scipy import stats
 import jgmm
 from jgmm import lanes, mixture, noise
 from jgmm.contract import Kernel
-from jgmm.engine import cpu, gpu, scan
+from jgmm.engine import cpu, scan
 from jgmm.sampling import Source
 from jgmm.start import offset_start
 
@@ -158,16 +155,8 @@ def test_every_back_end_streams_the_same(name, d):
     words = lanes.seed(jax.random.key(5), np.arange(runs), d=d)
     kernel = Kernel(gather, pair=family.pair, draws=family.draws)
     problem = kernel, words, np.zeros((1, d, runs), np.float32), {}, source(d, runs, noise.told(family, runs))
-    card = partial(gpu.open, launcher=ptx.launcher)
-    streams = [open_stream(*problem) for open_stream in (cpu.open, numpy_list.open, card, scan.open)]
-    for stream in streams:
-        stream.advance(7)
-    first, *same, rounded = (jax.tree.leaves((stream.words(), stream.state())) for stream in streams)
-    for each in same:
-        for a, b in zip(each, first, strict=True):
-            assert_array_equal(a, b)
-    for a, b in zip(rounded, first, strict=True):
-        assert_allclose(a, b, rtol=2e-5, atol=2e-5)
+    streams = [open_stream(*problem) for open_stream in back_ends.OPENS]
+    back_ends.assert_alike(streams)
     drawn = [stream.draw(3) for stream in streams[:3]]
     assert_array_equal(drawn[0], drawn[1])
     assert_array_equal(drawn[0], drawn[2])

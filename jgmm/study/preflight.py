@@ -11,7 +11,7 @@ import numpy as np
 from jgmm import doors, outside, reach, start
 from jgmm.engine import machine
 from jgmm.mixture import Mixture, drawn_together
-from jgmm.study import plan, quantities
+from jgmm.study import plan
 from jgmm.study.cell import Cell
 from jgmm.study.keys import study_keys
 from jgmm.study.mixtures import build_mixture
@@ -24,12 +24,10 @@ CHECKED_RUNS = 4096  # whose mixtures are drawn
 def check_mixtures(study: Study, cells: Iterable[Cell], spec_folder: Path = Path()) -> None:
     """Draw the mixtures of the first runs. Raises ValueError, naming the part, where that or a cell's setting fails.
 
-    That is: a claim on what is not stored, means that cannot be drawn, a mixture that the algorithm is not for, numbers
-    beyond floating point.
+    That is: means that cannot be drawn, a mixture that the algorithm is not for, numbers beyond floating point.
     """
     alike: dict[tuple, dict[tuple, Cell]] = {}  # cells that differ in what is checked, by mixture
     for cell in cells:
-        _check_quantity(cell)
         alike.setdefault(cell.mixture_fields(), {})[cell.algorithm, cell.start, cell.seeding, cell.rate] = cell
     with jax.enable_x64(study.x64), machine.on_host():
         keys = study_keys(study.seed)
@@ -44,16 +42,6 @@ def check_mixtures(study: Study, cells: Iterable[Cell], spec_folder: Path = Path
                         _check_reach(cell, mixed)
             except ValueError as error:
                 raise ValueError(f"part {cell.part!r}: {error}") from None
-
-
-def _check_quantity(cell: Cell) -> None:
-    """Raises ValueError if the cell's claim is on a quantity that its runs do not store."""
-    if cell.claim is None:
-        return
-    try:
-        quantities.check(cell, cell.claim.on)
-    except ValueError as error:
-        raise ValueError(f"part {cell.part!r}: claim.on{str(error).removeprefix('quantity')}") from None
 
 
 def _check_reach(cell: Cell, mixed: Mixture) -> None:
