@@ -36,8 +36,8 @@ def test_what_is_kept_is_of_the_spec_that_the_page_shows(entry):
 
 
 def test_of_a_cell_the_last_checkpoint_is_kept():
-    rows = [{"cell": "a", "samples": "10"}, {"cell": "a", "samples": "100"}, {"cell": "b", "samples": "7"}]
-    assert atlas.last_rows(rows) == rows[1:]
+    rows = [{"cell": "a", "samples": "100"}, {"cell": "a", "samples": "20"}, {"cell": "b", "samples": "7"}]
+    assert atlas.last_rows(rows) == [rows[0], rows[2]]
 
 
 def test_what_was_not_tried_is_what_has_one_value():

@@ -52,6 +52,10 @@ def test_a_cell_has_only_the_axes_that_mean_something_to_it(changes, more, less)
     assert {name: values[name] for name in more} == more
 
 
+def test_one_component_has_no_separation():
+    assert "separation" not in settings.place(cell(k=1, layout="simplex"))
+
+
 def test_a_start_by_algorithm_2_has_its_sizes():
     values = settings.place(cell(start="seeding", n=0))
     assert "start" not in values

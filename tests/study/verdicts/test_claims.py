@@ -64,6 +64,13 @@ def test_a_factor_too_small_is_contradicted_along_its_axis_alone(bound, axis, se
     assert f"error_sq / term grows with {axis}, and reaches" in verdict.sentence
 
 
+def test_growth_at_the_end_alone_contradicts_and_leaves_no_constant():
+    verdict = verdict_of(study(), lambda cell: mean(cell) * (1.15 if cell.n == max(SIZES) else 1), runs=4000)
+    assert verdict.verdict == "contradicted"
+    assert axes_of(verdict, "contradicted") == {"N"}
+    assert f"No constant of {TERM} would do: error_sq / term grows with N" in verdict.sentence
+
+
 def test_a_factor_too_large_is_loose_by_it():
     verdict = verdict_of(study("k**4*d*sigma**2*log(n)/n"), mean)
     assert verdict.verdict == "consistent, loose"
