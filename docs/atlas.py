@@ -190,24 +190,24 @@ class Kept(NamedTuple):
 
     about: dict[str, Any]
     spec: str
-    verdict: dict[str, str] | None
+    verdict: dict[str, str]
     rows: list[dict[str, str]]  # of summary.csv
     figure: bool
 
 
 def kept(entry: Entry) -> Kept | None:
-    """What is kept of an entry's study; None if it has not run. Raises ValueError if the verdict meant is not there."""
+    """What is kept of an entry's study; None if it has not run. Raises ValueError unless one verdict is meant."""
     if not (entry.kept / "about.json").is_file():
         return None
     found = _read_csv(entry.kept / "verdicts.csv")
     meant = [row for row in found if entry.verdict in (None, row["theorem"])]
-    if len(meant) > 1 or (entry.verdict and not meant):
-        there = ", ".join(repr(row["theorem"]) for row in found)
+    if len(meant) != 1:
+        there = ", ".join(repr(row["theorem"]) for row in found) or "none"
         raise ValueError(f"{entry.id}: verdict is {entry.verdict!r}, expected one of {there}")
     return Kept(
         json.loads((entry.kept / "about.json").read_text(encoding="utf-8")),
         entry.spec.read_text(encoding="utf-8"),
-        meant[0] if meant else None,
+        meant[0],
         _read_csv(entry.kept / "summary.csv"),
         (entry.kept / "figure.svg").is_file(),
     )
@@ -259,9 +259,8 @@ def page(entry: Entry, said: Kept) -> str:
     runs = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     lines = [f"# {entry.title}", "", "<!-- written by docs/atlas.py -->", "", "## The claim", "", entry.statement, ""]
     lines += [f"*{entry.source}*", "", "## The verdict", ""]
-    if said.verdict is not None:
-        headline, _, rest = said.verdict["sentence"].partition(". ")
-        lines += [f"**{said.verdict['verdict']}.** {escaped(headline)}.", "", escaped(rest), ""]
+    headline, _, rest = said.verdict["sentence"].partition(". ")
+    lines += [f"**{said.verdict['verdict']}.** {escaped(headline)}.", "", escaped(rest), ""]
     if entry.unexpected:
         lines += ["!!! note", f"    {entry.unexpected}", ""]
     if said.figure:
@@ -270,7 +269,8 @@ def page(entry: Entry, said: Kept) -> str:
         lines += ["## Laws", "", f"Of the whole study: {escaped(about['laws'])}", ""]
     lines += ["## What was run", "", f"{len(rows)} cells of {runs} runs: {ranges(rows)}.", ""]
     lines += [
-        f"{float(about['samples']):.3g} samples in {seconds(about['seconds'])} on {about['machine']},"
+        f"The study, all its claims together: {float(about['samples']):.3g} samples in {seconds(about['seconds'])} on"
+        f" {about['machine']},"
         f" {about['cores']} cores, with jgmm {about['jgmm']} (results {about['results']}).",
         "",
         "```sh",
@@ -301,7 +301,7 @@ def front(listed: list[Entry]) -> str:
     lines = ["| claim | verdict | what was found | tried | source |", "| --- | --- | --- | --- | --- |"]
     for entry in listed:
         said = kept(entry)
-        if said is None or said.verdict is None:
+        if said is None:
             continue
         headline = said.verdict["sentence"].partition(". ")[0].removesuffix(".")
         cells = [f"[{entry.title}]({entry.id}.md)", said.verdict["verdict"], escaped(headline), ranges(said.rows)]
