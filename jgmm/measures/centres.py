@@ -7,7 +7,7 @@ r"""Where estimates stand: component by component, from each side alone, and how
 
 Ranks are by weight, 1 the heaviest; the lowest index wins a tie. The sum of error_sq_r is the squared error, and where
 there are fewer estimates than components, and so none that is matched to some of these, it is from_means_sq. The states
-of a local minimum are those of Chen, Song and Xi (arXiv 2002.06694): one component with several estimates, or one
+of a local minimum are those of Qian, Zhang and Chen (arXiv 2002.06694): one component with several estimates, or one
 estimate for several components.
 """
 

@@ -9,8 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from jgmm.elementary import DOUBLE
-
-LEAST, MOST = -746.0, 710.0  # beyond, e^x is 0 and infinity
+from jgmm.ordered import LEAST, MOST
 
 
 def exp(x: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
