@@ -43,8 +43,8 @@ import numpy as np
 import rivals
 import timing
 
-from jgmm import mixture, named
-from jgmm.engine import machine, together
+from jgmm import mixture, named, noise, steps
+from jgmm.engine import machine, reduction, together
 from jgmm.engine.runs import batch
 
 SHAPES = [(2, 2), (10, 5), (20, 10), (50, 10), (100, 20)]
@@ -57,6 +57,7 @@ FIRST_ROUNDS = 3
 HERE = Path(__file__).parent
 RATE, LEAST = rivals.RATE, rivals.LEAST
 PAIR_SEPARATION = 8.0
+REDUCED, REDUCED_SEPARATION = 10**6, 4000.0  # a centre's error at RATE is 160
 PACKAGES = ("jax", "jaxlib", "llvmlite", "numba", "numpy")
 
 
@@ -66,10 +67,13 @@ class Problem(NamedTuple):
     given: tuple  # kernel, words, state, params, mixture
     truth: np.ndarray  # (e, d): where the estimates are to stay
     weights: np.ndarray  # of the samples that each takes in
+    d: int | None = None  # the dimensions, where the coordinates are fewer
 
 
 def problem(system, *, d, k, runs):
     """A system from the truth on."""
+    if system == "reduced":
+        return reduced(k, runs)
     if system == "em":
         truth = mixture.symmetric(d, separation=PAIR_SEPARATION)
         means, weights = np.asarray(truth.means[:1]), np.ones(1)
@@ -77,10 +81,23 @@ def problem(system, *, d, k, runs):
         means, weights = rivals.the_means(d, k), np.full(k, 1 / k)
         truth = mixture.given(means)
     made = batch(jax.random.key(0), range(runs), truth)
-    algorithm = named.load("algorithm", "lloyd" if system == "twin" else system)
+    algorithm = named.load("algorithm", "lloyd" if system in ("twin", "student") else system)
     start = np.asarray(made.mixture.means)[: len(means)]
-    ready = together.ready(made, algorithm, start, steps=RATE, twin=system == "twin")
-    return Problem((ready.kernel, made.words, ready.state, ready.params, made.mixture), means, weights)
+    family = noise.of("student") if system == "student" else noise.NOISES["gaussian"]
+    ready = together.ready(made, algorithm, start, steps=RATE, twin=system == "twin", noise=family)
+    return Problem((ready.kernel, made.words, ready.state, ready.params, ready.source), means, weights)
+
+
+def reduced(k, runs):
+    """Lloyd from the truth on in a million dimensions, of which few are streamed; means so far apart as needs be."""
+    truth = mixture.simplex(k, k, separation=REDUCED_SEPARATION)
+    made = batch(jax.random.key(0), range(runs), truth, d=REDUCED)
+    algorithm, size = named.load("algorithm", "lloyd"), steps.constant(RATE)
+    made, begin = reduction.prepared(made, algorithm, np.asarray(made.mixture.means), size, twin=False)
+    ready = together.ready(made, algorithm, begin, steps=size)
+    means = np.asarray(made.mixture.means)[..., 0].astype(float)
+    given = (ready.kernel, made.words, ready.state, ready.params, ready.source)
+    return Problem(given, means, np.full(k, 1 / k), REDUCED)
 
 
 def opened(name, asked):
@@ -101,7 +118,7 @@ def contender(name, asked):
 
     def check(found):
         state, n = found[0].state(), found[1]
-        told = {"factor": laws.constant_rate(RATE), "weights": asked.weights, "n": n}
+        told = {"factor": laws.constant_rate(RATE), "weights": asked.weights, "n": n, "d": asked.d}
         ratios = [
             laws.error_over_law(name, _estimates(estimate), asked.truth, **told)
             for estimate in (state.centres, state.twin)

@@ -6,6 +6,8 @@ First it must be right. What is not is told and stored, the exit status is 1, an
     bits      256 runs that differ in everything, 16,000 samples of the systems and shapes of gpu_compile.py's kernels:
               words and states of the card are the CPU's in every bit; so they are after two calls, of runs that are
               live, and of samples drawn
+    cells     every preset with few runs, once by each back end: the cells' files are the same in every byte; so are
+              those of two processes that share the card
 
 Then samples a second of all runs together, by the rounds of timing.py: medians, the first call apart (tracing, LLVM,
 the driver's assembler). A call is one launch of `jgmm.engine`'s back ends, as engine.py has them: streaming Lloyd from
@@ -16,7 +18,8 @@ true means 20 apart, at eta = 0.05; in every round the error must follow its law
     scan      the back end scan on the GPU, a step at a time (not with the largest shapes)
     CPU       the back end cpu on all cores of this machine, 256 and 4,096 runs
 
-At (10, 5) and 4,096 runs also the twin, EM and soft. Then from empty caches `jgmm run theorem1`, and `jgmm run seed`
+At (10, 5) and 4,096 runs also the twin, EM, soft, Student's noise, and a million dimensions in 11 coordinates
+(reduction). Then from empty caches `jgmm run theorem1`, and `jgmm run seed`
 with 4,096 runs, that once more from full ones. The floor is what the card could do if every scheduler issued an
 instruction each cycle,
 
@@ -41,7 +44,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -58,17 +64,22 @@ from gpu_compile import Case
 from matplotlib.figure import Figure
 
 from jgmm.engine import cpu, gpu, machine
+from jgmm.study import spec
 
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("jax", "jaxlib", "llvmlite", "numpy")
 RUNS = 256  # whose bits are compared
 DRAWN = 64  # samples
+CELL_RUNS = 64  # of a preset's cells
+SHARED = "theorem2"  # the preset that two processes run, too
+PATIENCE = 300  # seconds that a preset may take
 LEAST = 32  # samples a run of a call
 # Samples a second at 256, 4,096 and 65,536 runs of an H100. At (10, 5) what is asked; else what the kernel did that was
 # here before (commit ab068c1).
 TARGETS = {(10, 5): (0.6e9, 9e9, 40e9), (2, 2): (2.8e9, 44e9, 228e9), (50, 10): (0.7e9, 3.2e9, 3.4e9)}
 TARGETS |= {(100, 20): (0.24e9, 0.72e9, 0.76e9)}
 FIRST_CALL = 0.5  # seconds, at (10, 5)
+REDUCED = 0.3  # of the direct rate at (10, 5), a million dimensions
 STUDY_TARGETS = {"theorem1": 8.0, "seed": 12.0}
 STUDY_RUNS = {"theorem1": None, "seed": 4096}
 SCHEDULERS, WARP = 4, 32
@@ -76,6 +87,7 @@ H100 = {"core_count": 132, "clock_ghz": 1.755}
 SETTING_SECONDS = 12.0  # guessed
 STUDY_SECONDS = 60.0  # kept back for `jgmm run`, whose targets count more than the largest shape
 COLOURS = {"fused": "#c8452d", "CPU": "#20639b", "scan": "#444444"}
+SYSTEMS = ("reduced", "twin", "em", "soft", "student")
 BACK_ENDS = {"fused": "gpu", "scan": "scan", "CPU": "cpu"}
 
 
@@ -102,6 +114,8 @@ class Plan(NamedTuple):
     golden: tuple = tuple(golden.CASES)
     samples: int = 16_000
     systems: tuple = ((10, 5, 4096),)
+    presets: tuple = tuple(sorted(path.stem for path in Path(str(spec.PRESETS)).glob("*.toml")))
+    processes: int = 8  # that check
     studies: tuple = (("theorem1", "cold"), ("seed", "cold"), ("seed", "warm"))
 
     def left(self) -> float:
@@ -111,6 +125,7 @@ class Plan(NamedTuple):
 QUICK = {"shapes": ((10, 5),), "studies": (), "samples": 2000}
 REHEARSAL = {"shapes": ((2, 2),), "runs": (32, 64), "cpu_runs": (32,), "samples": 12, "systems": ((3, 2, 32),)}
 REHEARSAL |= {"golden": ("lloyd and its twin", "power, shares")}
+REHEARSAL |= {"presets": (), "processes": 0}
 REHEARSAL |= {"cases": (Case("Lloyd", 2, 2, twin=True), Case("power iteration", 3, 2)), "studies": ()}
 
 
@@ -159,21 +174,59 @@ def bit_checks(case: Case, samples: int) -> list[dict]:
     ]
 
 
+def table_checks(name: str) -> list[dict]:
+    """The row of this case of the table."""
+    return [checked(f"the table, {name}", golden.digests(name, gpu.open) == golden.table()[name])]
+
+
+def cell_checks(name: str, folder: Path) -> list[dict]:
+    """The row of a preset, run by each back end: its cells' files."""
+    ways = {"gpu": ["--back-end", "gpu"], "cpu": ["--back-end", "cpu"]}
+    if name == SHARED:
+        ways["two processes"] = ["--executor", "processes:2"]
+    found = {}
+    for way, options in ways.items():
+        out = folder / f"{name}-{way.replace(' ', '-')}"
+        call = [sys.executable, "-m", "jgmm.cli", "run", name, "--runs", str(CELL_RUNS), "--out", str(out), *options]
+        done = subprocess.run(call, capture_output=True, text=True, timeout=PATIENCE)
+        if done.returncode:
+            return [checked(f"cells of {name}", False, f"by {way}: {done.stderr.strip()[-300:]}")]
+        found[way] = {path.name: path.read_bytes() for path in (out / "cells").iterdir()}
+    wrong = [way for way in found if found[way] != found["cpu"]]
+    told = f"{len(found['cpu'])} files of {CELL_RUNS} runs, by {', '.join(found)}"
+    return [checked(f"cells of {name}", not wrong, f"{told}; DIFFER: {', '.join(wrong)}" if wrong else told)]
+
+
+def guarded(check: Any, *arguments: Any) -> list[dict]:
+    """Its rows; one that says so where it fails. The compilers' and the driver's errors are of many kinds."""
+    try:
+        return check(*arguments)
+    except Exception as error:
+        return [checked(f"{check.__name__} of {getattr(arguments[0], 'name', arguments[0])}", False, first_line(error))]
+
+
+def done_by(processes: int, asked: Iterable[tuple]) -> Iterator[list[dict]]:
+    """Rows of the checks, by processes that share the card, or by this one."""
+    if not processes:
+        yield from (guarded(*each) for each in asked)
+        return
+    fresh = get_context("spawn")  # what has started CUDA cannot be forked
+    with ProcessPoolExecutor(processes, mp_context=fresh, initializer=prepare, initargs=(False,)) as pool:
+        waiting = [pool.submit(guarded, *each) for each in asked]
+        yield from (each.result() for each in waiting)
+
+
 def correctness(plan: Plan, report: dict, save: Any) -> None:
     """All that was found goes to the report."""
-    table = golden.table()
-    for name in plan.golden:
-        try:
-            report["checks"].append(checked(f"the table, {name}", golden.digests(name, gpu.open) == table[name]))
-        except Exception as error:  # as below
-            report["checks"].append(checked(f"the table, {name}", False, first_line(error)))
+    asked: list[tuple] = [(table_checks, name) for name in plan.golden]
+    asked += [(bit_checks, case, plan.samples) for case in plan.cases]
+    for rows in done_by(plan.processes, asked):
+        report["checks"] += rows
     save()
-    for case in plan.cases:
-        try:
-            report["checks"] += bit_checks(case, plan.samples)
-        except Exception as error:  # the compilers' and the driver's are of many kinds
-            report["checks"].append(checked(case.name, False, first_line(error)))
-        save()
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(max(1, plan.processes)) as pool:
+        for rows in pool.map(lambda name: guarded(cell_checks, name, Path(folder)), plan.presets):
+            report["checks"] += rows
+    save()
 
 
 def first_line(error: Exception) -> str:
@@ -216,7 +269,8 @@ def setting(plan: Plan, report: dict, system: str, d: int, k: int, runs: int) ->
     if no_time(plan, report, title, SETTING_SECONDS):
         return
     asked = engine.problem(system, d=d, k=2 if system == "em" else k, runs=runs)
-    names = ["fused"] + ["scan"] * (k * d * runs <= plan.scanned) + ["CPU"] * (runs in plan.cpu_runs)
+    scanned = system in ("lloyd", "twin", "em", "soft") and k * d * runs <= plan.scanned
+    names = ["fused"] + ["scan"] * scanned + ["CPU"] * (runs in plan.cpu_runs)
     ways = {name: partial(engine.contender, name, asked) for name in names}
     where = {"system": system, "shape": [d, 2 if system == "em" else k], "runs": runs}
     records, failures = measured(ways, setting=where, seconds=plan.seconds, rounds=plan.rounds)
@@ -272,10 +326,11 @@ def times(plan: Plan, report: dict, save: Any) -> None:
             setting(plan, report, "lloyd", *shape, runs)
             save()
         if shape == plan.shapes[0]:
-            for system in ("twin", "em", "soft"):
-                for sizes in plan.systems:
-                    setting(plan, report, system, *sizes)
-                    save()
+            for system in SYSTEMS:
+                for d, k, runs in plan.systems:
+                    for count in plan.runs if system == "reduced" else (runs,):
+                        setting(plan, report, system, d, k, count)
+                        save()
     with tempfile.TemporaryDirectory() as folder:
         for name, cache in plan.studies:
             studied(plan, report, Path(folder), name, cache)
@@ -328,6 +383,13 @@ def targets(plan: Plan, report: dict) -> list[dict]:
     first = find(report["records"], system="lloyd", shape=[10, 5], runs=256, name="fused") or {}
     found = first.get("first_call_seconds")
     rows.append(("(10, 5), first call, seconds, below", FIRST_CALL, found, found and found < FIRST_CALL))
+    for row in report["records"]:
+        direct = find(report["records"], system="lloyd", shape=[10, 5], runs=row["runs"], name="fused")
+        if (row["system"], row["name"]) == ("reduced", "fused") and direct:
+            ratio = row["median"] / direct["median"]
+            rows.append(
+                (f"reduced, {row['runs']} runs, over direct (10, 5), at least", REDUCED, ratio, ratio >= REDUCED)
+            )
     for name, asked in STUDY_TARGETS.items():
         row = find(report["study"] + report["presets"], preset=name, cache="cold")
         if row:

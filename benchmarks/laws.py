@@ -27,12 +27,13 @@ def running_mean(count):
     return count / (count + 1) ** 2
 
 
-def error_over_law(name, centres, means, *, factor, weights, n, scale=1.0):
+def error_over_law(name, centres, means, *, factor, weights, n, scale=1.0, d=None):
     """Mean squared error of centres (runs, k, d) after n samples a run, over its law, V being `factor`.
 
-    Raises RuntimeError if it is further from 1 than a tenth, and than chance takes it.
+    d: the dimensions, where the centres have other coordinates. Raises RuntimeError if it is further from 1 than a
+    tenth, and than chance takes it.
     """
-    runs, _, d = centres.shape
+    runs, d = len(centres), d or centres.shape[-1]
     mean, variance = 0.0, 0.0
     for weight in weights:
         first, second = _moments(factor, weight, n)
