@@ -11,6 +11,7 @@ import pytest
 from jgmm import errors
 from jgmm.study import run as runner
 from jgmm.study import spec
+from jgmm.theory.bounds import THEOREMS
 
 
 def study(
@@ -37,6 +38,14 @@ def test_a_cell_of_a_reduced_dimension_is_another_cell():
 def test_it_is_reduced_by_itself_where_d_is_more_than_twice_its_coordinates():
     cells = spec.cells(study(mixture="d = [10, 18, 19, 1000]", dimension="auto"))
     assert [cell.reduced for cell in cells] == [None, None, 9, 9]
+
+
+def test_the_preset_of_theorem_1s_regime_has_as_many_samples_as_the_theorem_asks_for():
+    cells = spec.cells(spec.load("theorem-regime"))
+    largest = max(cells, key=lambda cell: cell.n)
+    needed = THEOREMS[1].samples(k=largest.k, d=largest.d)
+    assert needed <= largest.n < needed + 1
+    assert {cell.coordinates for cell in cells} == {9}
 
 
 @pytest.mark.parametrize(
