@@ -74,7 +74,7 @@ def sharpness(numbers: dict) -> float:
     return numbers["beta"]
 
 
-_CONSTANT = "expected 'paper' or a number, the steps that it is stated and known for"
+_OF_LLOYD = "it is of centres that get the samples of one component each, expected 'paper', a number or a formula"
 EM = Algorithm(
     step,
     words="streaming EM, mu <- mu + eta (tanh(beta <x, mu>/sigma^2) x - mu)",
@@ -85,7 +85,7 @@ EM = Algorithm(
     numbers=(("beta", 1.0),),
     paper_step=paper_step,
     paper_formula="3 ln(N)/N",
-    refuses=tuple((name, _CONSTANT) for name in ("seed", "best", "polynomial", "1/n", "adam")),
+    refuses=tuple((name, _OF_LLOYD) for name in ("seed", "best")),
     twin_law=twins.one_of_all,
     law=expected.streaming_em,
     turning=Turning(),

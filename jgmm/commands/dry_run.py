@@ -109,7 +109,7 @@ def _print_needed(console: Console, study: Study, out: Path) -> None:
         results = write.stored(out, study.model_copy(update={"runs": ownership.runs(out)}))
     except ValueError:
         return
-    for verdict in verdicts.verdicts(results.study, results.data, write.look_at(out, results)):
+    for verdict in write.judge(out, results)[1]:
         lacks = needed.of_verdict(verdict)
         if lacks is None:
             continue

@@ -12,7 +12,7 @@ from jgmm.report.headline import table_of_cells
 from jgmm.report.hook import Page, page_of
 from jgmm.report.results import Results
 from jgmm.report.written import Written
-from jgmm.study import beside, checks, curves, ownership, read, refine, spec, summary, verdicts
+from jgmm.study import beside, checks, curves, looked, ownership, read, refine, spec, summary, verdicts
 from jgmm.study.folder import columns, files, parquet, records, store
 from jgmm.study.folder.lock import Lock, holding
 from jgmm.study.folder.spool import Spool
@@ -94,13 +94,12 @@ def _conclude(folder: Path, study: Study, data: list[CellData], ignored: list[st
     """Everything that the cells say, its figures drawn."""
     results = _results(study, data)
     lines = [*curves.curves(study, data), *curves.of_weights(study, data)]
-    look = look_at(folder, results)
+    look, concluded = judge(folder, results)
     files.make_folder(folder / "figures")
     if own.figures is None:
         drawn = figures.write_all(folder / "figures", results, lines)
     else:
         drawn = figures.Figures(list(own.figures(folder / "figures", results)), [])
-    concluded = verdicts.verdicts(study, data, look)
     return Written(
         results=results,
         headline=table_of_cells(results) if own.headline is None else own.headline(results),
@@ -147,6 +146,7 @@ def record_look(
     entry = {
         "look": look,
         "runs": _runs(results),
+        "claims": looked.claims(item.cell for item in results.data),
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         **(timing or {}),
         "verdicts": {verdict.theorem: verdict.sentence for verdict in found},
@@ -167,12 +167,20 @@ def _runs(results: Results) -> int:
     return sum(len(item.ok) for item in results.data)
 
 
+def judge(folder: Path, results: Results) -> tuple[int, list[Verdict]]:
+    """Which look this is, and its verdicts. Nothing is written."""
+    look = look_at(folder, results)
+    late = looked.late((item.cell for item in results.data), records.looks(folder))
+    return look, verdicts.verdicts(results.study, results.data, look, late)
+
+
 def look_at(folder: Path, results: Results) -> int:
-    """Which look this is: looking again at the same runs is the same look.
+    """Which look this is: looking again at the same runs, with the same claims, is the same look.
 
     The rounds of a precision count as looks, and so do those in which an axis was refined.
     """
-    past = [look for look in records.looks(folder) if look["runs"] != _runs(results)]
+    now = {"runs": _runs(results), "claims": looked.claims(item.cell for item in results.data)}
+    past = [look for look in records.looks(folder) if not records.same(look, now)]
     most = max(len(item.ok) for item in results.data)
     study = results.study
     rounds = sum(runs <= most for runs in study.rounds()) if study.precision is not None else 1

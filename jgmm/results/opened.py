@@ -56,8 +56,7 @@ class Opened:
         A look that is read off what `jgmm.run_study` returns is put down in looks.json, as that of a report is. Opening
         a folder writes nothing: there the level is that of the next look, and `jgmm.write_report` puts that down.
         """
-        look = write.look_at(self.folder, self.results)
-        found = verdicts.verdicts(self.study, self.results.data, look)
+        look, found = write.judge(self.folder, self.results)
         if self.done is not None and found:
             with lock.Lock(self.folder) as held:
                 held.take()

@@ -37,12 +37,17 @@ class Claim(NamedTuple):
 
     @property
     def statement(self) -> str:
+        """What is claimed, and where it is from, in a line."""
+        return f"{self.bounds}{f' ({self.source})' if self.source else ''}"
+
+    @property
+    def bounds(self) -> str:
         """What is claimed, in a line."""
         count = len(self.bound)
         constants = ["c"] if count == 1 else [f"c{i}" for i in range(1, count + 1)]
         terms = " + ".join(f"{c} {_bracketed(text)}" for c, text in zip(constants, self.bound, strict=True))
         where = f", where {self.regime}" if self.regime else ""
-        return f"E[{self.on}] <= {terms}{where}{f' ({self.source})' if self.source else ''}"
+        return f"E[{self.on}] <= {terms}{where}"
 
 
 class Comparison(NamedTuple):

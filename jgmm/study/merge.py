@@ -57,7 +57,7 @@ Segments = dict[str, list[Segment]]  # of each cell, by its identifier, sorted a
 def merge(folders: Iterable[Path | str], out: Path | str, *, trust: bool = False, lock: Lock | None = None) -> Merged:
     """Join the stored runs of these folders in `out`: a new folder, one of them, or one with the same study.
 
-    The folders may differ in `runs` (and in precision and max_runs, of which the first one's hold). They are only read.
+    The folders may differ in `runs`, precision, max_runs and claims, of which the first one's hold. They are only read.
     trust: import the code that a study names outside jgmm. lock: of `out`, if it is to be held when this ends.
     Raises ValueError, a line, where a folder is no study's, they hold different studies or a run in two versions, or
     somebody else writes in `out`; OSError where a file cannot be read or written.
@@ -175,10 +175,10 @@ def _copy_back_ends(source: Path, out: Path) -> None:
 
 
 def _copy_looks(source: Path, out: Path) -> None:
-    """Add the looks of a folder at numbers of runs at which nobody has looked in `out`: they count there, too."""
-    seen = {look["runs"] for look in records.looks(out)}
+    """Add the looks of a folder that are the same as none in `out`: they count there, too."""
+    seen = records.looks(out)
     for look in records.looks(source):
-        if look["runs"] not in seen:
+        if not any(records.same(look, other) for other in seen):
             records.record_look(out, look)
 
 

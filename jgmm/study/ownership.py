@@ -22,7 +22,7 @@ from pydantic import BaseModel
 
 from jgmm import outside
 from jgmm.process import Stopped
-from jgmm.study import spec
+from jgmm.study import kept, spec
 from jgmm.study.folder import files, lock, records, seal, store
 from jgmm.study.parts import Part
 from jgmm.study.spec import Study
@@ -185,17 +185,23 @@ def _sealed(path: Path) -> str:
 
 
 def same_study(folder: Path, study: Study, environment: Mapping, expected: str = ANOTHER_FOLDER) -> Study:
-    """The study, with the folder's number of runs if that is larger.
+    """The study, with the folder's number of runs if that is larger, and what its runs measure. Its claims may differ.
 
     Raises ValueError if the folder's study, or its canary, is another; expected: the end of that message.
     """
     old = tomllib.loads(_sealed(folder / "study.toml"))
     canary = old.pop("environment", {}).get("canary")
-    study = _refined_as(study, old)
+    study = kept.going_on(study, old)
     new = _without_young_keys(tomllib.loads(tomli_w.dumps(study.model_dump(exclude_none=True))), old)
     for part in (*old["part"], *new["part"]):
         for key in REFINES:
             part.pop(key, None)
+    if len(old["part"]) == len(new["part"]):
+        try:
+            pairs = [kept.apart_from_claims(*each) for each in zip(new["part"], old["part"], strict=True)]
+        except ValueError as error:
+            raise ValueError(f"{folder} holds another study ({error}): expected {expected}") from None
+        new["part"], old["part"] = ([pair[i] for pair in pairs] for i in (0, 1))
     free = (*GROWS, *WORDS)
     differing = [key for key in sorted({*new, *old}) if key not in free and new.get(key) != old.get(key)]
     if differing:
@@ -228,22 +234,13 @@ def _as_old(new: dict, old: Mapping, model: type[BaseModel]) -> dict:
 
 
 def continued(folder: Path, study: Study) -> Study:
-    """The study with the values that the folder's study has added to its axes. Raises ValueError as `load`."""
-    if not any(part.refine for part in study.part) or files.kind(folder / "study.toml") is None:
+    """The study with the values that the folder's study has added to its axes, and what its runs measure beside.
+
+    Raises ValueError as `load`.
+    """
+    if files.kind(folder / "study.toml") is None:
         return study
-    return _refined_as(study, tomllib.loads(_sealed(folder / "study.toml")))
-
-
-def _refined_as(study: Study, stored: Mapping) -> Study:
-    """The study with the rounds of `refined` of a study.toml where these go further than its own."""
-    rounds = {table["name"]: table.get("refined", []) for table in stored["part"]}
-    parts = [
-        part.model_copy(update={"refined": further})
-        if part.refine is not None and (further := rounds.get(part.name, []))[: len(part.refined)] == part.refined
-        else part
-        for part in study.part
-    ]
-    return study.model_copy(update={"part": parts})
+    return kept.going_on(study, tomllib.loads(_sealed(folder / "study.toml")))
 
 
 def check_canary(folder: Path, canary: list[int]) -> None:

@@ -236,6 +236,7 @@ BACK_END_COLUMNS = {
 LOOK_KEYS = {
     "look": "Which look this is, from 1.",
     "runs": "Runs of cells that were looked at.",
+    "claims": "The study's own claims then, each behind its part.",
     "time": "When.",
     "seconds": "What the simulation took, if it ran before this look.",
     "samples": "Samples it drew.",

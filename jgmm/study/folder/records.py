@@ -9,7 +9,7 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -42,12 +42,18 @@ _LOOKS_LOST = "expected the looks as jgmm wrote them; without the file they are 
 
 
 def record_look(folder: Path, look: dict) -> None:
-    """Add a look. It replaces the last one if that had as many runs: looking twice at the same data is one look."""
+    """Add a look. It replaces the last one if that is the `same`: looking twice at the same data is one look."""
     past = looks(folder)
-    if past and past[-1]["runs"] == look["runs"]:
+    if past and same(past[-1], look):
         past.pop()
     sealed = {**look, "sha256": seal.record(look, past)}
     files.write_text(folder / "looks.json", json.dumps([*past, sealed], indent=1))
+
+
+def same(first: Mapping, then: Mapping) -> bool:
+    """Whether two looks are at the same number of runs with the same claims; earlier versions kept no claims."""
+    claims = [look["claims"] for look in (first, then) if "claims" in look]
+    return first["runs"] == then["runs"] and (len(claims) < 2 or claims[0] == claims[1])
 
 
 def record_back_ends(folder: Path, receipts: Iterable) -> None:

@@ -19,10 +19,15 @@ what that was. Each term of a bound has its own constant. Only cells that meet t
 
 Level. The j-th look at growing data tests at 0.05/(j(j+1)), split evenly over a theorem's comparisons and constants.
 The sum over all looks is below 0.05, so a study may be looked at and grown again and again, without a plan of the
-looks. (A confidence sequence would be wider at the first looks.)
+looks. (A confidence sequence would be wider at the first looks.) That is the level of claims written before the first
+look; of a claim that came later the sentence says so (`jgmm.study.looked`).
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from jgmm import stats
+from jgmm.study import looked
 from jgmm.study.claim_spec import Claim
 from jgmm.study.read import CellData
 from jgmm.study.spec import Study
@@ -45,9 +50,13 @@ __all__ = [
 ]
 
 
-def verdicts(study: Study, data: list[CellData], look: int) -> list[Verdict]:
+def verdicts(
+    study: Study, data: list[CellData], look: int, late: Mapping[str, int] = MappingProxyType({})
+) -> list[Verdict]:
     """A verdict for each theorem that the study's cells test, and each sharpness (beta) of the updates; then for each
     claim of the study's own, and each algorithm that it is made of.
+
+    late: claims that were first judged after an earlier look, and which (`jgmm.study.looked`); their sentences say so.
     """
     groups: dict[tuple[int, float | None], list[CellData]] = {}
     for item in data:
@@ -55,11 +64,12 @@ def verdicts(study: Study, data: list[CellData], look: int) -> list[Verdict]:
             groups.setdefault((item.cell.theorem, item.cell.beta), []).append(item)
     ordered = sorted(groups.items(), key=lambda group: (group[0][0], group[0][1] or 0))
     on_theorems = [_verdict(study, THEOREMS[number], beta, items, look) for (number, beta), items in ordered]
-    return [*on_theorems, *_on_claims(study, data, stats.look_level(look), look)]
+    return [*on_theorems, *_on_claims(study, data, look, late)]
 
 
-def _on_claims(study: Study, data: list[CellData], level: float, look: int) -> list[Verdict]:
+def _on_claims(study: Study, data: list[CellData], look: int, late: Mapping[str, int]) -> list[Verdict]:
     """The verdicts on a study's own claims."""
+    level = stats.look_level(look)
     groups: dict[tuple[Claim, str], list[CellData]] = {}
     for item in data:
         if item.cell.claim is not None:
@@ -68,11 +78,12 @@ def _on_claims(study: Study, data: list[CellData], level: float, look: int) -> l
     for (claim, algorithm), items in groups.items():
         alone = sum(other == claim for other, _ in groups) == 1
         conclusion = claims.conclude(claim, study, items, level)
+        after = [late[key] for item in items if (key := looked.key(item.cell.part, claim)) in late]
         concluded.append(
             Verdict(
                 theorem=claim.name if alone else f"{claim.name} ({algorithm})",
                 verdict=conclusion.kind,
-                sentence=conclusion.sentence,
+                sentence=" ".join([conclusion.sentence, *([claims.after(max(after))] if after else [])]),
                 statement=claim.statement,
                 level=level,
                 look=look,

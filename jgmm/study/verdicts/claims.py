@@ -86,6 +86,14 @@ def title(claim: Claim) -> str:
     return "The claim" if claim.name == "claim" else phrases.sentence(claim.name)
 
 
+def after(look: int) -> str:
+    """The sentence on a claim that was first judged after this look."""
+    return (
+        f"It was claimed after look {look} at these runs: the level is that of claims written before the first look, so"
+        " this tells how these runs lie to it, and runs of another seed would test it."
+    )
+
+
 def evidence(claim: Claim, study: Study, items: list[CellData]) -> Evidence:
     """Sort the cells."""
     unmet = [_unmet(item) for item in items]
