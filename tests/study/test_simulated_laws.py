@@ -47,3 +47,16 @@ def test_the_pairs_law_holds_where_components_overlap(tmp_path):
     (row,) = write_report(tmp_path, close).summary[-1:]
     gap = abs(row["error_sq_mean"] - row["law_error_sq"])
     assert gap < 4 * row["error_sq_se"] + row["law_accuracy"] < 0.3 * row["law_error_sq"]
+
+
+@pytest.mark.parametrize("rate", ["1/(t+10)**0.7", "1/n"])
+def test_ems_laws_hold_for_steps_that_fall(tmp_path, rate):
+    pair = {"k": 2, "d": 4, "separation": 4.0}
+    stream = {"n": 1000, "rate": rate, "start": 0.3, "checkpoints": [30, 300]}
+    falling = study(2000, [{"name": "em", "algorithm": "em", "mixture": pair, "stream": stream}])
+    runner.run_study(falling, tmp_path)
+    _, *rows = write_report(tmp_path, falling).summary
+    assert len(rows) == 3
+    assert all(abs(row["twin_gap"]) < 4 for row in rows)
+    gap = abs(rows[-1]["error_sq_mean"] - rows[-1]["law_error_sq"])
+    assert gap < 4 * rows[-1]["error_sq_se"] + rows[-1]["law_accuracy"] < 0.2 * rows[-1]["law_error_sq"]

@@ -73,8 +73,11 @@ def test_what_gives_no_step_is_refused_in_a_line(rate, message):
     assert "\n" not in str(refused.value)
 
 
-def test_an_algorithm_that_takes_no_schedule_takes_none_as_a_formula():
-    for rate in ("1/(t+10)", "exp(-t/n)/10"):
-        with pytest.raises(ValueError, match="rate is '.*', which this algorithm does not take"):
+def test_em_takes_schedules_and_refuses_the_steps_of_lloyd_with_the_reason():
+    for rate in ("1/(t+10)", "exp(-t/n)/10", "1/n"):
+        (cell,) = cells(rate, algorithm="em", mixture={"d": 3})
+        assert (cell.rate, cell.theorem) == (None, "none")  # Theorem 7 is about a constant step
+    for rate in ("best", "seed"):
+        with pytest.raises(ValueError, match=f"rate is {rate!r}, which this algorithm does not take: it is of centres"):
             cells(rate, algorithm="em", mixture={"d": 3})
     assert cells("2*log(n)/n", algorithm="em", mixture={"d": 3})[0].rate > 0
