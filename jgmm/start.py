@@ -6,6 +6,7 @@ samples and runs the power iteration; all else is NumPy and SciPy.
 """
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -232,13 +233,19 @@ def _by_graph(
             words_of_some, drawn_of_some = jax.tree.map(lambda x, low=low: x[..., low : low + together], whole)
             ahead, points = _points(words_of_some, drawn_of_some, graph_points, chosen, noise)
             after.append(ahead)
-            graphs = [(basis[..., low + i], points[..., i].T) for i in range(points.shape[-1])]
-            centres = list(pool.map(lambda each: graph.centres(*each, k=k, neighbors=neighbors), graphs))
-            starts += [start for start, _ in centres]
+            of_some = basis[..., low : low + together]
+            cut = graph.parts(graph_points, len(basis), points.shape[-1])
+            made = list(pool.map(partial(_graphs, of_some, points, k, neighbors), cut))
+            starts += [start for some, _ in made for start in some]
             if low == 0:
-                first, component = points[..., 0].T, centres[0][1]
+                first, component = points[..., 0].T, made[0][1][:, 0]
     example = GraphExample(first, graph.project(basis[..., 0], first), component)
     return jax.tree.map(lambda *parts: np.concatenate(parts, axis=-1), *after), starts, example
+
+
+def _graphs(basis: np.ndarray, points: np.ndarray, k: int, neighbors: int, runs: slice) -> tuple[list, np.ndarray]:
+    """`graph.centres` of some runs."""
+    return graph.centres(basis[..., runs], points[..., runs], k=k, neighbors=neighbors)
 
 
 def _drawn_from(batch: Batch, noise: Noise, how: Sampling) -> Drawn:

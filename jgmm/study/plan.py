@@ -180,7 +180,11 @@ def _cut(piece: Piece, devices: int, gpu: bool) -> list[Piece]:
 
 
 def _rounded(runs: float, width: int, devices: int) -> int:
-    """About so many runs: a multiple of the width, or of the devices' padding where it is less than a width."""
+    """About so many runs: a multiple of the width, or of the devices' padding where it is less than a width.
+
+    Several cards, or short streams, have widths of more than a task; then TASK_RUNS is the width.
+    """
+    width = min(width, TASK_RUNS)
     if runs >= width:
         return int(min(runs, TASK_RUNS) // width) * width
     step = PAD * devices

@@ -63,3 +63,19 @@ def test_a_plan_needs_no_jax():
 def test_a_pack_of_a_gpu_fills_it():
     widths = [plan.pack_width(k, d, 10**6, devices=1, gpu=True) for k, d in [(2, 2), (5, 10), (10, 50), (20, 100)]]
     assert widths == [65536, 65536, 8192, 4096]
+
+
+def test_a_pack_wider_than_a_task_is_cut():
+    short = jgmm.Study(runs=10**5, mixture={"k": 2, "d": 2}, stream={"n": 10, "start": 0.1, "rate": 0.1})
+    seeded = jgmm.Study(
+        runs=10**5,
+        mixture={"k": 2, "d": 2},
+        seeding={"n": 1000, "graph_points": 50, "block": 20},
+        stream={"n": 1000},
+    )
+    for study, devices in [(short, 1), (short, 8), (seeded, 8)]:  # cards
+        (cell,) = spec.cells(study)
+        assert plan.pack_width(2, 2, 10 if study is short else 10**9, devices=devices, gpu=True) > plan.TASK_RUNS
+        tasks = plan.tasks([plan.Piece(cell, 0, 10**5)], devices=devices, gpu=True)
+        pieces = [piece for task in tasks for piece in task.pieces]
+        assert [(piece.low, piece.high) for piece in pieces] == [(0, plan.TASK_RUNS), (plan.TASK_RUNS, 10**5)]
