@@ -75,7 +75,7 @@ def test_what_gives_no_step_is_refused_in_a_line(rate, message):
 
 def test_em_takes_schedules_and_refuses_the_steps_of_lloyd_with_the_reason():
     for rate in ("1/(t+10)", "exp(-t/n)/10", "1/n"):
-        (cell,) = cells(rate, algorithm="em", mixture={"d": 3})
+        cell = cells(rate, algorithm="em", mixture={"d": 3})[0]
         assert (cell.rate, cell.theorem) == (None, "none")  # Theorem 7 is about a constant step
     for rate in ("best", "seed"):
         with pytest.raises(ValueError, match=f"rate is {rate!r}, which this algorithm does not take: it is of centres"):
