@@ -5,6 +5,7 @@ from rich.console import Console
 from jgmm import terminal
 from jgmm.report.claims import Claim, claim, exponents, sentences
 from jgmm.report.written import Written
+from jgmm.study import bias
 
 
 def print_closing(written: Written) -> None:
@@ -20,6 +21,7 @@ def print_closing(written: Written) -> None:
     for verdict in written.verdicts:
         _print_claim(console, claim(verdict))
     terminal.listed(console, "exponents", exponents(written.fits))
+    terminal.listed(console, "bias", bias.sentences(written.biases))
     if written.laws:
         first, *others = sentences(written.laws.sentence)
         terminal.say(console, f" - {first}", lead="laws")

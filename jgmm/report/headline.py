@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from jgmm.report.numbers import number, plus_minus
 from jgmm.report.results import Results
-from jgmm.study import settings, summary
+from jgmm.study import quantities, settings, summary
 
 ALWAYS = ("k", "d", "separation", "n")  # axes that have a column whether they vary or not
 MOST = 40  # rows of the table of cells on a terminal; more are in the report
@@ -33,7 +33,8 @@ def table_of_cells(results: Results) -> Headline:
     rows = []
     for item, row in zip(results.data, results.final(), strict=True):
         place = settings.place(item.cell)
-        mean = plus_minus(row["quantity_ok_mean"], row["quantity_ok_se"]) + (" (few)" if row["few"] else "")
+        mean = plus_minus(row["quantity_ok_mean"], row["quantity_ok_se"]) if quantities.has(item) else ""
+        mean += " (few)" if row["few"] else ""
         kept = f"{row['runs_ok']} of {row['runs']}"
         texts = [settings.text(place.get(name)) for name in axes]
         law, bound = number(row["law_error_sq"]), number(row["bound_error_sq"])

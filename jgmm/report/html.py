@@ -16,7 +16,7 @@ from jgmm.report.claims import claim, sentences
 from jgmm.report.maths import maths
 from jgmm.report.results import Results, Row
 from jgmm.report.written import Written
-from jgmm.study import ownership, shown, summary
+from jgmm.study import bias, ownership, shown, summary
 from jgmm.study.folder import files, records
 
 Figure = tuple[Path, str]  # its PNG file, and its caption
@@ -50,6 +50,8 @@ def render(folder: Path, results: Results, written: Written) -> str:
         exponents=tables.exponents(written),
         floors=tables.floors(results),
         states=tables.states(written),
+        biases=tables.biases(written),
+        of_bias=bias.sentences(written.biases),
         floor_falls=tables.floor_falls(written),
         pairs=tables.pairs(written),
         failures=_failures(final),

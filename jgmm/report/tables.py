@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from jgmm.report.numbers import divisor, factor, limits, number, plus_minus
 from jgmm.report.results import Results, Row
 from jgmm.report.written import Written
-from jgmm.study import settings
+from jgmm.study import quantities, settings
 from jgmm.study.quantities import DEFAULT
 from jgmm.study.read import CellData
 
@@ -69,7 +69,7 @@ def cells(results: Results) -> Table:
     others = []
     if any(row["quantity"] != DEFAULT for _, row in entries):
         others = [
-            of_row("its mean", lambda row: plus_minus(row["quantity_ok_mean"], row["quantity_ok_se"], 5), stays=True),
+            Column("its mean", _mean, stays=True),
             of_row("95 % of it", lambda row: limits((row["quantity_ok_low"], row["quantity_ok_high"])), stays=True),
         ]
     return table(
@@ -97,6 +97,11 @@ def cells(results: Results) -> Table:
             of_row("with a lost component", lambda row: f"{row['runs_lost']}"),
         ],
     )
+
+
+def _mean(pair: tuple[CellData, Row]) -> str:
+    item, row = pair
+    return plus_minus(row["quantity_ok_mean"], row["quantity_ok_se"], 5) if quantities.has(item) else ""
 
 
 def _axes(results: Results) -> list[Column]:
@@ -248,6 +253,23 @@ def states(written: Written) -> Table:
             Column("share", lambda entry: number(entry[2].share, 3), stays=True),
             Column("95 %", lambda entry: limits((entry[2].low, entry[2].high), 3), stays=True),
             Column("squared error", lambda entry: plus_minus(entry[2].error_sq_mean, entry[2].error_sq_se), stays=True),
+        ],
+    )
+
+
+def biases(written: Written) -> Table:
+    """A row for each step with a step twice as large beside it."""
+    return table(
+        written.biases,
+        [
+            Column("cell", lambda row: row.cell, words=True, stays=True),
+            Column("part", lambda row: row.part, words=True, stays=True),
+            Column("setting", lambda row: row.setting, words=True),
+            Column("rate", lambda row: number(row.rate), stays=True),
+            Column("twice the step adds", lambda row: plus_minus(row.bias, row.bias_se), stays=True),
+            Column("95 %", lambda row: limits((row.bias_low, row.bias_high), 3), stays=True),
+            Column("law", lambda row: number(row.law)),
+            Column("left", lambda row: "" if row.left is None else plus_minus(row.left, row.left_se), stays=True),
         ],
     )
 

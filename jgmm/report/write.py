@@ -12,7 +12,7 @@ from jgmm.report.headline import table_of_cells
 from jgmm.report.hook import Page, page_of
 from jgmm.report.results import Results
 from jgmm.report.written import Written
-from jgmm.study import beside, checks, curves, looked, ownership, read, refine, spec, summary, verdicts
+from jgmm.study import beside, bias, checks, curves, looked, ownership, read, refine, spec, summary, verdicts
 from jgmm.study.folder import columns, files, parquet, records, store
 from jgmm.study.folder.lock import Lock, holding
 from jgmm.study.folder.spool import Spool
@@ -71,7 +71,8 @@ def _read(folder: Path, study: Study, spec_folder: Path, *, scratch: Path) -> tu
     done = store.scan(folder, {name: cell.rows for name, cell in cells.items()})
     records.looks(folder)  # damaged ones end it here: they decide the level of all that follows
     spool = Spool(scratch)  # what is read of the cells at a time does not grow with their checkpoints
-    return [read.read(folder, cell, study, done, spool) for cell in cells.values()], done.ignored
+    data = [read.read(folder, cell, study, done, spool) for cell in cells.values()]
+    return bias.beside(data), done.ignored
 
 
 def publish(
@@ -118,6 +119,7 @@ def _conclude(folder: Path, study: Study, data: list[CellData], ignored: list[st
         twins=checks.twins(results.summary),
         conditioning=checks.conditioning(results.final()),
         states=beside.states(data),
+        biases=bias.rows(data),
     )
 
 
@@ -129,6 +131,7 @@ def _write_tables(folder: Path, written: Written) -> None:
     for name, row, rows in (
         ("components.csv", beside.ComponentRow, beside.components(written.data)),
         ("states.csv", beside.StateRow, written.states),
+        ("bias.csv", bias.BiasRow, written.biases),
     ):
         if rows:
             csv_files.write_rows(folder / name, row._fields, rows)

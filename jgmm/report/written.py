@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from jgmm.report.headline import Headline
 from jgmm.report.results import Results, Row
-from jgmm.study import beside, checks, curves, verdicts
+from jgmm.study import beside, bias, checks, curves, verdicts
 from jgmm.study.pairs import Paired
 from jgmm.study.read import CellData
 
@@ -18,7 +18,7 @@ class Written(NamedTuple):
     that shows the verdict, if there is one. left_out: figures, fits and means that cannot be made, each with its
     reason. ignored: files, and lines of them, that were passed over, and why.
     conditioning: a sentence where means leave runs out. look: which look at the study's runs this is.
-    states: where estimates ended, of the cells that store it.
+    states: where estimates ended, of the cells that store it. biases: what constant steps leave, where that is asked.
     """
 
     results: Results
@@ -38,6 +38,7 @@ class Written(NamedTuple):
     twins: checks.Twins | None
     conditioning: str | None
     states: list[beside.StateRow]
+    biases: list[bias.BiasRow]
 
     @property
     def data(self) -> list[CellData]:

@@ -24,6 +24,7 @@ from .bounds import BoundCheck, Growth, against_bound, growth
 from .concentration import LEAST_RUNS, carried_by_few, effective_runs
 from .contrasts import (
     LocalExponents,
+    above_0,
     contrast_interval,
     contrast_or_line,
     contrast_parts,
@@ -54,6 +55,7 @@ __all__ = [
     "LocalExponents",
     "Mean",
     "Tails",
+    "above_0",
     "against_bound",
     "against_law",
     "carried_by_few",

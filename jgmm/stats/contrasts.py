@@ -15,6 +15,8 @@ from .estimates import ROUNDING
 from .intervals import Interval, around
 from .student import student_reach
 
+SURE = 6.0  # standard errors that a mean of values of both signs is above 0, before its logarithm is taken
+
 
 class LocalExponents(NamedTuple):
     """Exponents between neighbouring sizes, each at the geometric midpoint of the two; arrays (sizes - 1,)."""
@@ -37,27 +39,35 @@ def neighbour_weights(x: np.ndarray) -> np.ndarray:
 
 
 def contrast_interval(values: ArrayLike, contrast: ArrayLike, level: float = 0.95) -> Interval | None:
-    """sum_i c_i log m_i and its confidence limits, for values (cells, runs) >= 0 and a contrast (cells,).
+    """sum_i c_i log m_i and its confidence limits, for values (cells, runs) and a contrast (cells,).
 
     The interval is Student's t with the jackknife's error over runs (Efron and Stein 1981), which keeps the covariance
     of cells that share their runs. It is widened for the skewness of the runs' pseudo-values, and covers 95 to 97 %
     from 5 runs on (benchmarks/coverage.py). With the delta method's error it would exclude the truth 3 to 9 times too
     often, at 8 and 16 runs of chi^2_1 or lognormal errors, or in cells of unequal shapes.
 
-    None where the runs cannot tell: fewer than LEAST_RUNS, a mean of 0, or a mean that few runs carry.
+    None where the runs cannot tell: fewer than LEAST_RUNS, a mean that is not above 0 for sure, or one that few runs
+    carry.
     """
     v, c = np.asarray(values, float), np.asarray(contrast, float)
     if v.ndim != 2 or c.shape != (len(v),) or abs(c.sum()) > 1e-9 * np.abs(c).sum():
         raise ValueError(f"contrasts sum to 0, one for each of (cells, runs), got {c} for shape {v.shape}")
-    if not (np.isfinite(v).all() and (v >= 0).all()):
-        raise ValueError("values are finite and at least 0")
+    if not np.isfinite(v).all():
+        raise ValueError("values are finite")
     checks.inside_0_1("level", level)
     used = v[c != 0]
-    if v.shape[1] < LEAST_RUNS or not (used > 0).any(axis=1).all() or any(carried_by_few(row) for row in used):
+    if v.shape[1] < LEAST_RUNS or not all(map(above_0, used)) or any(carried_by_few(row) for row in used):
         return None
     value, parts = contrast_parts(used, c[c != 0])
     reach = max(float(student_reach(parts, (1 - level) / 2)), ROUNDING * float(np.abs(c).sum()))
     return around(float(value), reach)
+
+
+def above_0(values: np.ndarray) -> bool:
+    """Whether the mean of values (runs,) has a logarithm: some are above 0, and none below; or the mean is by far."""
+    if (values >= 0).all():
+        return bool((values > 0).any())
+    return bool(values.mean() > SURE * values.std(ddof=1) / np.sqrt(len(values)))
 
 
 def contrast_or_line(values: np.ndarray, contrast: np.ndarray, level: float = 0.95) -> Interval:
@@ -65,7 +75,9 @@ def contrast_or_line(values: np.ndarray, contrast: np.ndarray, level: float = 0.
     interval = contrast_interval(values, contrast, level)
     if interval is not None:
         return interval
-    return Interval(float(contrast @ np.log(values.mean(axis=1))), -np.inf, np.inf)
+    means = values.mean(axis=1)
+    middle = contrast @ np.log(means) if (means > 0).all() else np.nan
+    return Interval(float(middle), -np.inf, np.inf)
 
 
 def contrast_parts(values: np.ndarray, contrast: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

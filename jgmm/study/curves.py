@@ -67,7 +67,9 @@ class FitRow(NamedTuple):
 def curves(study: Study, data: list[CellData]) -> list[Curve]:
     """Every curve of a study: each numeric axis with three values or more, at each setting of the others."""
     return [
-        curve for part in study.part for curve in _of_part(part, [item for item in data if item.cell.part == part.name])
+        curve
+        for part in study.part
+        for curve in _of_part(part, [item for item in data if item.cell.part == part.name and quantities.has(item)])
     ]
 
 
@@ -96,7 +98,7 @@ def of_weights(study: Study, data: list[CellData]) -> list[Curve]:
     for part in study.part:
         groups: dict[tuple, list[CellData]] = {}
         for item in data:
-            if item.cell.part == part.name and "weights" not in part.together:
+            if item.cell.part == part.name and "weights" not in part.together and quantities.has(item):
                 fixed = tuple(pair for pair in item.cell.axes if pair[0] != "weights")
                 groups.setdefault(fixed, []).append(item)
         for group in groups.values():
@@ -150,7 +152,7 @@ def why_not(curve: Curve) -> str | None:
         return f"fewer than {FEW} runs are good in all its cells"
     means = values(curve).mean(axis=1)
     if not ((means > 0).all() and np.isfinite(means).all()):
-        return "a mean error is exactly 0"
+        return "a mean is not above 0" if (values(curve) < 0).any() else "a mean error is exactly 0"
     carried = any(stats.carried_by_few(quantities.values(item)[item.ok]) for item in curve.items)
     return "a mean is carried by a few runs" if carried else None
 

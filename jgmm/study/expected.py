@@ -11,6 +11,7 @@ from jgmm.study.read import QUANTITIES, CellData, points
 from jgmm.theory import expected, floors, references
 from jgmm.theory.bounds import THEOREMS
 from jgmm.theory.expected import FLOAT32, UNKNOWN, WORST, Law
+from jgmm.theory.modes import outward_shift
 from jgmm.theory.situation import Situation
 
 __all__ = ["FLOAT32", "UNKNOWN", "WORST", "Law", "bound", "cramer_rao", "floor", "floor_accuracy", "law", "oracle"]
@@ -88,6 +89,20 @@ def floor(item: CellData) -> float | None:
 def floor_accuracy(item: CellData) -> float:
     """How far the cell's measured floor may be from `floor`."""
     return floors.floor_accuracy(situation(item, item.cell.n))
+
+
+def step_bias(cell: Cell) -> float | None:
+    """The length of what twice a cell's constant step adds to the mean displacements of a pair, to first order in it.
+
+    None unless it is known: two centres of equal weights and scales, of an algorithm that has laws.
+    """
+    pair = cell.k == cell.estimates == 2 and len(set(cell.weights)) == len(set(cell.scales)) == 1
+    known = pair and cell.of_gaussians and cell.fitted is None and cell.batch == 1 and cell.record.law is not None
+    sharpness = cell.record.sharpness(cell.chosen)
+    if not known or cell.rate is None or sharpness is None:
+        return None
+    shift = outward_shift(cell.separation, rate=cell.rate, d=cell.d, beta=sharpness)
+    return math.sqrt(2) * abs(shift) * max(cell.scales)
 
 
 def oracle(item: CellData, samples: int) -> float | None:

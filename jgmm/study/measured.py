@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from jgmm.measures import Measure
 
 ALWAYS = ("error_sq", "error_sum", "error_max", "lost")  # quantities that every cell stores
+BIAS = "bias"  # of a constant step: made of two cells' displacements (`study.bias`), where they are stored
 RANKS = "component_sq"
 SIDES = ("from_means_sq", "from_estimates_sq", "holds")  # measured where there are not as many estimates as components
 LIKELIHOOD = "log_likelihood_gap"
@@ -32,7 +33,7 @@ def of_quantity(quantity: str, k: int) -> str | None:
 
     Raises ValueError, naming those that there are, for the name of no quantity of k components.
     """
-    if quantity in ALWAYS:
+    if quantity in (*ALWAYS, BIAS):
         return None
     if quantity in aliases(k):
         return RANKS
@@ -47,7 +48,7 @@ def of_quantity(quantity: str, k: int) -> str | None:
 def every(k: int) -> list[str]:
     """All quantities that a cell of k components may store."""
     own = named.at(named.TABLES["measure"])
-    return [*ALWAYS, *(entry for name in own for entry in measure(name).entries(name, k)), *aliases(k)]
+    return [*ALWAYS, BIAS, *(entry for name in own for entry in measure(name).entries(name, k)), *aliases(k)]
 
 
 def numbers() -> list[str]:

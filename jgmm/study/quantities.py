@@ -15,12 +15,19 @@ DEFAULT = QUANTITIES[0]
 def names(cell: Cell) -> list[str]:
     """The quantities that the runs of a cell store."""
     others = measured.aliases(cell.k) if measured.RANKS in cell.measures else ()
-    return [*read.quantities(cell), *others]
+    paired = [measured.BIAS] if cell.displacement and cell.rate is not None else []
+    return [*read.quantities(cell), *paired, *others]
 
 
 def check(cell: Cell, name: str) -> None:
     """Raises ValueError, naming those that there are, unless the cell's runs store this quantity."""
     measured.check(name, names(cell), cell.k)
+
+
+def has(item: CellData, name: str | None = None) -> bool:
+    """Whether the cell has this quantity, its own by default: a bias it has if there is a cell of twice its step."""
+    name = item.cell.quantity if name is None else name
+    return name != measured.BIAS or name in item.values
 
 
 def values(item: CellData, name: str | None = None, index: int = -1) -> np.ndarray:

@@ -203,6 +203,8 @@ def _quantity(part: Part) -> str:
 def _measures(part: Part, algorithm: "Algorithm", point: dict[str, Any], fitted: int | None) -> tuple[str, ...]:
     """What a stream's runs store beside errors. Raises ValueError as `measured.asked`."""
     about = list(dict.fromkeys([part.quantity, *([part.claim.on] if part.claim.bound else [])]))
+    if measured.BIAS in about and not part.stream.displacement:
+        raise ValueError("quantity is 'bias' with displacement = false: expected displacement = true, of which it is")
     if not point["n"]:
         for quantity in about:
             measured.check(quantity, list(measured.ALWAYS), point["k"])

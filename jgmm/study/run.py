@@ -114,7 +114,7 @@ def _refined(study: Study, out: Path) -> Study | None:
     cells = spec.named_cells(study, out)
     done = missing.stored(out, cells)
     spool = Spool(out)
-    return refine.grown(study, [read.read(out, cell, study, done, spool) for cell in cells.values()])
+    return refine.grown(study, bias.beside([read.read(out, cell, study, done, spool) for cell in cells.values()]))
 
 
 def _joined(first: Report, then: Report) -> Report:

@@ -48,10 +48,13 @@ def _row(item: CellData, index: int) -> dict[str, Any]:
 
 def _measured(item: CellData, index: int) -> dict[str, Any]:
     """The quantity that the cell's figures are about, and every measure that is a number; None where it is not."""
-    good = quantities.values(item, index=index)[item.ok]
+    last = index == len(item.samples) - 1
     row: dict[str, Any] = {"quantity": item.cell.quantity}
-    row["quantity_ok_mean"], row["quantity_ok_se"] = mean_and_error(good)
-    row["quantity_ok_low"], row["quantity_ok_high"] = limits(good) if index == len(item.samples) - 1 else (None, None)
+    row |= {"quantity_ok_mean": math.nan, "quantity_ok_se": math.nan, "quantity_ok_low": None, "quantity_ok_high": None}
+    if quantities.has(item) and (last or item.cell.quantity != measured.BIAS):
+        good = quantities.values(item, index=index)[item.ok]
+        row["quantity_ok_mean"], row["quantity_ok_se"] = mean_and_error(good)
+        row["quantity_ok_low"], row["quantity_ok_high"] = limits(good) if last else (None, None)
     for name in measured.numbers():
         stored = name in item.values
         pair = mean_and_error(item.values[name][item.ok, index].astype(float)) if stored else (None, None)
@@ -213,7 +216,7 @@ def _floor(item: CellData) -> tuple[float | None, float | None]:
 
 def limits(values: np.ndarray) -> tuple[float | None, float | None]:
     """The limits of a 95 % interval of the mean; None where so few runs, or so skewed ones, give none."""
-    interval = stats.mean_interval(values) if len(values) else None
+    interval = stats.mean_interval(values) if len(values) and np.isfinite(values).all() else None
     return (None, None) if interval is None else (interval.low, interval.high)
 
 

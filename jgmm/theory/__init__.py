@@ -29,7 +29,7 @@ PLACES = {
         em_stationary_sq""",
     "lloyd": """PairLaw contraction lloyd_bias lloyd_error_sq lloyd_pair_fixed_points lloyd_pair_law
         simplex_displacement simplex_floor stationary_distance stationary_sq""",
-    "modes": "Mode PairModes pair_modes",
+    "modes": "Mode PairModes outward_shift pair_modes",
     "start": "lost_component_probability seeding_error_sq",
 }
 MODULES = {name: module for module, names in PLACES.items() for name in names.split()}

@@ -34,6 +34,18 @@ class PairModes(NamedTuple):
     shift: Mode  # along the separation; across it a shift relaxes and fluctuates as labelled centres do
 
 
+def outward_shift(separation, *, rate, d, beta=math.inf):
+    """How far a constant step moves the mean of each of two centres outward, to first order in it, in units of sigma.
+
+    (rate/4) sum over modes of pull V/J, over J along: a centre's variance in a mode is (rate/4) V/J. The centres are
+    Lloyd's (beta = inf) or those of soft updates; for Lloyd it is the shift of `lloyd_pair_law`.
+    """
+    modes = pair_modes(float(separation), beta=beta)
+    each = ((modes.parallel, 1), (modes.across, d - 1), (modes.shift, 1))
+    pulled = sum(count * mode.pull * mode.noise / mode.relaxation for mode, count in each)
+    return rate / 4 * pulled / modes.parallel.relaxation
+
+
 @lru_cache(maxsize=4096)  # quadratures that many checkpoints and cells share
 def pair_modes(separation, *, beta=math.inf):
     """The modes of a pair: two centres with soft updates (beta) or Lloyd's (beta = inf), or EM's one mean.

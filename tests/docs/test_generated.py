@@ -93,6 +93,10 @@ name = "lines"
 name = "measured"
 stream = { n = 20, measure = ["component_sq", "holds"] }
 [[part]]
+name = "stepped"
+quantity = "bias"
+stream = { n = 20, displacement = true }
+[[part]]
 name = "seeded"
 stream = { n = 40, rate = 0.1, start = "seeding" }
 seeding = { n = 200, block = 20, graph_points = 20 }

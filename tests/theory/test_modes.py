@@ -30,6 +30,14 @@ def test_the_modes_of_lloyd_are_those_of_the_pair_law(separation):
     assert_allclose(modes.bias, law.bias, rtol=1e-12)
     assert_allclose([along, across], [law.variance_parallel, law.variance_transverse], rtol=1e-12)
     assert_allclose(rate / 4 * pulled, law.shift, rtol=1e-9)
+    assert_allclose(theory.outward_shift(separation, rate=rate, d=d), law.shift, rtol=1e-9)
+
+
+def test_the_modes_of_soft_updates_move_each_centre_as_they_pull():
+    modes = theory.pair_modes(2.0, beta=1)
+    pulled = [mode.pull for mode in modes[1:]]  # beta = 1: noise and relaxation are one
+    expected = 0.04 / 4 * (pulled[0] + 4 * pulled[1] + pulled[2]) / modes.parallel.relaxation
+    assert_allclose(theory.outward_shift(2.0, rate=0.04, d=5, beta=1), expected, rtol=1e-9)
 
 
 def test_the_modes_of_em_are_its_information_and_those_of_a_large_beta_lloyds():

@@ -15,6 +15,7 @@ FILES = {
     "summary.csv": "The same as text.",
     "components.csv": "A row for each cell and component, the heaviest first, where the spec measures `component_sq`.",
     "states.csv": "A row for each cell and end state of its runs, where it measures `holds`.",
+    "bias.csv": "A row for each constant step with one twice as large beside it, where the quantity is `bias`.",
     "fits.csv": "A row for each curve along an axis: exponents with their intervals.",
     "verdicts.csv": "A row for each theorem and claim: the verdict and its sentence.",
     "paired.csv": "A row for each pair of algorithms, step sizes or own numbers, on the same streams.",
@@ -233,6 +234,21 @@ BACK_END_COLUMNS = {
     "check": "The beginning of a digest of the line.",
 }
 
+BIAS_COLUMNS = {
+    "cell": "The cell's ID.",
+    "part": "The part of the spec.",
+    "setting": "Where the cell stands on the axes that vary, but for the step.",
+    "rate": "The step, eta.",
+    "bias": "Mean of what twice the step adds to the displacements: D(2 eta) - D(eta), along the largest step's move.",
+    "bias_se": "Its standard error, of paired runs.",
+    "bias_low": "Lower end of its 95 % interval.",
+    "bias_high": "Upper end.",
+    "law": "The same to first order in eta, where it is known: of a symmetric pair.",
+    "left": "How far 2 D(eta) - D(2 eta) moves with twice the step, over bias; 0 of eta, 0.59 of its root.",
+    "left_se": "Its standard error.",
+    "runs_ok": "Runs that are good at both steps.",
+}
+
 LOOK_KEYS = {
     "look": "Which look this is, from 1.",
     "runs": "Runs of cells that were looked at.",
@@ -250,6 +266,7 @@ COLUMNS = {
     "summary.parquet": SUMMARY_COLUMNS,
     "components.csv": COMPONENT_COLUMNS,
     "states.csv": STATE_COLUMNS,
+    "bias.csv": BIAS_COLUMNS,
     "fits.csv": FIT_COLUMNS,
     "verdicts.csv": VERDICT_COLUMNS,
     "paired.csv": PAIRED_COLUMNS,

@@ -96,7 +96,7 @@ def after(look: int) -> str:
 
 def evidence(claim: Claim, study: Study, items: list[CellData]) -> Evidence:
     """Sort the cells."""
-    unmet = [_unmet(item) for item in items]
+    unmet = [_unmet(item, claim) for item in items]
     inside = [item for item, reasons in zip(items, unmet, strict=True) if not reasons]
     lines = [*curves.curves(study, inside), *curves.of_weights(study, inside)]
     idle = list(dict.fromkeys(curve.axis for curve in lines if curve.axis not in (*UPWARD, *DOWNWARD)))
@@ -104,9 +104,12 @@ def evidence(claim: Claim, study: Study, items: list[CellData]) -> Evidence:
     return Evidence(unmet, inside, usable, idle)
 
 
-def _unmet(item: CellData) -> list[Reason]:
+def _unmet(item: CellData, claim: Claim) -> list[Reason]:
     separation = float(item.realised_separation.min())
-    return [Reason(f"{text} does not hold", has) for text, has in claims.unmet(item.cell, separation)]
+    reasons = [Reason(f"{text} does not hold", has) for text, has in claims.unmet(item.cell, separation)]
+    if not quantities.has(item, claim.on):
+        reasons.append(Reason("there is no cell of twice its step", f"rate = {item.cell.rate}"))
+    return reasons
 
 
 def _why_not(claim: Claim, curve: Curve) -> str | None:
@@ -116,8 +119,10 @@ def _why_not(claim: Claim, curve: Curve) -> str | None:
     if curves.good_in_all(curve.items).sum() < summary.FEW:
         return f"fewer than {summary.FEW} runs are good in all its cells"
     each = values(claim, curve)
-    if not (np.isfinite(each).all() and (each >= 0).all() and (each.mean(axis=1) > 0).all()):
+    if not (np.isfinite(each).all() and (each.mean(axis=1) > 0).all()):
         return "a mean is 0"
+    if not all(stats.above_0(row) for row in each):
+        return "a mean is not above 0 for sure"
     return "a mean is carried by a few runs" if any(stats.carried_by_few(row) for row in each) else None
 
 
