@@ -44,7 +44,9 @@ def test_of_two_points_as_near_the_lower_index_is_the_neighbour(neighbors):
     points = np.concatenate([lattice, lattice[:7], lattice[:3]])[np.random.default_rng(0).permutation(35)]
     gaps = ((points[:, None] - points[None]) ** 2).sum(axis=-1)
     np.fill_diagonal(gaps, np.inf)
-    assert_array_equal(graph_step.nearest(points, neighbors=neighbors), np.argsort(gaps, kind="stable")[:, :neighbors])
+    expected = np.argsort(gaps, kind="stable")[:, :neighbors]
+    assert_array_equal(graph_step.nearest(points, neighbors=neighbors), expected)
+    assert_array_equal(graph_step.neighbors_of(points.T[..., None], neighbors=neighbors)[0], expected)
 
 
 def test_a_search_tree_that_rounds_otherwise_changes_no_graph(monkeypatch):
