@@ -1,22 +1,32 @@
 """The atlas of verdicts: a page for each claim that was put to the test, and a table of all.
 
-    python docs/atlas.py rebuild [ID...]   run the studies of these claims (of all), and keep what pages are made of
-    python docs/atlas.py                   write the pages
+    python docs/atlas.py rebuild [ID...] [--jobs N]    keep the studies of these claims (all), N at a time; then write
+    python docs/atlas.py keep ID...                    run the study of these claims, one; keep what pages are made of
+    python docs/atlas.py                               write the pages
 
 Statements stand in `atlas/claims.toml`; nothing else is written by hand. A study is a preset or a spec of
 `atlas/specs/`. What it said is kept in `atlas/kept/ID/` and committed: its spec, its tables at the last checkpoint, the
-figure that shows the verdict, and `about.json`, which says what ran and where. From the repository's root.
+figure that shows the verdict, and `about.json`, which says what ran and where. Tables are the same wherever they were
+computed: their numbers have DIGITS digits, since the last ones of a logarithm are the machine's own. From the
+repository's root.
+
+Each study has a process of its own and is kept when it is done, so that a rebuild which was stopped goes on: stored
+runs are not computed again, and studies that are kept as they are wanted take seconds.
 """
 
+import argparse
 import csv
 import importlib
 import json
+import os
 import re
 import shutil
+import subprocess
 import sys
 import time
 import tomllib
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,7 +34,12 @@ DOCS = Path(__file__).resolve().parent
 ATLAS = DOCS / "atlas"
 PRESETS = DOCS.parent / "jgmm" / "study" / "presets"
 STUDIES = DOCS.parent / "results" / "atlas"  # runs that are there are not computed again
-TABLES = ("verdicts.csv", "fits.csv")
+DIGITS = 8
+LONG = (
+    2 * 10**7
+)  # samples of a run from which a thread of a card, at 1 to 2 us each, takes longer than a machine's cores
+FLOAT = re.compile(r"-?\d+(\.\d+)?(e[+-]\d+)?")
+STATES = 3  # that a page tells of a cell, the most frequent first
 MARKED = re.compile(r"(<!-- generated: claims -->\n).*?(<!-- end -->)", re.DOTALL)
 # What a study may vary, and what it says where it does not: the value that stands for "nothing special".
 USUAL = {
@@ -38,13 +53,22 @@ USUAL = {
 SIZES = {"k": "k", "d": "d", "separation": "C", "sigma": "sigma", "n": "N"}
 
 
+class Share(NamedTuple):
+    """A claim about runs: in each cell at least the share `least` of them has the quantity `on` at most `within`."""
+
+    on: str
+    within: str  # a formula in a cell's numbers
+    least: float
+
+
 class Entry(NamedTuple):
     """A claim of the atlas, as `claims.toml` has it.
 
     study: the name of a preset, or of a spec of `specs/`. runs: of each cell; None: those of the study. verdict: the
     line of verdicts.csv that is meant, by what it is about; None: the only one. lead: the figure's name; None: the one
-    that leads the report. parts: those of the study that the claim is about; none: all. unexpected: what a reader of
-    the paper would not expect, if there is such a thing.
+    that leads the report. parts: those of the study that the claim is about; none: all. share: where the claim is about
+    a share of runs, of which the study itself has no verdict. unexpected: what a reader of the paper would not expect,
+    if there is such a thing.
     """
 
     id: str
@@ -56,6 +80,7 @@ class Entry(NamedTuple):
     verdict: str | None = None
     lead: str | None = None
     parts: tuple[str, ...] = ()
+    share: Share | None = None
     unexpected: str | None = None
 
     @property
@@ -79,7 +104,7 @@ class Entry(NamedTuple):
 def entries() -> list[Entry]:
     """The claims, in the order of the file. Raises ValueError for two of one ID, or a study that is not there."""
     claims = tomllib.loads((ATLAS / "claims.toml").read_text(encoding="utf-8"))["claim"]
-    plain = {str: lambda text: " ".join(text.split()), list: tuple}
+    plain = {str: lambda text: " ".join(text.split()), list: tuple, dict: lambda share: Share(**share)}
     listed = [Entry(**{key: plain.get(type(v), type(v))(v) for key, v in claim.items()}) for claim in claims]
     if len({entry.id for entry in listed}) < len(listed):
         raise ValueError("claims.toml has two claims of one id")
@@ -92,28 +117,59 @@ def entries() -> list[Entry]:
 # --- run, and keep ---
 
 
-def rebuild(together: list[Entry], folder: Path) -> None:
-    """Run the study of these entries, which is one, in a folder, and keep what their pages are made of."""
-    from jgmm.commands.prepare import start_jax
-    from jgmm.report.write import write_report
-    from jgmm.study import ownership, spec
-    from jgmm.study.run import run_study
+def wanted(together: list[Entry]) -> Any:
+    """The study of these entries, which is one, with their runs and parts."""
+    from jgmm.study import spec
 
-    entry = together[0]
-    study = spec.load(str(entry.spec))
+    study = spec.load(str(together[0].spec))
     named = {part for each in together for part in each.parts}
     parts = [part for part in study.part if part.name in named or not named]
-    study = spec.changed(study.model_copy(update={"runs": entry.runs or study.runs, "part": parts}))
+    return spec.changed(study.model_copy(update={"runs": together[0].runs or study.runs, "part": parts}))
+
+
+def start(study: Any, folder: Path) -> None:
+    """Start JAX, on the CPU where runs are long. folder: of the spec."""
+    import jax
+
+    from jgmm.commands.prepare import start_jax
+    from jgmm.study import spec
+
+    if max(cell.n for cell in spec.cells(study, folder)) > LONG:
+        jax.config.update("jax_platforms", "cpu")
     start_jax(x64=study.x64, keep_programs=True)
+
+
+def run(together: list[Entry], folder: Path) -> None:
+    """Run the study of these entries in a folder, and keep what their pages are made of."""
+    from jgmm.report.write import write_report
+    from jgmm.study import ownership, plan, spec
+    from jgmm.study.run import run_study
+
+    study, spec_folder = wanted(together), together[0].spec.parent
     begun = time.perf_counter()
-    done = run_study(study, folder, spec_folder=entry.spec.parent)
-    ran = {"seconds": round(time.perf_counter() - begun, 1), "samples": done.samples, **_machine()}
-    if done.reused and not done.computed:  # what is kept already says what the runs took
-        ran = {key: json.loads((entry.kept / "about.json").read_text(encoding="utf-8"))[key] for key in ran}
-    timing = {"seconds": done.seconds, "samples": done.samples}
-    written = write_report(folder, ownership.load(folder, trust=True), timing=timing)
+    done = run_study(study, folder, spec_folder=spec_folder)
+    pieces = [plan.Piece(cell, 0, study.runs) for cell in spec.cells(study, spec_folder)]
+    samples = sum(plan.samples_of(task) for task in plan.tasks(pieces, devices=1))
+    ran = _ran(folder, samples, time.perf_counter() - begun if done.computed else None)
+    study = ownership.load(folder, trust=True)
+    written = write_report(folder, study, timing={"seconds": ran["seconds"], "samples": samples})
     for entry in together:
-        keep(entry, folder, written, ran)
+        keep(entry, folder, study, written, ran)
+
+
+def _ran(folder: Path, samples: int, seconds: float | None) -> dict[str, Any]:
+    """What a study has taken in all of its goes, and where: in a file beside its folder.
+
+    seconds: of this go; None of one that computed nothing.
+    """
+    path = folder.with_suffix(".json")
+    before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"seconds": 0.0}
+    if seconds is None and len(before) > 1:
+        return before
+    took = round(before["seconds"] + (seconds or 0.0), 1)
+    ran = {"seconds": took, "samples": samples, **_machine(), "cards": _cards(folder)}
+    path.write_text(json.dumps(ran, indent=1) + "\n", encoding="utf-8")
+    return ran
 
 
 def _machine() -> dict[str, Any]:
@@ -131,29 +187,46 @@ def _machine() -> dict[str, Any]:
     }
 
 
-def keep(entry: Entry, folder: Path, written: Any, ran: dict[str, Any]) -> None:
-    """Copy what an entry's page is made of from a finished study's folder.
+def _cards(folder: Path) -> list[str]:
+    """The devices that streams of a study ran on, where these are no CPUs."""
+    rows = _read_csv(folder / "backends.csv")
+    return sorted({row["device"] for row in rows if "gpu" in (row["back_end"], row["seeding_back_end"])})
+
+
+def keep(entry: Entry, folder: Path, study: Any, written: Any, ran: dict[str, Any]) -> None:
+    """Copy what an entry's page is made of from the folder of a study that is done.
 
     written: what `write_report` returned. ran: what the runs took, and where.
     """
-    shutil.rmtree(entry.kept, ignore_errors=True)
-    entry.kept.mkdir(parents=True)
-    for name in (*TABLES, "study.toml"):
-        shutil.copyfile(folder / name, entry.kept / name)
-    rows = [
-        row for row in last_rows(_read_csv(folder / "summary.csv")) if not entry.parts or row["part"] in entry.parts
-    ]
-    _write_csv(entry.kept / "summary.csv", _without_empty(rows))
+    import shares
+
+    made = entry.kept.with_name(f".{entry.id}")  # moved when it is whole
+    shutil.rmtree(made, ignore_errors=True)
+    made.mkdir(parents=True)
+    shutil.copyfile(folder / "study.toml", made / "study.toml")
+    of_parts = [row for row in _read_csv(folder / "summary.csv") if not entry.parts or row["part"] in entry.parts]
+    _write_csv(made / "summary.csv", _without_empty(last_rows(of_parts)))
+    for name in ("verdicts.csv", "fits.csv"):
+        _write_csv(made / name, _read_csv(folder / name))
+    if entry.share is not None:
+        judged = shares.judge(entry, study, folder, written.look)
+        _write_csv(made / "verdicts.csv", [judged.verdict])
+        _write_csv(made / "shares.csv", judged.rows)
+    if (folder / "states.csv").is_file():
+        rows = _read_csv(folder / "states.csv")
+        _write_csv(made / "states.csv", [row for row in rows if not entry.parts or row["part"] in entry.parts])
     lead = entry.lead or written.lead
     if lead is not None:
-        shutil.copyfile(folder / "figures" / f"{lead}.svg", entry.kept / "figure.svg")
+        shutil.copyfile(folder / "figures" / f"{lead}.svg", made / "figure.svg")
     said = {
         **ran,
         "look": written.look,
         "laws": None if written.laws is None else written.laws.sentence,
         "figure": next((alt for path, alt in written.figures if path.stem == lead), ""),
     }
-    (entry.kept / "about.json").write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
+    (made / "about.json").write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
+    shutil.rmtree(entry.kept, ignore_errors=True)
+    made.rename(entry.kept)
 
 
 def last_rows(rows: Iterable[dict[str, str]]) -> list[dict[str, str]]:
@@ -177,9 +250,15 @@ def _read_csv(path: Path) -> list[dict[str, str]]:
 
 def _write_csv(path: Path, rows: list[dict[str, str]]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer = csv.DictWriter(file, list(rows[0]) if rows else [], lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({name: rounded(value) for name, value in row.items()} for row in rows)
+
+
+def rounded(value: str) -> str:
+    """A number that is not whole, to DIGITS digits; anything else as it is."""
+    whole = FLOAT.fullmatch(value) is None or not ("." in value or "e" in value)
+    return value if whole else repr(float(f"{float(value):.{DIGITS}g}"))
 
 
 # --- pages ---
@@ -193,6 +272,7 @@ class Kept(NamedTuple):
     verdict: dict[str, str]
     rows: list[dict[str, str]]  # of summary.csv
     figure: bool
+    states: list[dict[str, str]]  # of states.csv
 
 
 def kept(entry: Entry) -> Kept | None:
@@ -210,6 +290,7 @@ def kept(entry: Entry) -> Kept | None:
         meant[0],
         _read_csv(entry.kept / "summary.csv"),
         (entry.kept / "figure.svg").is_file(),
+        _read_csv(entry.kept / "states.csv") if (entry.kept / "states.csv").is_file() else [],
     )
 
 
@@ -267,11 +348,12 @@ def page(entry: Entry, said: Kept) -> str:
         lines += [f"![{escaped(about['figure'])}](kept/{entry.id}/figure.svg)", ""]
     if about["laws"] and any(row.get("law_error_sq") for row in rows):
         lines += ["## Laws", "", f"Of the whole study: {escaped(about['laws'])}", ""]
+    lines += ended(said)
     lines += ["## What was run", "", f"{len(rows)} cells of {runs} runs: {ranges(rows)}.", ""]
+    machine = " and ".join([*about.get("cards", []), about["machine"]])
     lines += [
         f"The study, all its claims together: {float(about['samples']):.3g} samples in {seconds(about['seconds'])} on"
-        f" {about['machine']},"
-        f" {about['cores']} cores, with jgmm {about['jgmm']} (results {about['results']}).",
+        f" {machine}, {about['cores']} cores, with jgmm {about['jgmm']} (results {about['results']}).",
         "",
         "```sh",
         entry.command,
@@ -289,6 +371,35 @@ def page(entry: Entry, said: Kept) -> str:
         f" [verdicts](kept/{entry.id}/verdicts.csv).",
     ]
     return "\n".join(lines) + "\n"
+
+
+def ended(said: Kept) -> list[str]:
+    """A table of where the runs of each cell ended, with intervals of 95 %; no lines where that was not measured."""
+    if not said.states:
+        return []
+    cells = {row["cell"]: row for row in said.rows}
+    names = [name for name in (*SIZES, "start") if len({row.get(name) for row in said.rows}) > 1]
+    heads = [
+        *(SIZES.get(name, name) for name in names),
+        "centres that each component holds, and in how many of the runs",
+    ]
+    lines = ["## Where runs ended", "", f"| {' | '.join(heads)} |", "| --- " * len(heads) + "|"]
+    for cell, row in cells.items():
+        own = [state for state in said.states if state["cell"] == cell]
+        shares = [
+            f"{state['state']}: {100 * float(state['share']):.3g} %"
+            f" [{100 * float(state['low']):.3g}, {100 * float(state['high']):.3g}]"
+            for state in own[:STATES]
+        ]
+        more = f"; {len(own) - STATES} others" if len(own) > STATES else ""
+        lines.append(
+            "| " + " | ".join([*(_number(row[name]) for name in names), escaped("; ".join(shares) + more)]) + " |"
+        )
+    return [*lines, ""]
+
+
+def _number(value: str) -> str:
+    return f"{float(value):g}" if FLOAT.fullmatch(value) else value
 
 
 def escaped(text: str) -> str:
@@ -320,19 +431,46 @@ def pages() -> dict[Path, str]:
     return made
 
 
+def rebuild(named: list[Entry], jobs: int) -> list[str]:
+    """Keep the studies of these entries, so many at a time, each in a process of its own; those that failed."""
+    studies: dict[tuple, list[Entry]] = {}
+    for entry in named:
+        studies.setdefault((entry.study, entry.runs), []).append(entry)
+    # A card's memory is for all of them, not for the first.
+    environment = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", **os.environ}
+
+    def one(together: list[Entry]) -> str | None:
+        ids = [entry.id for entry in together]
+        begun = time.perf_counter()
+        done = subprocess.run([sys.executable, __file__, "keep", *ids], env=environment)
+        ended = "kept" if done.returncode == 0 else f"failed, status {done.returncode}"
+        print(f"{together[0].study}: {ended} in {time.perf_counter() - begun:.0f} s", flush=True)
+        return together[0].study if done.returncode else None
+
+    with ThreadPoolExecutor(jobs) as pool:
+        return [study for study in pool.map(one, studies.values()) if study is not None]
+
+
 def main(arguments: list[str]) -> None:
     """As the module's head says."""
-    if arguments[:1] == ["rebuild"]:
-        known = {entry.id: entry for entry in entries()}
-        if unknown := set(arguments[1:]) - set(known):
-            raise SystemExit(f"{unknown.pop()} is no claim of claims.toml: expected one of {', '.join(known)}")
-        studies: dict[tuple, list[Entry]] = {}
-        for name in arguments[1:] or known:
-            studies.setdefault((known[name].study, known[name].runs), []).append(known[name])
-        for together in studies.values():
-            rebuild(together, STUDIES / together[0].study)
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("what", nargs="?", default="write", choices=["rebuild", "keep", "write"])
+    parser.add_argument("ids", nargs="*", metavar="ID")
+    parser.add_argument("--jobs", type=int, default=1)
+    asked = parser.parse_args(arguments)
+    known = {entry.id: entry for entry in entries()}
+    if unknown := set(asked.ids) - set(known):
+        raise SystemExit(f"{unknown.pop()} is no claim of claims.toml: expected one of {', '.join(known)}")
+    named = [known[name] for name in asked.ids or known]
+    if asked.what == "keep":
+        start(wanted(named), named[0].spec.parent)
+        run(named, STUDIES / named[0].study)
+        return
+    failed = rebuild(named, asked.jobs) if asked.what == "rebuild" else []
     for path, text in pages().items():
         path.write_text(text, encoding="utf-8")
+    if failed:
+        raise SystemExit(f"not kept: {', '.join(failed)}")
 
 
 if __name__ == "__main__":

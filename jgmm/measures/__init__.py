@@ -23,6 +23,11 @@ MEASURES = {
     "from_estimates_sq": Measure(
         centres.from_estimates_sq, "Mean over estimates of the squared distance to the nearest component."
     ),
+    "from_structure_sq": Measure(
+        centres.from_structure_sq,
+        "Sum over estimates of the squared distance to the middle of the components that it is the nearest to (to none:"
+        " to its nearest component).",
+    ),
     "mislabelled": Measure(
         heldout.mislabelled,
         "Share of held-out samples whose nearest estimate stands for another component than theirs.",

@@ -63,6 +63,15 @@ def test_the_two_sides_by_hand():
     assert_allclose(measured("from_estimates_sq", at), (1 + 4 + 1 + 16) / 4)
 
 
+def test_an_end_is_held_against_its_structure_by_hand():
+    truth = measured("from_structure_sq", seen([[9.0], [1.0], [22.0]]))
+    between = measured("from_structure_sq", seen([[-1.0], [1.5], [14.0]]))  # two in the first, one for the others
+    assert_allclose(truth, 1 + 1 + 4)
+    assert_allclose(between, 1 + 1.5**2 + (14 - (0.5 * 10 + 0.3 * 20) / 0.8) ** 2, rtol=1e-6)
+    assert_allclose(measured("from_structure_sq", seen([[9.0]])), (9 - 11.0) ** 2, rtol=1e-6)
+    assert np.isnan(measured("from_structure_sq", seen([[9.0], [np.nan], [np.inf]]))).all()
+
+
 def test_what_each_component_holds_by_hand():
     assert_array_equal(measured("holds", seen([[9.0], [12.0], [1.0]]))[:, 0], [2, 0, 1])
     assert_array_equal(measured("holds", seen([[9.0], [np.nan], [np.inf]]))[:, 0], [1, 0, 0])
@@ -72,7 +81,8 @@ def test_what_each_component_holds_by_hand():
 def test_centres_are_measured_as_in_a_plain_loop(e):
     estimates, mixed = drawn(e, 3)
     at = seen(estimates, mixed)
-    found = {name: measured(name, at) for name in ("component_sq", "from_means_sq", "from_estimates_sq", "holds")}
+    sides = ("from_means_sq", "from_estimates_sq", "from_structure_sq")
+    found = {name: measured(name, at) for name in ("component_sq", *sides, "holds")}
     error = errors.centre_errors(at.origin, at.offset, mixed.means).error_sq
     for run in range(40):
         gaps = np.float32(estimates[:, None, :, run]) - mixed.means[None, ..., run]
@@ -81,6 +91,12 @@ def test_centres_are_measured_as_in_a_plain_loop(e):
         assert_allclose(found["from_means_sq"][run], squares.min(axis=0).sum(), rtol=1e-5)
         assert_allclose(found["from_estimates_sq"][run], squares.min(axis=1).mean(), rtol=1e-5)
         nearest = squares.argmin(axis=1)
+        off = 0.0
+        for i in range(e):
+            own = np.flatnonzero(squares.argmin(axis=0) == i) if i in squares.argmin(axis=0) else [nearest[i]]
+            middle = np.average(mixed.means[own, :, run], axis=0, weights=mixed.weights[own, run])
+            off += ((estimates[i, :, run] - middle) ** 2).sum()
+        assert_allclose(found["from_structure_sq"][run], off, rtol=1e-5)
         assert_array_equal(found["holds"][:, run], [(nearest == j).sum() for j in order])
         whole = error[run] if e >= 3 else squares.min(axis=0).sum()
         assert_allclose(found["component_sq"][:, run].sum(), whole, rtol=1e-5)
