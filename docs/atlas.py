@@ -127,28 +127,39 @@ def wanted(together: list[Entry]) -> Any:
     return spec.changed(study.model_copy(update={"runs": together[0].runs or study.runs, "part": parts}))
 
 
-def start(study: Any, folder: Path) -> None:
-    """Start JAX, on the CPU where runs are long. folder: of the spec."""
+def start(cells: list[Any], *, x64: bool) -> None:
+    """Start JAX for a study: on the CPU, whatever else there is, where runs are long or nothing but starts."""
     import jax
 
     from jgmm.commands.prepare import start_jax
-    from jgmm.study import spec
 
-    if max(cell.n for cell in spec.cells(study, folder)) > LONG:
+    if max(cell.n for cell in cells) > LONG or of_starts(cells):
         jax.config.update("jax_platforms", "cpu")
-    start_jax(x64=study.x64, keep_programs=True)
+    start_jax(x64=x64, keep_programs=True)
+
+
+def of_starts(cells: list[Any]) -> bool:
+    """Whether a study is of starts alone: most of it is Python's, a core for each process."""
+    return all(cell.start_only for cell in cells)
 
 
 def run(together: list[Entry], folder: Path) -> None:
     """Run the study of these entries in a folder, and keep what their pages are made of."""
+    from jgmm.commands import executors
+    from jgmm.engine import machine
     from jgmm.report.write import write_report
     from jgmm.study import ownership, plan, spec
     from jgmm.study.run import run_study
 
     study, spec_folder = wanted(together), together[0].spec.parent
+    cells = spec.cells(study, spec_folder)
+    workers = f"processes:{machine.cores()}" if of_starts(cells) else None
     begun = time.perf_counter()
-    done = run_study(study, folder, spec_folder=spec_folder)
-    pieces = [plan.Piece(cell, 0, study.runs) for cell in spec.cells(study, spec_folder)]
+    with executors.opened(workers, keep_programs=True, back_end="auto", hear=lambda: None) as executor:
+        done = run_study(study, folder, executor=executor, spec_folder=spec_folder)
+    if done.left:
+        raise SystemExit(f"{together[0].study}: {done}")
+    pieces = [plan.Piece(cell, 0, study.runs) for cell in cells]
     samples = sum(plan.samples_of(task) for task in plan.tasks(pieces, devices=1))
     ran = _ran(folder, samples, time.perf_counter() - begun if done.computed else None)
     study = ownership.load(folder, trust=True)
@@ -463,7 +474,10 @@ def main(arguments: list[str]) -> None:
         raise SystemExit(f"{unknown.pop()} is no claim of claims.toml: expected one of {', '.join(known)}")
     named = [known[name] for name in asked.ids or known]
     if asked.what == "keep":
-        start(wanted(named), named[0].spec.parent)
+        from jgmm.study import spec
+
+        study = wanted(named)
+        start(spec.cells(study, named[0].spec.parent), x64=study.x64)
         run(named, STUDIES / named[0].study)
         return
     failed = rebuild(named, asked.jobs) if asked.what == "rebuild" else []
