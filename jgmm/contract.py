@@ -279,6 +279,9 @@ class Noise(NamedTuple):
     numbers: names of numbers that may be chosen for each run, with their values; axes of a study.
     told(numbers) -> what `pair` is given of them in float32, a tuple of arrays. numbers: a dict of arrays in float64,
         of shape () or (runs,). Raises ValueError for numbers that the noise cannot have.
+    widths(numbers) -> (share, narrow, wide): what all coordinates of a sample are multiplied by, drawn once a sample:
+        `wide` with probability `share`, else `narrow`. None: nothing. Two samples of such a noise are as independent as
+        of any other, a sample's coordinates are not.
     """
 
     pair: Callable
@@ -287,6 +290,7 @@ class Noise(NamedTuple):
     draws: int = 1
     numbers: tuple[tuple[str, Numbers], ...] = ()
     told: Callable[[dict[str, np.ndarray]], tuple[np.ndarray, ...]] = no_numbers
+    widths: Callable[[dict[str, np.ndarray]], tuple[np.ndarray, ...]] | None = None
 
 
 # --- what an engine compiles, and what a back end is ---

@@ -1,6 +1,7 @@
 r"""Noise families by name: what a sample differs from its mean by. To add one: a function of two words, and a record.
 
-Every family has mean 0 and variance 1 in each coordinate, and its coordinates are independent of each other.
+Every family has mean 0 and variance 1 in each coordinate, and its coordinates are independent of each other; those of
+`outliers` are uncorrelated, but wide together.
 
     gaussian        Box and Muller's pair
     uniform         in [-sqrt(3), sqrt(3)]
@@ -10,6 +11,8 @@ Every family has mean 0 and variance 1 in each coordinate, and its coordinates a
                     t-distribution", Mathematics of Computation 62(206), whose sine of a full turn has the law of this
                     one. The other coordinate of his pair depends on the first: it is not used.
     contaminated    a normal, `factor` times as wide with probability `share`, over sqrt(1 - share + share factor^2)
+    outliers        the same for whole samples, whose coordinates are wide together: the contaminated normal of Tukey
+                    1960 and Huber 1964 in d dimensions, (1 - share) N(0, I) + share N(0, factor^2 I) but for the unit
 
 u is an odd multiple of 2^-31. So |z| is at most 15.2 for Laplace, ((df - 2)(2^{62/df} - 1))^{1/2} for Student: 1,291
 for df = 3 and 127 for df = 5, which t exceeds about once in 10^10 draws.
@@ -22,6 +25,7 @@ import numpy as np
 
 from jgmm import doors, elementary, lanes, named
 from jgmm.contract import Noise, Numbers
+from jgmm.sampling import Widths
 
 WIDTH = np.float32(np.sqrt(12))  # of the uniform law of variance 1
 MIDDLE = np.float32(0.5 - 2.0**-25)  # of the 2^24 numbers that `lanes.uniform` gives
@@ -78,6 +82,12 @@ def of_contaminated(numbers):
     return share, narrow, narrow * factor
 
 
+def of_outliers(numbers):
+    """Nothing, since pairs are normal ones. Raises ValueError as `of_contaminated`, which has the widths."""
+    of_contaminated(numbers)
+    return ()
+
+
 NOISES: dict[str, Noise] = {
     "gaussian": Noise(lanes.normal_pair, "Gaussian noise", gaussian=True),
     "uniform": Noise(uniform_pair, "uniform noise"),
@@ -95,6 +105,13 @@ NOISES: dict[str, Noise] = {
         draws=2,
         numbers=(("share", 0.05), ("factor", 5.0)),
         told=of_contaminated,
+    ),
+    "outliers": Noise(
+        lanes.normal_pair,
+        "contaminated Gaussian noise (share, factor), sample by sample",
+        numbers=(("share", 0.05), ("factor", 5.0)),
+        told=of_outliers,
+        widths=of_contaminated,
     ),
 }
 
@@ -116,3 +133,11 @@ def told(noise: Noise, runs: int) -> np.ndarray:
     """What the noise's `pair` is told, float32, (numbers, runs). Raises ValueError for numbers that it cannot have."""
     rows = noise.told({name: doors.numbers(name, value, (), (runs,)) for name, value in noise.numbers})
     return np.array([np.broadcast_to(row, (runs,)) for row in rows], np.float32).reshape(len(rows), runs)
+
+
+def widths(noise: Noise, runs: int) -> Widths | None:
+    """How wide whole samples are, each of shape (runs,); None of a noise whose samples are all of one width."""
+    if noise.widths is None:
+        return None
+    rows = noise.widths({name: doors.numbers(name, value, (), (runs,)) for name, value in noise.numbers})
+    return Widths(*(np.broadcast_to(row, (runs,)) for row in rows))

@@ -22,7 +22,7 @@ from jgmm.engine.runs import Batch, normals
 from jgmm.errors import CentreError
 from jgmm.lanes import LaneState
 from jgmm.mixture import Mixture, check_whole
-from jgmm.noise import told
+from jgmm.noise import told, widths
 from jgmm.sampling import PLAIN, Sampling, Source, as_source, check
 
 POINTS_BYTES = 2**26  # of the graph points of the runs that are drawn together
@@ -117,6 +117,10 @@ def from_data(
     doors.kind("noise", noise, Noise, "of jgmm.noise")
     if head < k:
         raise ValueError(f"head is {head}, expected at least {k} samples, one a centre")
+    if noise.widths is not None:
+        raise ValueError(
+            f"start is {name!r} with {noise.words}: expected another start, or noise of one width a sample"
+        )
     draw = choose.load(choose.choose(back_end).name).draw
     source = as_source(*batch.mixture, told(noise, len(batch.run_ids)))
     words, points = draw(batch.words, source, head, pair=noise.pair, draws=noise.draws)
@@ -165,7 +169,7 @@ def seed(
     params: Any
     kernel, state, params = _power(basis) if method == "block" else _oja(basis, batch.mixture)
     kernel = kernel._replace(pair=noise.pair, draws=noise.draws)
-    drawn = _drawn_from(batch, noise, check(sampling, d, runs))
+    drawn = _drawn_from(batch, noise, check(sampling, d, runs, widths(noise, runs)))
     if drawn.given is not None:
         kernel, state, params = sampler.before(kernel), (drawn.carried, state), (drawn.given, params)
     stream, chosen = choose.opened(back_end, kernel, batch.words, state, params, drawn.source)

@@ -94,6 +94,16 @@ CASES = {
     "student's noise": Case(lloyd.LLOYD, 5, 3, options={"noise": noise.of("student", {"df": 2.5 + np.arange(RUNS)})}),
     "contaminated noise": Case(lloyd.LLOYD, 2, 2, options={"noise": noise.NOISES["contaminated"]}),
     "student's noise, float64": Case(lloyd.LLOYD, 3, 2, dtype=np.float64, options={"noise": noise.of("student")}),
+    "outliers": Case(lloyd.LLOYD, 4, 3, options={"noise": noise.NOISES["outliers"], "twin": True}),
+    "outliers, all that can be sampled": Case(
+        lloyd.LLOYD,
+        5,
+        3,
+        options={
+            "noise": noise.of("outliers", {"share": 0.3 + np.arange(RUNS) / 64}),
+            "sampling": Sampling(covariance.low_rank(5, rank=2, factor=3.0), dwell=0.8, drift=0.01),
+        },
+    ),
     "a ladder": Case(lloyd.LLOYD, 4, 3, options={"sampling": Sampling(covariance.ladder(4, ratio=5.0)), "twin": True}),
     "all that can be sampled": Case(
         lloyd.LLOYD,

@@ -188,6 +188,7 @@ def test_runs_of_several_numbers_share_a_program_and_are_as_alone():
         ("student", {"df": 2.0}, r"df is 2, expected numbers in \(2, 1e\+06\)"),
         ("contaminated", {"share": 1.5}, "share is 1.5"),
         ("contaminated", {"factor": 0.0}, "factor is 0"),
+        ("outliers", {"share": -0.5}, "share is -0.5"),
         ("laplace", {"df": 3.0}, "df is no number of the noise's, expected none"),
         ("cauchy", {}, "noise is 'cauchy', expected one of gaussian"),
     ],

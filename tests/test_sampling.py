@@ -13,7 +13,7 @@ from jgmm.contract import Kernel
 from jgmm.engine import cpu, sampler
 from jgmm.engine.runs import batch
 from jgmm.sampling import Sampling
-from jgmm.start import offset_start, seed
+from jgmm.start import from_data, offset_start, seed
 
 KEY = jax.random.key(3)
 ALL = Sampling(covariance.low_rank(5, rank=2, factor=3.0), dwell=0.8, drift=0.1)
@@ -28,7 +28,7 @@ def kept(state, sample, params):
 def stream_of(how, mixed, runs, *, open_stream=cpu.open, family=noise.NOISES["gaussian"]):
     """A stream whose state is what is carried, and the last sample with its label."""
     many = batch(KEY, range(runs), mixed)
-    how = sampling.check(how, many.mixture.means.shape[1], runs)
+    how = sampling.check(how, many.mixture.means.shape[1], runs, noise.widths(family, runs))
     of = sampler.opened(how, many.mixture, many.words, noise.told(family, runs))
     kernel = sampler.before(Kernel(kept, pair=family.pair, draws=family.draws))
     state = of.carried, (np.zeros_like(of.source.means), np.zeros(runs, np.int32))
@@ -95,6 +95,24 @@ def test_the_means_move_by_the_speed_a_sample():
     assert_allclose(moved - plain, np.stack([steps, -steps])[..., None] * np.ones(4), atol=1e-5)
 
 
+OUTLIERS = noise.of("outliers", {"share": 0.1, "factor": 4.0})
+NARROW = 1 / np.sqrt(0.9 + 0.1 * 4**2)  # of the widths whose mean square is 1
+
+
+def test_a_sample_with_outliers_is_narrow_or_wide_as_a_whole_and_else_as_without():
+    runs, count = 40, 50
+    mixed = mixture.given(np.zeros((1, 3)))
+    still = mixture.Mixture(np.zeros((1, 3, runs), "f"), np.ones((1, runs), "f"), np.ones((1, runs), "f"))
+    z = cpu.draw(batch(KEY, range(runs), mixed).words, still, count)[1]
+    for of in (None, ALL.covariance._replace(directions=ALL.covariance.directions[:, :3], spread=np.ones(3, "f"))):
+        plain = z if of is None else np.einsum("cd,dtr->ctr", of.matrix, z)
+        width = samples(Sampling(of), mixed, runs=runs, count=count, family=OUTLIERS)[0] / plain
+        assert_allclose(width, np.broadcast_to(width[:1], width.shape), rtol=1e-4)
+        wide = width[0] > 2 * NARROW
+        assert_allclose(width[0], np.where(wide, 4 * NARROW, NARROW), rtol=1e-4)
+        assert 0.05 < wide.mean() < 0.15
+
+
 # --- laws ---
 
 
@@ -107,6 +125,36 @@ def test_the_covariance_of_many_samples_is_that_of_the_law():
         error = products.std(axis=-1) / np.sqrt(x.shape[1])
         assert (abs(products.mean(axis=-1) - of.matrix @ of.matrix.T) < 4 * error).all()
         assert (abs(x.mean(axis=1)) < 4 * x.std(axis=1) / np.sqrt(x.shape[1])).all()
+
+
+def test_outliers_have_the_moments_and_the_distribution_of_their_law():
+    x, labels = samples(
+        Sampling(), mixture.given(np.zeros((2, 2)), weights=[0.3, 0.7]), runs=8192, count=64, family=OUTLIERS
+    )
+    x = x.reshape(2, -1).astype(float)
+    fourth = 3 * (0.9 + 0.1 * 4**4) * NARROW**4
+    for value, moment in (
+        *((x[c] ** power, moment) for c in (0, 1) for power, moment in ((1, 0), (2, 1), (3, 0), (4, fourth))),
+        (x[0] * x[1], 0),
+        ((x[0] * x[1]) ** 2, fourth / 3),  # independent coordinates would have 1
+        (labels.ravel() == 1, 0.7),
+        ((labels.ravel() == 1) * x[0] ** 2, 0.7),  # widths are independent of labels
+    ):
+        assert abs(value.mean() - moment) < 4 * value.std() / np.sqrt(value.size)
+
+    def cdf(t):
+        return 0.9 * stats.norm.cdf(t / NARROW) + 0.1 * stats.norm.cdf(t / (4 * NARROW))
+
+    assert stats.kstest(x.ravel()[:1_000_000], cdf).pvalue > 1e-3
+
+
+def test_widths_are_drawn_anew_where_labels_stay():
+    mixed = mixture.given([[-1e3], [1e3]], weights=[0.4, 0.6])
+    x, labels = samples(Sampling(dwell=0.9), mixed, runs=4096, count=3, family=OUTLIERS)
+    assert abs((labels[1] != labels[2]).mean() - 0.1 * 2 * 0.24) < 4 * np.sqrt(0.05 / 4096)
+    squares = (x[0].astype(float) - np.where(labels, 1e3, -1e3)) ** 2
+    assert abs(squares.mean() - 1) < 4 * squares.std() / np.sqrt(squares.size)
+    assert abs(np.corrcoef(squares[1], squares[2])[0, 1]) < 4 / np.sqrt(4096)
 
 
 def test_labels_stay_with_the_probability_stated_and_have_the_weights_as_their_law():
@@ -149,6 +197,7 @@ def test_every_back_end_makes_the_same_samples(d):
     how = Sampling(of, dwell=0.8, drift=0.1)
     mixed = mixture.given(np.arange(3.0 * d).reshape(3, d), weights=[0.2, 0.3, 0.5], scales=[1.0, 2.0, 0.5])
     back_ends.assert_alike([stream_of(how, mixed, 9, open_stream=o) for o in back_ends.OPENS])
+    back_ends.assert_alike([stream_of(how, mixed, 9, open_stream=o, family=OUTLIERS) for o in back_ends.OPENS])
 
 
 def test_runs_of_several_dwells_and_drifts_share_a_program_and_are_as_alone():
@@ -172,6 +221,9 @@ def test_algorithm_2_starts_from_such_samples():
     assert_array_equal(runs.words.s0, other.words.s0)
     assert (start.num_components == 2).all()
     assert (start.means != plain.means).any()
+    _, wide, _ = seed(KEY, many, **sizes, noise=OUTLIERS, back_end="cpu")
+    assert (wide.num_components == 2).all()
+    assert (wide.means != plain.means).any()
 
 
 # --- bad input ---
@@ -191,6 +243,13 @@ def test_algorithm_2_starts_from_such_samples():
 def test_what_cannot_be_sampled_is_refused(how, message):
     with pytest.raises(ValueError, match=message):
         sampling.check(how(), 5, 3)
+
+
+def test_a_head_of_outliers_is_refused():
+    with pytest.raises(
+        ValueError, match="start is 'first' with contaminated Gaussian noise .*sample by sample: expected"
+    ):
+        from_data(KEY, batch(KEY, range(2), mixture.symmetric(3, separation=4.0)), "first", head=9, noise="outliers")
 
 
 def test_moving_means_are_refused_where_there_is_no_one_truth():

@@ -151,6 +151,10 @@ def simulate(
     if not callable(keep):
         raise doors.bad("keep", keep, "a function")
     segments = _segments(segments, len(batch.run_ids))
+    if batch.space is not None and any(segment.measures for segment in segments):
+        raise ValueError(
+            "segments have measures, expected none where the dimension is reduced: they take all coordinates"
+        )
     uneven = [t for segment in segments for t in segment.checkpoints if t % ready.batch_size]
     if uneven:
         raise ValueError(f"checkpoints hold {uneven[0]}, expected multiples of batch_size = {ready.batch_size}")

@@ -1,9 +1,10 @@
 r"""A sample made of its label and raw noise, as part of a kernel's step: what `jgmm.sampling` says.
 
-    x = mu_l + t v + sigma_l (m * z + excess V^T V z)
+    x = mu_l + t v + sigma_l w (m * z + excess V^T V z)
 
 The back end draws z and a label, from one mean of 0 and a scale of 1 for all labels. Where labels stay, there is one
-label more, the first, of probability `dwell`: the label before. All back ends compile it as they compile a step.
+label more, the first, of probability `dwell`: the label before. Where samples differ in width w, there is each label
+twice, first of narrow samples, then of wide ones. All back ends compile it as they compile a step.
 """
 
 from collections.abc import Callable
@@ -31,6 +32,7 @@ class Given(NamedTuple):
     directions: Float[Array, "r d *runs"] | None
     excess: Float[Array, "*runs"] | None
     velocity: Float[Array, "1 d *runs"] | None
+    widths: Float[Array, "2 *runs"] | None = None
 
 
 class Carried(NamedTuple):
@@ -47,6 +49,11 @@ _carried: Callable[..., Carried] = Carried
 def made(carried: Carried, raw: Sample, given: Given) -> tuple[Carried, Sample]:
     """The sample that the raw one stands for: z in the place of x, and a label or, 0, that it stays."""
     label, z, seen = raw.label, raw.x, carried.seen
+    width = None
+    if given.widths is not None:
+        labels = len(given.means) + (carried.label is not None)
+        wide = label >= labels
+        label, width = jnp.where(wide, label - labels, label), jnp.where(wide, given.widths[1], given.widths[0])
     if carried.label is not None:
         label = jnp.where(label == 0, carried.label, label - 1)
     if given.directions is not None and given.excess is not None:
@@ -57,6 +64,8 @@ def made(carried: Carried, raw: Sample, given: Given) -> tuple[Carried, Sample]:
     for i in range(1, len(given.means)):
         here = label == i
         centre, scale = jnp.where(here[None], given.means[i], centre), jnp.where(here, given.scales[i], scale)
+    if width is not None:
+        scale = scale * width
     x = centre + scale[None] * z
     if given.velocity is not None and seen is not None:
         seen = seen + 1
@@ -100,8 +109,15 @@ def opened(how: Sampling, mixture: Mixture, words: LaneState, numbers: Any) -> O
         label = _first(words, np.asarray(weights))
         dwell = np.asarray(how.dwell, np.float64)
         weights = np.concatenate([dwell[None], (1 - dwell[None]) * np.asarray(weights, np.float64)]).astype(dtype)
+    widths = None
+    if how.widths is not None:
+        share, narrow, wide = how.widths
+        weights = np.concatenate([part[None] * np.asarray(weights, np.float64) for part in (1 - share, share)]).astype(
+            dtype
+        )
+        widths = np.stack([narrow, wide]).astype(dtype)
     still, one = np.zeros((1, *means.shape[1:]), dtype), np.ones((1, runs), dtype)
-    given = _given(np.asarray(means), np.asarray(scales), spread, directions, excess, velocity)
+    given = _given(np.asarray(means), np.asarray(scales), spread, directions, excess, velocity, widths)
     return Opened(as_source(still, weights, one, numbers), given, _carried(label, seen))
 
 

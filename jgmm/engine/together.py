@@ -247,7 +247,7 @@ def ready(
     doors.kind("noise", noise, Noise, "of jgmm.noise")
     source = as_source(*batch.mixture, noises.told(noise, runs))
     given = carried = velocity = None
-    sampling = check(sampling, d, runs)
+    sampling = check(sampling, d, runs, noises.widths(noise, runs))
     if not sampling.plain:
         source, given, carried = opened(sampling, batch.mixture, batch.words, source.numbers)
     if np.any(sampling.drift):
@@ -267,7 +267,7 @@ def ready(
     whole = Ready(
         kernel, state, params, component, place, algorithm, source, mixture, velocity=velocity, batch_size=size_of_batch
     )
-    if batch.space is not None and not sampling.plain:
+    if batch.space is not None and not sampling._replace(widths=None).plain:
         raise ValueError("sampling is not plain, expected independent spherical samples where the dimension is reduced")
     return whole if batch.space is None else _reduced(whole, batch, mixture, noise)
 

@@ -90,18 +90,21 @@ def asked(
 
     wanted: those that its spec names. about: the quantities that its figures and claims are about. record: of the
     algorithm. gaussian, spherical: whether its noise is.
-    Raises ValueError for a measure that there is not, that
-    the algorithm has no use for, or that needs samples where none are held out.
+    Raises ValueError for a measure that there is not, that the algorithm has no use for, or that needs samples where
+    none are held out.
     """
-    if heldout and not spherical:
-        raise ValueError(f"heldout is {heldout} with a covariance: expected spherical noise, which is what is held out")
     whose = [found for quantity in about if (found := of_quantity(quantity, k))]
-    sampled = [each for each in SAMPLED if heldout and (gaussian or each != LIKELIHOOD)]
+    likely = gaussian and (spherical or record.readout is None)
+    sampled = [each for each in SAMPLED if heldout and (likely or each != LIKELIHOOD)]
     names = [*wanted, *whose, *(SIDES if fitted else ()), *sampled]
     for each in names:
         needs = measure(each).needs
         if not record.has_centres(k):
             raise ValueError(f"measure is {each!r}, but algorithm {algorithm!r} keeps no centre for each component")
+        if each == LIKELIHOOD and record.readout is not None and not spherical:
+            raise ValueError(
+                f"measure is {each!r} with a covariance: algorithm {algorithm!r} estimates the scales of spheres"
+            )
         if each == LIKELIHOOD and not gaussian:
             raise ValueError(f"measure is {each!r}: expected Gaussian noise, for the likelihood is that of Gaussians")
         if needs == "heldout" and not heldout:

@@ -106,7 +106,11 @@ class MixtureSpec(Table):
         list[Annotated[float, Field(ge=0, le=1)]],
         Axis,
         NonEmpty,
-        about("Probability that a coordinate of contaminated noise is of the wider normal.", "0.1", "probability"),
+        about(
+            "Probability that a coordinate of contaminated noise, or a whole sample of outliers, is of a wider normal.",
+            "0.1",
+            "probability",
+        ),
     ] = [0.05]
     factor: Annotated[
         list[Positive],

@@ -134,7 +134,9 @@ def _segment(job: Job, piece: Piece, mixed: Mixture) -> Segment:
     if cell.heldout:
         run_ids = np.arange(piece.low, piece.high, dtype=np.uint32)
         noise = cell.disturbed._replace(numbers=cell.noise_numbers)
-        pairs = Pairs(noise.pair, noise.draws, noises.told(noise, len(run_ids)))
+        runs = len(run_ids)
+        told, widths = noises.told(noise, runs), noises.widths(noise, runs)
+        pairs = Pairs(noise.pair, noise.draws, told, widths, cell.sampling.covariance)
         heldout = Heldout(threefry.words(job.keys.lanes), run_ids, mixed, cell.heldout, pairs)
     return Segment(piece.high - piece.low, cell.checkpoints, cell.measures, heldout)
 

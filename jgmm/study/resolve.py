@@ -47,8 +47,11 @@ def _cell(part: Part, means: Means | None, point: dict[str, Any], wanted: str) -
     head = point["head"] if start in FROM_DATA else 0
     if head and head < e:
         raise ValueError(f"head is {head}: expected at least {e} samples for start {start!r}, one a centre")
-    if head and (point.get("covariance", "spherical") != "spherical" or point.get("dwell") or point.get("drift")):
-        raise ValueError(f"start is {start!r}, whose head is of independent spherical samples: expected another start")
+    of_one_law = not (point.get("dwell") or point.get("drift") or named.load("noise", point["noise"]).widths)
+    if head and not (of_one_law and point.get("covariance", "spherical") == "spherical"):
+        raise ValueError(
+            f"start is {start!r}, whose head is of independent spherical samples of one width: expected another start"
+        )
     offset = start if isinstance(start, float) else None
     horizon = rates.Horizon(n=n // batch, k=fitted or k, d=d, start=offset, weight=least)
     separation = means.closest / max(scales) if means else point.get("separation", part.mixture.separation[0])

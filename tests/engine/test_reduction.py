@@ -16,6 +16,7 @@ from jgmm.algorithms.em import EM
 from jgmm.algorithms.lloyd import LLOYD
 from jgmm.algorithms.soft import SOFT
 from jgmm.engine import reduction, together
+from jgmm.engine.run import Segment, simulate
 from jgmm.start import offset_start
 from jgmm.theory import labelled
 
@@ -224,6 +225,15 @@ def test_what_does_not_turn_is_refused(how, message):
     batch, start = small_batch()
     with pytest.raises(ValueError, match=message), jax.numpy_dtype_promotion("standard"):
         jgmm.run(batch, LLOYD, start, checkpoints=[3], **how)
+
+
+def test_measures_of_all_coordinates_are_refused():
+    batch, start = small_batch()
+    batch, start = reduction.prepared(batch, LLOYD, start, steps.of(0.1), twin=False)
+    segments = [Segment(3, [3], measures=("holds",))]
+    ready = together.ready(batch, LLOYD, start, steps=0.1)
+    with pytest.raises(ValueError, match="segments have measures, expected none where the dimension is reduced"):
+        simulate(ready, batch, segments)
 
 
 def test_an_algorithm_that_says_nothing_of_directions_is_refused():

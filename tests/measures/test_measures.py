@@ -5,7 +5,7 @@ import pytest
 import scipy.stats
 from numpy.testing import assert_allclose, assert_array_equal
 
-from jgmm import errors, lanes, measures, noise, threefry
+from jgmm import covariance, errors, lanes, measures, noise, threefry
 from jgmm.measures import MEASURES, exponentials
 from jgmm.measures.heldout import GAUSSIAN, HELDOUT, Heldout, Pairs, log_density
 from jgmm.mixture import Mixture
@@ -210,6 +210,47 @@ def test_the_truth_has_no_gap_and_a_shift_has_half_its_square():
     assert_array_equal(gap(0.0), 0)
     found = gap(1.0)  # KL = shift^2/(2 sigma^2)
     assert_allclose(found.mean(), 1 / 8, atol=4 * found.std() / np.sqrt(40))
+
+
+SHAPES = [covariance.ladder(3, ratio=4.0), covariance.low_rank(3, rank=2, factor=3.0)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_held_out_samples_have_the_covariance_and_a_density_of_it(shape):
+    estimates, mixed = drawn(4, 3, runs=5)
+    plain = heldout(mixed, 60, 5)
+    held = heldout(mixed, 60, 5, Pairs(covariance=shape))
+    (x, label), (round_x, _) = whole(held), whole(plain)
+    assert_array_equal(label, whole(plain)[1])
+    means = np.take_along_axis(mixed.means[None], label[:, None, None], axis=1)[:, 0]
+    assert_allclose(x - means, np.einsum("cd,mdr->mcr", shape.matrix, round_x - means), rtol=1e-4, atol=1e-4)
+    inside = np.linalg.inv(shape.matrix @ shape.matrix.T)
+
+    def density(point, means, weights, scales):
+        gaps = point[None] - means
+        return (weights * scales**-3.0 * np.exp(-np.einsum("ic,cd,id->i", gaps, inside, gaps) / (2 * scales**2))).sum()
+
+    found = measured("log_likelihood_gap", seen(estimates, mixed, heldout=held))
+    for run in range(5):
+        truth = [np.float64(part[..., run]) for part in mixed]
+        fit = [np.float64(np.float32(estimates[..., run])), np.full(4, 0.25), np.ones(4)]
+        gaps = [np.log(density(point, *truth)) - np.log(density(point, *fit)) for point in np.float64(x[..., run])]
+        assert_allclose(found[run], np.mean(gaps), rtol=1e-5, atol=1e-5)
+    at_truth = Mixture(*(np.asarray(part) for part in mixed))
+    assert_array_equal(measured("log_likelihood_gap", seen(mixed.means, mixed, heldout=held, assumed=at_truth)), 0)
+
+
+def test_held_out_samples_have_the_outliers_of_their_mixture():
+    mixed = Mixture(*(np.repeat(x, 40, axis=-1) for x in mixture_of([[0.0] * 2, [1e3] * 2], [0.3, 0.7], [1.0, 1.0])))
+    family = noise.of("outliers", {"share": 0.25, "factor": 3.0})
+    x, label = whole(heldout(mixed, 1000, 40, Pairs(widths=noise.widths(family, 40))))
+    z = x.astype(float) - 1e3 * label[:, None]
+    narrow, many = 1 / np.sqrt(0.75 + 0.25 * 9), label.size
+    assert_allclose((label == 1).mean(), 0.7, atol=4 * np.sqrt(0.21 / many))
+    squares = z**2
+    assert_allclose(squares.mean(axis=(0, 2)), 1, atol=4 * squares.std() / np.sqrt(many))
+    both = squares.prod(axis=1)
+    assert_allclose(both.mean(), (0.75 + 0.25 * 81) * narrow**4, atol=4 * both.std() / np.sqrt(many))
 
 
 def test_the_gap_is_that_of_a_plain_loop_with_the_algorithms_own_weights_and_scales():

@@ -95,7 +95,11 @@ def test_the_likelihood_is_not_taken_of_other_noise():
     ("more", "said"),
     [
         ('measure = "mass"', "measure is 'mass', expected one of component_sq, holds, .*, or module:NAME"),
-        ("heldout = 9\n[[part]]\nmixture.covariance = { ratio = 3.0 }", "heldout is 9 with a covariance"),
+        (
+            'heldout = 9\nmeasure = "log_likelihood_gap"\n[[part]]\nalgorithm = "online-em"\n'
+            "stream.rate = { scale = 1, power = 0.6 }\nmixture.covariance = { ratio = 3.0 }",
+            "measure is 'log_likelihood_gap' with a covariance: algorithm 'online-em' estimates the scales of spheres",
+        ),
         ('measure = "mislabelled"', "measure is 'mislabelled' with heldout = 0: expected samples held out"),
         ('measure = "scales_sq"', "measure is 'scales_sq', but algorithm 'lloyd' estimates no scales"),
         (
