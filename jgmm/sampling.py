@@ -84,7 +84,7 @@ def check(sampling: Sampling, d: int, runs: int, widths: Widths | None = None) -
         raise ValueError(f"covariance is one of {len(covariance.spread)} coordinates, expected d = {d}")
     dwell = doors.numbers("dwell", sampling.dwell, (), (runs,), low=0, high=1 - 2.0**-20, closed=True)
     drift = doors.numbers("drift", sampling.drift, (), (runs,), low=0, high=1, closed=True)
-    return Sampling(covariance, *(np.broadcast_to(x, (runs,)) for x in (dwell, drift)), widths)
+    return Sampling(covariance, np.broadcast_to(dwell, (runs,)), np.broadcast_to(drift, (runs,)), widths)
 
 
 def velocity(sampling: Sampling, mixture: Mixture) -> Float[np.ndarray, "d runs"]:

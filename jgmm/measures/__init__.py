@@ -1,6 +1,6 @@
 """The measures by name: what a run may store beside its squared error. To add one: a function, and a line here."""
 
-from jgmm.measures import centres, heldout, readouts
+from jgmm.measures import centres, heldout, readouts, spans
 from jgmm.measures.record import Measure, Seen, begin
 
 __all__ = ["MEASURES", "Measure", "Seen", "begin"]
@@ -27,6 +27,11 @@ MEASURES = {
         centres.from_structure_sq,
         "Sum over estimates of the squared distance to the middle of the components that it is the nearest to (to none:"
         " to its nearest component).",
+    ),
+    "subspace_error_sq": Measure(
+        spans.subspace_error_sq,
+        "Sum of the squared sines of the angles between the span of the estimates and that of the means.",
+        needs="span",
     ),
     "mislabelled": Measure(
         heldout.mislabelled,

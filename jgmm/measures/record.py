@@ -36,7 +36,7 @@ class Measure(NamedTuple):
 
     words: what it is, for the data dictionary. each: what the names of a list's entries begin with ("error_sq_" gives
     error_sq_1, ...); None: a number, named as the measure. needs: "heldout" samples, or "weights" or "scales" of the
-    algorithm's own; "": nothing.
+    algorithm's own, or the "span" of its estimates alone, be they centres or not; "": a centre for each component.
     """
 
     of: Callable[[Seen], np.ndarray]

@@ -99,7 +99,7 @@ def asked(
     names = [*wanted, *whose, *(SIDES if fitted else ()), *sampled]
     for each in names:
         needs = measure(each).needs
-        if not record.has_centres(k):
+        if needs != "span" and not record.has_centres(k):
             raise ValueError(f"measure is {each!r}, but algorithm {algorithm!r} keeps no centre for each component")
         if each == LIKELIHOOD and record.readout is not None and not spherical:
             raise ValueError(

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.linalg
 import scipy.stats
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -122,7 +123,8 @@ def test_a_run_is_measured_as_if_it_were_alone():
         some = Mixture(*(x[..., place] for x in mixed))
         held = Heldout(key, run_ids[place], some, 50)
         at = seen(estimates[..., place], some, heldout=held)
-        return {name: measured(name, at) for name, measure in MEASURES.items() if measure.needs in ("", "heldout")}
+        needs = ("", "span", "heldout")
+        return {name: measured(name, at) for name, measure in MEASURES.items() if measure.needs in needs}
 
     together = of(slice(0, 40))
     for place in (slice(3, 4), slice(10, 17)):
@@ -288,3 +290,33 @@ def test_exp_and_log_are_right_to_a_last_bit_or_two():
     assert_array_equal(
         exponentials.log(np.array([0.0, -1.0, np.inf, np.nan, 1.0])), [-np.inf, np.nan, np.inf, np.nan, 0]
     )
+
+
+# --- spans ---
+
+
+def test_the_angle_of_a_span_by_hand():
+    line = mixture_of([[3.0, 0.0], [-3.0, 0.0]], [0.5, 0.5], [1.0, 1.0])
+    assert_allclose(measured("subspace_error_sq", seen([[3.0, 4.0]], line)), [0.64], rtol=1e-6)
+    assert_allclose(measured("subspace_error_sq", seen([[3.0, 4.0], [6.0, 8.0]], line)), [0.64], rtol=1e-6)
+    plane = mixture_of(np.eye(3)[:2], [0.5, 0.5], [1.0, 1.0])
+    assert_allclose(measured("subspace_error_sq", seen([[1.0, 1.0, 0.0]] * 2, plane)), [1.0], rtol=1e-6)  # one is lost
+    assert_allclose(measured("subspace_error_sq", seen([[1.0, 1.0, 0.0], [1.0, 2.0, 0.0]], plane)), [0.0], atol=1e-12)
+
+
+@pytest.mark.parametrize("e", [1, 2, 3, 4])
+def test_spans_are_at_scipys_angles_to_the_leading_directions(e):
+    estimates, mixed = drawn(e, 3, runs=6, d=5)
+    found = measured("subspace_error_sq", seen(estimates, mixed))
+    for run in range(6):
+        means, weights = (np.float64(part[..., run]) for part in mixed[:2])
+        directions = np.linalg.eigh((means.T * weights) @ means)[1][:, ::-1][:, : min(e, 3)]
+        angles = scipy.linalg.subspace_angles(np.float64(np.float32(estimates[..., run])).T, directions)
+        assert_allclose(found[run], (np.sin(angles) ** 2).sum(), rtol=1e-6)
+
+
+def test_a_run_that_has_left_the_floats_has_no_span_and_harms_no_other():
+    estimates, mixed = drawn(2, 2, runs=3)
+    alone = measured("subspace_error_sq", seen(estimates, mixed))
+    estimates[0, 1, 1] = np.nan
+    assert_array_equal(measured("subspace_error_sq", seen(estimates, mixed)), np.where([0, 1, 0], np.inf, alone))

@@ -255,3 +255,17 @@ def test_a_curve_along_weights_is_against_the_least_of_them():
     (curve,) = curves.of_weights(parsed(text), data)
     assert_allclose(curve.x, [0.05, 0.1, 0.2])
     assert curves.fit(curve).axis == "w_min"
+
+
+def test_the_error_of_a_span_has_a_name_of_its_own_and_is_ojas(tmp_path):
+    text = (
+        f'quantity = "subspace_error_sq"\n{TEXT}[[part]]\nname = "oja"\nalgorithm = "oja"\n[[part]]\nname = "lloyd"\n'
+    )
+    study = parsed(text)
+    runner.run_study(study, tmp_path)
+    written = write_report(tmp_path, study)
+    oja, lloyd = written.data
+    assert_allclose(oja.values["subspace_error_sq"], oja.values["error_sq"], rtol=1e-5, atol=1e-6)
+    assert (lloyd.values["subspace_error_sq"] < lloyd.values["error_sq"]).all()
+    last = written.summary[-1]
+    assert_allclose(last["subspace_error_sq_ok_mean"], lloyd.values["subspace_error_sq"][:, -1].mean(), rtol=1e-6)
