@@ -209,6 +209,9 @@ class Algorithm(NamedTuple):
     numbers: names of positive numbers that may be chosen for each run, with their defaults, as `(("beta", 1.0),)`;
         axes of a study.
 
+    version: of what it computes. Another one where its bits change on purpose: stored runs of the one before are then
+        not gone on with.
+
     What its step size may be, in a spec:
 
     least_batch(e): how many samples a step needs at least, for e estimates.
@@ -256,6 +259,7 @@ class Algorithm(NamedTuple):
     readout: Callable[[Any, dict[str, Any]], dict[str, np.ndarray]] | None = None
     end: Callable[[Any, dict[str, Any]], Any] | None = None
     least_batch: Callable[[int], int] = one_sample
+    version: int = 1
 
     def fits_any(self, k: int) -> bool:
         """Whether it may keep another number of estimates than its own: a centre for each component, told no label."""

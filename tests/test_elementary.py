@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 
 from jgmm import elementary
 
@@ -367,3 +367,35 @@ def test_other_numbers_are_refused(name):
         x = jnp.ones(3, dtype)
         with pytest.raises(ValueError, match=f"dtype is {x.dtype}, expected float32 or float64"):
             getattr(elementary, name)(*[x] * (2 if name == "pow" else 1))
+
+
+# --- for some numbers alone ---
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_the_logarithm_of_normal_numbers_is_the_logarithm(dtype):
+    rng = np.random.default_rng(3)
+    kind = np.finfo(dtype)
+    exponents = rng.integers(kind.minexp, kind.maxexp, 20_000)
+    x = np.ldexp(rng.uniform(1, 2, 20_000).astype(dtype), exponents).astype(dtype)
+    x = np.append(x, np.array([kind.tiny, kind.max, 1, np.sqrt(0.5), np.sqrt(2)], dtype))
+    assert_array_equal(evaluate("log_of_normal", x, fused=0), evaluate("log", x, fused=0))
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_a_number_is_split_in_a_power_of_2_and_a_factor(dtype):
+    with jax.enable_x64(dtype == np.float64):
+        m, e = elementary.split(jnp.array([1, 0.75, 0.7, 1.5, 80, 0.003], dtype))
+    assert m.dtype == e.dtype == dtype
+    assert_array_equal(e, [0, 0, -1, 1, 6, -8])
+    assert_array_equal(m, np.array([1, 0.75, 1.4, 0.75, 1.25, 0.768], dtype))
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_the_exponential_of_negative_numbers_is_the_exponential_as_far_as_it_is_normal(dtype):
+    rng = np.random.default_rng(4)
+    lowest = np.log(float(np.finfo(dtype).tiny))
+    x = np.append(rng.uniform(lowest, 0, 20_000), [0, -1e-30, 0.999999 * lowest]).astype(dtype)
+    assert_array_equal(evaluate("exp_of_negative", x, fused=0), evaluate("exp", x, fused=0))
+    far = np.array([1.01 * lowest, 2 * lowest, -np.inf], dtype)
+    assert_allclose(evaluate("exp_of_negative", far, fused=0) / np.finfo(dtype).tiny, 1, rtol=1e-5)

@@ -14,6 +14,7 @@ Every component starts with the weight 1/k and with the scale `spread` sigma, si
 all parameters (theirs, and of the variances, not the scales).
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -60,12 +61,14 @@ def step(state: OnlineState, sample: Sample, params: dict, move: Callable) -> On
 
 
 def _posterior(distances: Float[Array, "k *runs"], weights: Any, variances: Any, d: int) -> Float[Array, "k *runs"]:
-    """The probability of each component."""
-    exponent = elementary.log(weights) - 0.5 * (d * elementary.log(variances) + distances / variances)
-    share = elementary.exp(exponent - jnp.max(exponent, axis=0)[None])
-    whole = loops.add_up(len(share), lambda i: share[i], jnp.zeros_like(share[0]))
+    """The probability of each component. A weight is 2^e m: m is a factor, and takes no logarithm."""
+    m, e = elementary.split(weights)
+    exponent = (e * math.log(2) - 0.5 * (distances / variances)) - (d / 2) * elementary.log_of_normal(variances)
+    most = loops.repeat(1, len(e), lambda i, x: jnp.where(exponent[i] > x, exponent[i], x), exponent[0])
+    share = m * elementary.exp_of_negative(exponent - most[None])
+    one = 1 / loops.add_up(len(share), lambda i: share[i], jnp.zeros_like(most))
     # A loop, so that the share is made once for each centre and not for each of its coordinates.
-    return loops.rows(len(share), lambda i: share[i] / whole, whole)
+    return loops.rows(len(share), lambda i: share[i] * one, most)
 
 
 def params(mixture: Mixture, component: np.ndarray, numbers: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -95,4 +98,5 @@ ONLINE = Algorithm(
         ("batch", "expected 1: it moves statistics, not pulls"),
     ),
     readout=readout,
+    version=2,  # the first took a logarithm of each weight
 )

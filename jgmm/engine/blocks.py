@@ -85,7 +85,10 @@ class Blocks:
         base = self.arrays[name]
         if name not in self.where.flat:
             return self.b.load(self.at(base, row), align=self._align(name))
-        one = self.b.load(self.at(base, row))
+        return self.everywhere(self.b.load(self.at(base, row)))
+
+    def everywhere(self, one: ir.Value) -> ir.Value:
+        """A number for every run."""
         vector = ir.VectorType(one.type, self.where.width)
         first = self.b.insert_element(ir.Constant(vector, ir.Undefined), one, ir.Constant(ir.IntType(32), 0))
         mask = ir.Constant(ir.VectorType(ir.IntType(32), self.where.width), [0] * self.where.width)

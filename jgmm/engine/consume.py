@@ -12,6 +12,7 @@ from itertools import groupby
 import llvmlite.ir as ir
 import numpy as np
 
+from jgmm.engine import ahead
 from jgmm.engine.blocks import Blocks
 from jgmm.engine.emit import Values, counted, loop, number
 from jgmm.engine.operations import Node
@@ -26,7 +27,9 @@ TOGETHER = 10  # sums that are under way at once, at most: their registers
 
 def consume_all(blocks: Blocks, count: ir.Value, stride: ir.Value) -> None:
     """The steps of a block's samples, one after another. What moves is in registers meanwhile, if it is little."""
-    program, step = blocks.program, blocks.program.step
+    program, found = blocks.program, ahead.ahead(blocks.where)
+    ahead.compute(blocks, found, count)
+    step = found.rest
     names = list(step.results)
     if program.shares > 1 or len(names) > CARRIED:
 
@@ -100,6 +103,8 @@ class Consume:
             if kind == "label":
                 of_word = partial(self._of_label, blocks.kept("labels", self.t))
                 return blocks.results(self.program.label, [("label",)], of_word)[0]
+            if kind == "ahead":
+                return ahead.value(blocks, name[1], self.t)
             if kind == "means":
                 i, slot = name[1]
                 return blocks.load("means", self._row(slot, share, i, self.program.k))

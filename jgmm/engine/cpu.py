@@ -16,7 +16,7 @@ from jaxtyping import Float
 
 from jgmm import doors, lanes
 from jgmm.contract import Kernel
-from jgmm.engine import blocks, build, machine, native, plan, program, strips
+from jgmm.engine import ahead, blocks, build, machine, native, plan, program, strips
 from jgmm.engine.program import Leaf
 from jgmm.lanes import LaneState
 from jgmm.mixture import Mixture
@@ -62,6 +62,7 @@ class Stream:
         before = zip(self.program.state, leaves, strict=True)
         self._unmoved = [None if leaf.moves else np.asarray(x) for leaf, x in before]
         self.code = code(self.where, target)
+        self._ahead = ahead.rows(self.where)
 
     def _lay(
         self, words: LaneState, leaves: list, mixture: Mixture | Source, where: blocks.Layout
@@ -128,6 +129,7 @@ class Stream:
         width, dtype = self.where.width, self.program.dtype
         shapes = [((self.program.shares * self.where.room * samples, width), dtype), ((samples, width), np.int32)]
         shapes += [((rows, width), dtype) for rows in plan.scratch_rows(self.program).values()]
+        shapes.append(((self._ahead, width), dtype))
         return [strips.zeros((workers, *shape), kind) for shape, kind in shapes]
 
     def words(self) -> LaneState:

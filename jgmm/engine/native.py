@@ -20,7 +20,7 @@ from jgmm.engine.blocks import Blocks, Layout
 from jgmm.engine.consume import Consume, consume_all
 from jgmm.engine.emit import I64, TYPES, Emitter, loop, number
 
-SCRATCH = ("x", "labels", "parts", "own")  # arrays of a worker, which hold nothing between calls
+SCRATCH = ("x", "labels", "parts", "own", "ahead")  # arrays of a worker, which hold nothing between calls
 KEPT = 64  # programs that a process keeps linked
 
 
@@ -106,9 +106,8 @@ def assemble(ir_module: ir.Module, target: Target) -> bytes:
     parsed = llvm.parse_assembly(str(ir_module))
     parsed.verify()
     machine = llvm.Target.from_triple(target.triple)
-    return machine.create_target_machine(cpu=target.cpu, features=target.features, opt=2, reloc="pic").emit_object(
-        parsed
-    )
+    options = {"opt": 2, "reloc": "pic", "codemodel": "small"}  # small: a constant is one instruction, not two
+    return machine.create_target_machine(cpu=target.cpu, features=target.features, **options).emit_object(parsed)
 
 
 # --- what is written ---
@@ -125,7 +124,7 @@ def module(where: Layout, target: Target) -> ir.Module:
 
 def _function(whole: ir.Module, where: Layout, name: str, body: Callable, *, counts: int) -> None:
     """name(pointers to the arrays and to the scratch, strip, counts): the body on one strip."""
-    dtypes = dict.fromkeys(("means", "scales", "x", "parts", "own"), where.program.dtype)
+    dtypes = dict.fromkeys(("means", "scales", "x", "parts", "own", "ahead"), where.program.dtype)
     dtypes |= {"words": "uint32", "thresholds": "int32", "labels": "int32", "numbers": "float32"}
     for i, leaf in enumerate(where.program.leaves):
         dtypes[f"leaf{i}"] = "uint8" if leaf.dtype == "bool" else leaf.dtype

@@ -8,7 +8,7 @@ import math
 import numpy as np
 from jaxtyping import Float
 
-from jgmm.elementary import DOUBLE
+from jgmm.formats import DOUBLE
 from jgmm.ordered import LEAST, MOST
 
 

@@ -265,6 +265,8 @@ class Cell(Strict):
             content["step"] = self.step
         if self.layout_hash:  # of the means themselves: where the file lies says nothing
             content["layout"] = Path(self.layout).name
+        if self.record.version > 1:
+            content["version"] = self.record.version
         text = json.dumps([content, seed, x64, ENGINE], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 

@@ -6,6 +6,7 @@ from scipy.stats import norm
 from synthetic import stored
 
 import jgmm
+from jgmm.algorithms import lloyd
 from jgmm.study import expected, regime, settings, spec
 
 MIXTURE = {"k": 2, "d": 4, "layout": "simplex", "separation": 8.0}
@@ -32,6 +33,12 @@ def test_what_is_usual_is_left_out_of_an_identifier():
     others += [{"drift": 0.01}, {"covariance": {"rank": 1, "factor": 3.0}}, {"covariance": [1.0, 2.0, 1.0, 1.0]}]
     names = {only(**other).identifier(0, False) for other in others}
     assert len(names - {usual.identifier(0, False)}) == len(others)
+
+
+def test_another_version_of_an_algorithm_has_other_cells(monkeypatch):
+    before = only().identifier(0, False)
+    monkeypatch.setattr(lloyd, "LLOYD", lloyd.LLOYD._replace(version=2))
+    assert only().identifier(0, False) != before
 
 
 def test_numbers_are_axes_and_a_cell_has_those_of_its_own_noise():
