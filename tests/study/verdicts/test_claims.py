@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from draws import correlated_runs
+import true_claims  # benchmarks/true_claims.py: synthetic studies whose claims are true
 from synthetic import SIZES, cell_data, spoiled, stored, verdict_of, verdict_on, wide_grid
 
 from jgmm import stats
@@ -198,52 +198,45 @@ def test_every_comparison_and_constant_has_an_equal_share_of_the_level():
 
 # --- how often ---
 
-TRUE = {
-    "one term": ([TERM], mean, 12.0),
-    "two terms": ([TERM, FLOOR], lambda cell: mean(cell) + floor(cell), [3.0, 6.0]),
-    "another sum": ([TERM, FLOOR], lambda cell: 0.1 * mean(cell) + 9 * floor(cell), [3.0, 6.0]),
-    "much less": ([TERM, FLOOR], lambda cell: mean(cell) / cell.k + floor(cell) / cell.separation, [3.0, 6.0]),
-}
+
+def share_of(name, runs, studies, seed=0):
+    """How often a true claim of a kind is contradicted, of so many studies."""
+    return true_claims.shares(true_claims.KINDS[name], runs, studies, seed)
 
 
-def contradicted(asked, data):
-    """Whether the claim is contradicted by these cells: a verdict's comparisons alone, at its level."""
-    claim = data[0].cell.claim
-    lines = claims.evidence(claim, asked, data).lines
-    comparisons = len(lines) + len(claim.bound) + (len(claim.bound) > 1)
-    each = stats.look_level(1) / comparisons
-    return any(claims.compare(claim, curve, each).finding.kind == "contradicted" for curve in lines)
-
-
-def share_of(kind, runs, studies, seed=0):
-    """How often a claim is contradicted, of so many studies. kind: its bound, the errors' means, the separations."""
-    bound, error, separation = kind
-    asked = study(bound, k=[2, 3, 5], separation=separation, sizes=SIZES[:4])
-    cells = spec.cells(asked)
-    means = np.array([error(cell) for cell in cells])
-    rng = np.random.default_rng(seed)
-    found = []
-    for i in range(studies):
-        errors = correlated_runs(rng, means, runs, 0.5)
-        data = [cell_data(cell, row) for cell, row in zip(cells, errors, strict=True)]
-        found.append(contradicted(asked, data))
-        assert i or found[0] == (verdict_on(asked, data).verdict == "contradicted")
-    return np.mean(found)
-
-
-@pytest.mark.parametrize("kind", TRUE)
-def test_a_true_claim_is_rarely_contradicted(kind):
+@pytest.mark.parametrize("name", true_claims.KINDS)
+def test_a_true_claim_is_rarely_contradicted(name):
     """At most the level, 2.5 %, and two standard errors of it."""
-    assert share_of(TRUE[kind], 16, 8) <= stats.look_level(1) + 2 * np.sqrt(0.025 * 0.975 / 8)
+    kind = true_claims.KINDS[name]
+    assert share_of(name, max(kind.looks or kind.runs), 8) <= stats.look_level(1) + 2 * np.sqrt(0.025 * 0.975 / 8)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("runs", [8, 64])
-@pytest.mark.parametrize("kind", TRUE)
-def test_a_true_claim_is_contradicted_in_at_most_a_fortieth_of_a_thousand_studies(kind, runs):
-    assert share_of(TRUE[kind], runs, 1000, seed=runs) <= 0.025
+@pytest.mark.parametrize("name", [name for name, kind in true_claims.KINDS.items() if not kind.looks])
+def test_a_true_claim_is_contradicted_in_at_most_a_fortieth_of_a_thousand_studies(name, runs):
+    assert share_of(name, runs, 1000, seed=runs) <= 0.025
 
 
-def test_a_claim_that_is_false_by_a_logarithm_is_seen_in_nearly_every_study():
+def test_a_claim_that_is_false_by_a_logarithm_is_seen_in_nearly_every_study_at_one_look_or_more():
     """The sweep can find what it counts: of these few studies of a false claim all are contradicted."""
-    assert share_of((["k**3*d*sigma**2/n"], mean, 12.0), 64, 4) == 1
+    for name in ("one term", "with looks"):
+        false = true_claims.KINDS[name]._replace(claim={"bound": ["k**3*d*sigma**2/n"]})
+        assert true_claims.shares(false, 64, 4) == 1
+
+
+@pytest.mark.parametrize("look", [1, 3])
+def test_the_sweeps_comparisons_are_those_of_whole_verdicts(look):
+    rng, seen = np.random.default_rng(4), set()
+    for name, factor in (("two terms", 1.0), ("one term", 1.3), ("a proportion", 1.0), ("by regime", 1.3)):
+        kind = true_claims.KINDS[name]
+        asked = true_claims.study(kind)
+        cells, quantity = spec.cells(asked), kind.claim.get("on", "error_sq")
+        means = np.array([kind.mean(cell) * factor ** math.log2(cell.n / 4096) for cell in cells])
+        values = true_claims.drawn(rng, kind, means, 32)
+        data = [true_claims.cell_data(cell, quantity, row) for cell, row in zip(cells, values, strict=True)]
+        found = true_claims.contradicted(asked, data, look)
+        (verdict,) = verdicts.verdicts(asked, data, look)
+        assert (verdict.verdict == "contradicted") == found
+        seen.add(found)
+    assert seen == {True, False}
