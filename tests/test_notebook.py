@@ -59,6 +59,22 @@ def test_the_notebook_of_an_algorithm_of_ones_own_finds_larger_floors():
     assert all(floor > lloyd[separation] for (_, separation), floor in lazy.items())
 
 
+@pytest.mark.slow
+def test_the_notebook_of_any_dimension_has_the_same_errors_and_the_same_laws():
+    outputs = executed("05_any_dimension.ipynb", 16)
+    lines = texts(outputs).splitlines()
+    exact = [float(line.split()[-1]) for line in lines if "inner products" in line or "largest difference" in line]
+    assert len(exact) == 3
+    assert max(exact) < 1e-12
+    p_values = [float(line.split("p value ")[1].split(",")[0]) for line in lines if line.startswith("after")]
+    assert len(p_values) == 3
+    assert min(p_values) > 0.001
+    ratios = [line.split("error / law ")[1].split(" +- ") for line in lines if line.startswith("reduced")]
+    assert len(ratios) == 6
+    assert all(abs(float(ratio) - 1) < 4 * float(error) + 1e-4 for ratio, error in ratios)  # printed to 1e-4
+    assert sum("image/png" in output.get("data", {}) for output in outputs) == 5
+
+
 NAMES = sorted(path.name for path in FOLDER.glob("*.ipynb"))
 
 
