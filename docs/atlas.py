@@ -128,14 +128,19 @@ def wanted(together: list[Entry]) -> Any:
 
 
 def start(cells: list[Any], *, x64: bool) -> None:
-    """Start JAX for a study: on the CPU, whatever else there is, where runs are long or nothing but starts."""
+    """Start JAX for a study: on the CPU, whatever else there is, where the cores are to take it."""
     import jax
 
     from jgmm.commands.prepare import start_jax
 
-    if max(cell.n for cell in cells) > LONG or of_starts(cells):
+    if of_cores(cells):
         jax.config.update("jax_platforms", "cpu")
     start_jax(x64=x64, keep_programs=True)
+
+
+def of_cores(cells: list[Any]) -> bool:
+    """Whether a study is for the cores, and not for a card that is there: runs are long, or nothing but starts."""
+    return max(cell.n for cell in cells) > LONG or of_starts(cells)
 
 
 def of_starts(cells: list[Any]) -> bool:
@@ -443,10 +448,17 @@ def pages() -> dict[Path, str]:
 
 
 def rebuild(named: list[Entry], jobs: int) -> list[str]:
-    """Keep the studies of these entries, so many at a time, each in a process of its own; those that failed."""
+    """Keep the studies of these entries, so many at a time, each in a process of its own; those that failed.
+
+    The cores' own come first: they take the longest.
+    """
+    from jgmm.study import spec
+
     studies: dict[tuple, list[Entry]] = {}
     for entry in named:
         studies.setdefault((entry.study, entry.runs), []).append(entry)
+    first = [of_cores(spec.cells(wanted(each), each[0].spec.parent)) for each in studies.values()]
+    ordered = [each for _, each in sorted(zip(first, studies.values(), strict=True), key=lambda pair: not pair[0])]
     # A card's memory is for all of them, not for the first.
     environment = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", **os.environ}
 
@@ -459,7 +471,7 @@ def rebuild(named: list[Entry], jobs: int) -> list[str]:
         return together[0].study if done.returncode else None
 
     with ThreadPoolExecutor(jobs) as pool:
-        return [study for study in pool.map(one, studies.values()) if study is not None]
+        return [study for study in pool.map(one, ordered) if study is not None]
 
 
 def main(arguments: list[str]) -> None:

@@ -1,6 +1,7 @@
 """The atlas says what its kept tables say, and these belong to the specs that it shows."""
 
 import json
+from types import SimpleNamespace
 
 import atlas
 import pyarrow.parquet as pq
@@ -128,3 +129,19 @@ def test_a_page_names_the_card_that_streams_ran_on(tmp_path):
     said = atlas.kept(RUN[0])
     about = said.about | {"cards": ["NVIDIA H100"], "machine": "a processor", "cores": 16}
     assert "on NVIDIA H100 and a processor, 16 cores" in atlas.page(RUN[0], said._replace(about=about))
+
+
+def test_studies_for_the_cores_come_first_and_those_that_fail_are_told(monkeypatch):
+    asked = []
+
+    def run(call, env):
+        asked.append(call[3:])
+        assert env["XLA_PYTHON_CLIENT_PREALLOCATE"] == "false"
+        return SimpleNamespace(returncode=1 if "oja" in call else 0)
+
+    monkeypatch.delenv("XLA_PYTHON_CLIENT_PREALLOCATE", raising=False)
+    monkeypatch.setattr(atlas.subprocess, "run", run)
+    known = {entry.id: entry for entry in ENTRIES}
+    failed = atlas.rebuild([known[name] for name in ("oja", "power-iteration", "lloyd-regime", "seeding")], jobs=1)
+    assert asked == [["lloyd-regime"], ["seeding"], ["oja", "power-iteration"]]
+    assert failed == ["pca"]
