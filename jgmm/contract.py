@@ -139,6 +139,12 @@ def one_sample(e: int) -> int:
     return 1
 
 
+def all_moments(numbers: dict[str, float]) -> bool:
+    """Has all moments, whatever its numbers."""
+    del numbers
+    return True
+
+
 def any_mixture(mixture: Mixture) -> None:
     """Takes every mixture."""
 
@@ -227,6 +233,8 @@ class Algorithm(NamedTuple):
     law(situation, alone): the expected squared error at a checkpoint; alone: what it would be with every label known.
     floor(situation): the squared error that no number of samples removes.
     turning: that it treats all directions alike, and how; None: it does not, or nobody has said so.
+    bounded: whether one sample moves an estimate by a bounded length, however far it lies: errors then have all moments
+        under any noise.
     sharpness(numbers): beta, for updates in proportion to a posterior; infinite where the nearest estimate alone
         moves; None where labels are known.
 
@@ -260,6 +268,7 @@ class Algorithm(NamedTuple):
     end: Callable[[Any, dict[str, Any]], Any] | None = None
     least_batch: Callable[[int], int] = one_sample
     version: int = 1
+    bounded: bool = False
 
     def fits_any(self, k: int) -> bool:
         """Whether it may keep another number of estimates than its own: a centre for each component, told no label."""
@@ -281,6 +290,7 @@ class Noise(NamedTuple):
         exact for every noise, since they depend on its variance alone.
     draws: how many words each of a pair's two lanes gives, 1 or 2.
     numbers: names of numbers that may be chosen for each run, with their values; axes of a study.
+    fourth(numbers): whether its fourth moment is finite. Where it is not, squared errors have no variance.
     told(numbers) -> what `pair` is given of them in float32, a tuple of arrays. numbers: a dict of arrays in float64,
         of shape () or (runs,). Raises ValueError for numbers that the noise cannot have.
     widths(numbers) -> (share, narrow, wide): what all coordinates of a sample are multiplied by, drawn once a sample:
@@ -295,6 +305,7 @@ class Noise(NamedTuple):
     numbers: tuple[tuple[str, Numbers], ...] = ()
     told: Callable[[dict[str, np.ndarray]], tuple[np.ndarray, ...]] = no_numbers
     widths: Callable[[dict[str, np.ndarray]], tuple[np.ndarray, ...]] | None = None
+    fourth: Callable[[dict[str, float]], bool] = all_moments
 
 
 # --- what an engine compiles, and what a back end is ---

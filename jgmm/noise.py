@@ -63,6 +63,11 @@ def of_student(numbers):
     return 1 / df, df - 2
 
 
+def above_four(numbers):
+    """Whether Student's fourth moment is finite: where df is above 4."""
+    return numbers["df"] > 4
+
+
 def contaminated_pair(a, b, more_a, more_b, share, narrow, wide):
     """Two normals from the first words, each of one of two widths; the second words say which."""
     first, second = lanes.normal_pair(a, b)
@@ -98,6 +103,7 @@ NOISES: dict[str, Noise] = {
         draws=2,
         numbers=(("df", 5.0),),
         told=of_student,
+        fourth=above_four,
     ),
     "contaminated": Noise(
         contaminated_pair,

@@ -53,4 +53,5 @@ MEDIANS = Algorithm(
     params=params,
     numbers=(("length", 1.0),),
     refuses=(("1/n", _LENGTH), ("best", _LENGTH)),
+    bounded=True,
 )

@@ -17,6 +17,8 @@ def print_closing(written: Written) -> None:
         terminal.say(console, f" - {written.twins.sentence}", lead="wrong")
     if written.conditioning:
         terminal.say(console, f" - {written.conditioning}", lead="runs kept")
+    if written.tails:
+        terminal.say(console, f" - {written.tails}", lead="no variance")
     _print_headline(console, written)
     for verdict in written.verdicts:
         _print_claim(console, claim(verdict))

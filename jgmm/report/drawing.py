@@ -20,7 +20,7 @@ from matplotlib.gridspec import GridSpec
 
 from jgmm.report import live
 from jgmm.report.results import Row
-from jgmm.study import expected, quantities, summary
+from jgmm.study import expected, heavy, quantities, summary
 from jgmm.study.folder import records
 from jgmm.study.read import CellData
 
@@ -188,7 +188,9 @@ def measured(item: CellData, x: float, *, index: int = -1, quantity: str | None 
     values = quantities.values(item, quantity, index)[item.ok]
     if not len(values):
         return Point(float(x), math.nan, math.nan, math.nan, 0)
-    low, high = (math.nan if limit is None else limit * scale for limit in summary.limits(values))
+    known = not heavy.without_variance(item.cell, quantity or item.cell.quantity)
+    ends = summary.limits(values) if known else (None, None)
+    low, high = (math.nan if limit is None else limit * scale for limit in ends)
     return Point(float(x), float(values.mean()) * scale, low, high, len(values))
 
 

@@ -12,7 +12,7 @@ from jgmm.report.headline import table_of_cells
 from jgmm.report.hook import Page, page_of
 from jgmm.report.results import Results
 from jgmm.report.written import Written
-from jgmm.study import beside, bias, checks, curves, looked, ownership, read, refine, spec, summary, verdicts
+from jgmm.study import beside, bias, checks, curves, heavy, looked, ownership, read, refine, spec, summary, verdicts
 from jgmm.study.folder import columns, files, parquet, records, store
 from jgmm.study.folder.lock import Lock, holding
 from jgmm.study.folder.spool import Spool
@@ -118,6 +118,7 @@ def _conclude(folder: Path, study: Study, data: list[CellData], ignored: list[st
         back_ends=[],
         twins=checks.twins(results.summary),
         conditioning=checks.conditioning(results.final()),
+        tails=heavy.sentence(item.cell for item in data),
         states=beside.states(data),
         biases=bias.rows(data),
     )

@@ -17,7 +17,8 @@ class Written(NamedTuple):
     own_table: whether the closing table is that of a page of the study's own (see `hook`). lead: the name of the figure
     that shows the verdict, if there is one. left_out: figures, fits and means that cannot be made, each with its
     reason. ignored: files, and lines of them, that were passed over, and why.
-    conditioning: a sentence where means leave runs out. look: which look at the study's runs this is.
+    conditioning: a sentence where means leave runs out. tails: one where squared errors have no variance. look: which
+    look at the study's runs this is.
     states: where estimates ended, of the cells that store it. biases: what constant steps leave, where that is asked.
     """
 
@@ -37,6 +38,7 @@ class Written(NamedTuple):
     back_ends: list[str]
     twins: checks.Twins | None
     conditioning: str | None
+    tails: str | None
     states: list[beside.StateRow]
     biases: list[bias.BiasRow]
 

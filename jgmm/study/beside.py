@@ -6,6 +6,7 @@
 The interval of a state's share is exact by the binomial law. A study with neither has neither file.
 """
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from itertools import groupby
@@ -13,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jgmm.study import measured
+from jgmm.study import heavy, measured
 from jgmm.study.read import CellData
 from jgmm.study.summary import limits, mean_and_error, proportion
 
@@ -64,7 +65,11 @@ def _components(item: CellData) -> list[ComponentRow]:
     for rank, (component, name) in enumerate(zip(order, entries, strict=True), 1):
         errors = item.values[name][item.ok, -1].astype(float)
         weight, scale = item.cell.weights[component], item.cell.scales[component]
-        numbers = (*mean_and_error(errors), *limits(errors), int(item.ok.sum()))
+        mean, error = mean_and_error(errors)
+        ends = limits(errors)
+        if heavy.without_variance(item.cell):
+            error, ends = math.nan, (None, None)
+        numbers = (mean, error, *ends, int(item.ok.sum()))
         rows.append(ComponentRow(item.id, item.cell.part, rank, weight, scale, *numbers))
     return rows
 
@@ -81,6 +86,7 @@ def _states(item: CellData) -> list[StateRow]:
     for name, count in sorted(Counter(names).items(), key=lambda pair: (-pair[1], pair[0])):
         there = np.array([other == name for other in names])
         mean, error = mean_and_error(errors[there])
+        error = math.nan if heavy.without_variance(item.cell) else error
         share = proportion(there)
         numbers = (count, len(names), share.value, share.low, share.high, mean, error)
         rows.append(StateRow(item.id, item.cell.part, name, *numbers))

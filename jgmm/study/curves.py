@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jgmm import stats
-from jgmm.study import expected, quantities, regime
+from jgmm.study import expected, heavy, quantities, regime
 from jgmm.study.parts import Part
 from jgmm.study.read import CellData
 from jgmm.study.spec import Study
@@ -146,6 +146,8 @@ def why_not(curve: Curve) -> str | None:
     """
     if curve.axis in dict(curve.items[0].cell.numbers):
         return "its axis is a number of the algorithm's own, in which no power is claimed"
+    if any(heavy.without_variance(item.cell, item.cell.quantity) for item in curve.items):
+        return "squared errors have no variance in one of its cells"
     if not (curve.x > 0).all():
         return "0 is among its sizes"
     if good_in_all(curve.items).sum() < FEW:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jgmm import stats
-from jgmm.study import settings
+from jgmm.study import heavy, settings
 from jgmm.study.read import CellData
 from jgmm.study.spec import Cell
 
@@ -83,6 +83,8 @@ def _pair(first: CellData, second: CellData, axes: list[str]) -> Paired | None:
     a, b = a[both][good], b[both][good]
     gap = stats.paired_difference(b, a)
     ratio, ratio_se, correlation = stats.ratio(b, a) if a.any() else (math.nan,) * 3  # to errors that are exactly 0
+    if any(heavy.without_variance(item.cell) for item in (first, second)):
+        gap, ratio_se, correlation = gap._replace(standard_error=math.nan), math.nan, math.nan
     return Paired(
         setting=settings.words(second.cell, axes),
         first=name_of(first.cell),

@@ -11,7 +11,7 @@ import numpy as np
 
 from jgmm import stats, theory
 from jgmm.study import expected as laws
-from jgmm.study import measured, quantities, settings
+from jgmm.study import heavy, measured, quantities, settings
 from jgmm.study.cell import Cell
 from jgmm.study.folder.spool import all_finite
 from jgmm.study.read import QUANTITIES, TWINS, CellData
@@ -28,7 +28,7 @@ def summarize(item: CellData) -> list[dict[str, Any]]:
 def _row(item: CellData, index: int) -> dict[str, Any]:
     """The row of a checkpoint. Its keys, in this order, are the columns of summary.csv."""
     good = item.values["error_sq"][item.ok, index].astype(float)
-    return {
+    row = {
         "cell": item.id,
         **_setting(item.cell),
         "samples": int(item.samples[index]),
@@ -44,6 +44,22 @@ def _row(item: CellData, index: int) -> dict[str, Any]:
         **dict(zip(("converged", "converged_low", "converged_high"), converged(item, index), strict=True)),
         **_measured(item, index),
     }
+    return {**row, **_no_errors(item.cell)}
+
+
+def _no_errors(cell: Cell) -> dict[str, float | None]:
+    """The columns that say how uncertain a mean is of what has no variance: empty (`heavy`)."""
+    unknown: dict[str, float | None] = {}
+    if heavy.tails(cell):  # of the twin, too
+        names = ("error_sq_controlled", "error_sq_controlled_se", "variance_factor", "twin_gap")
+        unknown |= {**dict.fromkeys(names), "twin_error_sq_ok_se": None}
+    if heavy.without_variance(cell):
+        unknown |= dict.fromkeys(("error_sq_se", "error_sq_ok_se", "rmse_se"), math.nan)
+        unknown |= dict.fromkeys(("error_sq_ok_low", "error_sq_ok_high"))
+    if heavy.without_variance(cell, cell.quantity):
+        unknown |= {"quantity_ok_se": math.nan, "quantity_ok_low": None, "quantity_ok_high": None}
+    beside = [name for name in measured.numbers() if name in cell.measures and heavy.without_variance(cell, name)]
+    return {**unknown, **{f"{name}_ok_se": math.nan for name in beside}}
 
 
 def _measured(item: CellData, index: int) -> dict[str, Any]:

@@ -34,6 +34,20 @@ def study():
     return spec.changed(spec.load(str(EXAMPLE / "study.toml")), runs=40)
 
 
+def test_its_misspecified_mixtures_seeds_and_samples_are_those_of_the_preset():
+    """All cells of the example stand beside three of the preset that differ in the algorithm alone."""
+    ours, presets = (spec.load(source) for source in (str(EXAMPLE / "misspecified.toml"), "misspecified"))
+    assert (ours.seed, ours.runs) == (presets.seed, presets.runs)
+
+    def drawn(cell):
+        return (*cell.start_fields(), cell.n, cell.rate, cell.checkpoints)
+
+    beside = [drawn(cell) for cell in spec.cells(presets)]
+    own = [drawn(cell) for cell in spec.cells(ours, EXAMPLE)]
+    assert len(set(own)) == len(own) == 24
+    assert sorted(beside, key=str) == sorted(3 * own, key=str)
+
+
 @pytest.fixture(scope="module")
 def trimmed(study):
     """The value that the example's file defines."""

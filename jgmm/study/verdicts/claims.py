@@ -17,7 +17,7 @@ import numpy as np
 from jgmm import stats
 from jgmm.stats.bounds import MARGIN
 from jgmm.study import claim as claims
-from jgmm.study import curves, quantities, summary
+from jgmm.study import curves, heavy, quantities, summary
 from jgmm.study.claim_spec import Claim
 from jgmm.study.curves import Curve
 from jgmm.study.read import CellData
@@ -76,7 +76,7 @@ def conclude(claim: Claim, study: Study, items: list[CellData], level: float) ->
     sentences.append(f"Tried: {phrases.cells(len(found.inside))} of {runs} runs, {phrases.sizes(found.inside)}.")
     sentences += [phrases.started(found.inside), *units.sentences(found.inside)]
     sentences += [_constant_words(claim, constant, compared) for constant in least]
-    sentences += _left_out(found, rows)
+    sentences += _left_out(claim, found, rows)
     sentences += phrases.outside(found.unmet)
     return Conclusion(kind, " ".join(sentences), findings, least)
 
@@ -114,6 +114,8 @@ def _unmet(item: CellData, claim: Claim) -> list[Reason]:
 
 def _why_not(claim: Claim, curve: Curve) -> str | None:
     """Why a curve cannot be compared; None if it can."""
+    if any(heavy.without_variance(item.cell, claim.on) for item in curve.items):
+        return "what is bounded has no variance in one of its cells"
     if not (curve.x > 0).all():
         return "0 is among its sizes"
     if curves.good_in_all(curve.items).sum() < summary.FEW:
@@ -225,6 +227,8 @@ def ratios(claim: Claim, inside: list[CellData]) -> dict[str, list[Ratio]]:
     """The cells and logarithms that each term's least constant is over, and the sum's where there are several terms."""
     rows: dict[str, list[Ratio]] = {}
     for item in inside:
+        if heavy.without_variance(item.cell, claim.on):
+            continue
         measured = quantities.values(item, claim.on)[item.ok]
         if len(measured) < summary.FEW or not np.isfinite(measured).all() or stats.mean_interval(measured) is None:
             continue
@@ -279,13 +283,16 @@ def _largest(claim: Claim, inside: list[CellData]) -> list[str]:
     return said
 
 
-def _left_out(found: Evidence, rows: dict[str, list[Ratio]]) -> list[str]:
+def _left_out(claim: Claim, found: Evidence, rows: dict[str, list[Ratio]]) -> list[str]:
     """Sentences on the axes and cells that do not count, each with the reason."""
     said = []
-    few = len(units.once(found.inside)) - len(next(iter(rows.values()), []))
+    tails = [item for item in units.once(found.inside) if heavy.without_variance(item.cell, claim.on)]
+    few = len(units.once(found.inside)) - len(tails) - len(next(iter(rows.values()), []))
     if found.idle:
         axes = " and ".join(curves.WORDS.get(axis, axis) for axis in found.idle)
         said.append(f"Along {axes} a bound has no limit: nothing is compared there.")
+    if tails:
+        said.append(f"In {phrases.cells(len(tails))} {claim.on} has no variance: nothing is concluded from them.")
     if few:
         said.append(f"In {phrases.cells(few)} so few runs are good, or carry the mean, that there is no interval.")
     kept = phrases.kept_words(found.inside)
