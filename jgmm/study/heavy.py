@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from jgmm.study import expected, measured, settings
 from jgmm.study.cell import Cell
 
-SQUARES = ("error_sq", "from_means_sq", "from_estimates_sq", "scales_sq", measured.LIKELIHOOD)
+SQUARES = ("error_sq", "from_means_sq", "from_estimates_sq", "from_structure_sq", "scales_sq", measured.LIKELIHOOD)
 
 
 def tails(cell: Cell) -> bool:
