@@ -8,7 +8,8 @@ gradient (of half the squared distance: Bottou and Bengio 1995). Mini-batch k-me
 ours, k times where components are equal, so their eta is ours over k. With steps of 1/n_i the two are one: a centre is
 then the mean of the samples that it has won, all of a batch assigned at once.
 
-A step size's t counts batches. b = 1 takes another way, the step of a sample (`engine.together`).
+An algorithm whose step is not one of pulls says itself how it takes a batch (`OwnBatches`). A step size's t counts
+batches. b = 1 takes another way, the step of a sample (`engine.together`).
 """
 
 from collections.abc import Callable
@@ -28,6 +29,20 @@ class Memory(NamedTuple):
     inner: Any
     total: Float[Array | np.ndarray, "e d *runs"]
     hits: Float[Array | np.ndarray, "e *runs"] | None = None
+
+
+class OwnBatches(NamedTuple):
+    """How an algorithm takes in batches, where that is not a step of the mean pull.
+
+    begin(memory, offset) -> memory: nothing gathered. memory: the step size's, whose place it takes.
+    gather(state, sample, params, move) -> state: takes in a sample; nothing but the memory changes, and move is of no
+        use.
+    take(state, params, move, share) -> state: the step of a batch, after which nothing is gathered. share: 1/b.
+    """
+
+    begin: Callable[..., Any]
+    gather: Callable[..., Any]
+    take: Callable[..., Any]
 
 
 def check(algorithm: Any, size: int, estimates: int) -> int:

@@ -203,8 +203,7 @@ class Algorithm(NamedTuple):
     step: takes in a sample.
     words: what it does, in a line, for pages and tables.
     twin: the same step told every label (`sample.label`), from the same start and fed the same samples. Its mean error
-        is known exactly where there is a `twin_law`: it shows that the simulation is right, and as a control variate
-        makes the algorithm's own error less noisy. None: no twin.
+        is known exactly where there is a `twin_law`: this shows a simulation right, and takes noise off. None: no twin.
     end(state, params): what is done to a state after each step of the step size (a sample's, or a batch's), as making a
         basis orthonormal. None: nothing.
     init(start, origin, memory, params): the state in which a stream begins, with fields origin, offset and memory at
@@ -215,8 +214,8 @@ class Algorithm(NamedTuple):
     numbers: names of positive numbers that may be chosen for each run, with their defaults, as `(("beta", 1.0),)`;
         axes of a study.
 
-    version: of what it computes. Another one where its bits change on purpose: stored runs of the one before are then
-        not gone on with.
+    own_batches: an `OwnBatches` of `jgmm.batches`, where its step is of more than pulls; it has no twin then.
+    version: another one where its bits change on purpose: stored runs of the one before are not gone on with.
 
     What its step size may be, in a spec:
 
@@ -267,6 +266,7 @@ class Algorithm(NamedTuple):
     readout: Callable[[Any, dict[str, Any]], dict[str, np.ndarray]] | None = None
     end: Callable[[Any, dict[str, Any]], Any] | None = None
     least_batch: Callable[[int], int] = one_sample
+    own_batches: Any = None
     version: int = 1
     bounded: bool = False
 

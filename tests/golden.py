@@ -84,6 +84,9 @@ CASES = {
     "lloyd, batches": Case(lloyd.LLOYD, 5, 3, options={"batch_size": BLOCK, "average": 1, "twin": True}),
     "1/n, batches": Case(soft.SOFT, 4, 3, options={"batch_size": BLOCK, "steps": steps.inverse_count(1)}),
     "online em, averaged": Case(online.ONLINE, 5, 3, options={"steps": steps.polynomial(1, 0.6, 9.0), "average": 4}),
+    "online em, batches": Case(
+        online.ONLINE, 5, 3, options={"steps": steps.polynomial(1, 0.6, 9.0), "average": 1, "batch_size": BLOCK}
+    ),
     "oja's rule": Case(basis.OJA, 5, 3),
     "block power": Case(basis.POWER, 5, 3, options={"batch_size": BLOCK, "steps": basis.no_step()}),
     "power": Case(pca.POWER, 5, 3),

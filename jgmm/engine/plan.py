@@ -133,12 +133,15 @@ def _needed_by_several(
 
 
 def _needing(order: Sequence[Node], groups: Sequence[Sequence[int]], results: Sequence[Result]) -> dict[int, int]:
-    """For each node the groups that need it, as bits."""
+    """For each node the groups that need it or replace it, as bits."""
     needing: dict[int, int] = {}
+    before = {node.data: node for node in order if node.op == "input"}
     for bit, members in enumerate(groups):
         for i in members:
-            node = results[i][1]
-            needing[id(node)] = needing.get(id(node), 0) | 1 << bit
+            name, result = results[i]
+            for node in (result, before.get(name)):
+                if node is not None:
+                    needing[id(node)] = needing.get(id(node), 0) | 1 << bit
     for node in reversed(order):
         mask = needing.setdefault(id(node), 0)
         for arg in node.args if node.op != "total" else ():

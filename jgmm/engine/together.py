@@ -104,10 +104,11 @@ class Gather:
 
 @dataclass(frozen=True)
 class Take:
-    """The end of a batch: its step. rule: `apply` and `of_batch` of the step size's; end: the algorithm's."""
+    """The end of a batch: its step. rule: `apply` and `of_batch` of the step size's; end, own: the algorithm's."""
 
     rule: tuple[Callable[..., Any], Callable[..., Any] | None]
     end: Callable[..., Any] | None = None
+    own: Callable[..., Any] | None = None
 
     def __call__(self, state: State, params: Params) -> State:
         centres = self._taken(state.centres, params)
@@ -115,6 +116,9 @@ class Take:
         return State(centres, twin, _average_of(state.average, centres, params), sampler=state.sampler)
 
     def _taken(self, centres: Any, params: Params) -> Any:
+        if self.own is not None:
+            move = partial(self.rule[0], params.steps)
+            return _ended(self.end, self.own(centres, params.own, move, params.share), params)
         offset, memory = batches.take(self.rule, params.steps, centres.memory, centres.offset, params.share)
         return _ended(self.end, centres._replace(offset=offset, memory=memory), params)
 
@@ -235,8 +239,9 @@ def ready(
     told = algorithm.params(mixture, component, chosen)
     memory = size.rule.init(numbers_of_steps, offset)
     size_of_batch = batches.check(algorithm, batch_size, e)
+    its = algorithm.own_batches if size_of_batch > 1 else None
     if size_of_batch > 1:
-        memory = batches.begin(size.rule, memory, offset)
+        memory = batches.begin(size.rule, memory, offset) if its is None else its.begin(memory, offset)
     centres = algorithm.init(begin, origin, memory, told)
     mean: Any = None
     burn = None
@@ -261,7 +266,8 @@ def ready(
         step: Callable[..., Any] = Step(algorithm.step, labelled, size.rule.apply, algorithm.end)
         end = None
     else:
-        step, end = Gather(algorithm.step, labelled), Take((size.rule.apply, size.rule.of_batch), algorithm.end)
+        step = Gather(algorithm.step if its is None else its.gather, labelled)
+        end = Take((size.rule.apply, size.rule.of_batch), algorithm.end, None if its is None else its.take)
         params = params._replace(share=np.full(runs, 1 / size_of_batch, means.dtype))
     kernel = Kernel(step, end, pair=noise.pair, draws=noise.draws)
     whole = Ready(

@@ -225,6 +225,17 @@ def test_everything_moves_from_its_value_before():
             assert_array_equal(x, y)
 
 
+def test_what_is_forgotten_is_read_before():
+    def emptied(state, sample, params):
+        del sample, params
+        return (jnp.zeros_like(state[0]), state[1] + state[0])
+
+    kept = np.arange(26 * RUNS, dtype=np.float32).reshape(2, 13, RUNS)  # more than registers hold
+    gone, total = streamed(emptied, tuple(kept), 2)
+    assert_array_equal(gone, np.zeros((13, RUNS)))
+    assert_array_equal(total, kept.sum(axis=0))
+
+
 def test_coordinates_of_centres_move_from_their_values_before():
     def turn(state, sample, params):
         del sample, params
