@@ -68,6 +68,15 @@ def more_bits(state: LaneState) -> tuple[LaneState, UInt32[Array | np.ndarray, "
     return LaneState(*(of.concatenate([old[:1], new[1:]]) for old, new in zip(state, after, strict=True))), bits[1:]
 
 
+def past(state: LaneState, samples: int, *, draws: int) -> LaneState:
+    """The lanes behind so many samples, of whose coordinates each lane gives so many words."""
+    for _ in range(samples):
+        state = next_bits(state)[0]
+        for _ in range(draws - 1):
+            state = more_bits(state)[0]
+    return state
+
+
 def uniform(bits: Words) -> Any:
     """float32 in [0, 1), a multiple of 2^-24."""
     return (bits >> 8).astype(np.float32) * np.float32(2**-24)

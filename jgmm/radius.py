@@ -80,14 +80,49 @@ def draw(words: LaneState, z: Float[Array, "*runs"], of: Numbers) -> tuple[LaneS
 def _again(proposal: tuple, of: Numbers) -> tuple[Any, tuple]:
     """Whether the proposal is accepted, and another."""
     words, z, u = proposal
-    y = of.slope * z
-    far = (y - y * y / 2 + y * y * y / 3 - elementary.log1p(y)) / (3 * (of.slope * of.slope))
-    threshold = jnp.where(jnp.abs(y) <= NEAR, series(z, of), far)
-    accepted = -elementary.log1p(-u) > threshold  # false where 1 + y is negative: the logarithm is none
+    accepted = _accepted(z, u, of)
     words, first = lanes.next_bits(words)
     words, second = lanes.next_bits(words)
     words, other_u = _uniform(words, z.dtype)
     return accepted, (words, lanes.normal_pair(first, second)[0][0].astype(z.dtype), other_u)
+
+
+def _accepted(z: Any, u: Any, of: Numbers) -> Any:
+    """Whether a proposal is accepted."""
+    y = of.slope * z
+    far = (y - y * y / 2 + y * y * y / 3 - elementary.log1p(y)) / (3 * (of.slope * of.slope))
+    threshold = jnp.where(jnp.abs(y) <= NEAR, series(z, of), far)
+    return -elementary.log1p(-u) > threshold  # false where 1 + y is negative: the logarithm is none
+
+
+def draw_each(words: LaneState, of: Numbers) -> tuple[LaneState, Float[Array, "n *runs"]]:
+    """A chi variable of each run for each row of the numbers, (n, *runs), one after the other. words: of one lane.
+
+    One loop, whose every round is a proposal for the first that is not drawn yet: code is as long for one as for many.
+    """
+    kept = jnp.zeros_like(of.slope)
+    place = jnp.zeros(kept.shape[1:], jnp.int32)
+    done = jnp.zeros(kept.shape[1:], bool)
+    words, kept, _ = loops.until_done(_next, done, (words, kept, place), of)
+    return words, length(kept, of, jnp.sqrt)
+
+
+def _next(drawn: tuple, of: Numbers) -> tuple[Any, tuple]:
+    """Whether all are drawn, and what is."""
+    words, kept, place = drawn
+    count = len(kept)
+    here = jnp.arange(count, dtype=jnp.int32).reshape(-1, *[1] * place.ndim) == place[None]
+    slope = of.slope[0]
+    for i in range(1, count):
+        slope = jnp.where(here[i], of.slope[i], slope)
+    words, first = lanes.next_bits(words)
+    words, second = lanes.next_bits(words)
+    words, u = _uniform(words, slope.dtype)
+    z = lanes.normal_pair(first, second)[0][0].astype(slope.dtype)
+    accepted = _accepted(z, u, Numbers(slope, slope))
+    kept = jnp.where(here & accepted[None], z[None], kept)
+    place = place + accepted.astype(jnp.int32)
+    return place == count, (words, kept, place)
 
 
 def _uniform(words: LaneState, dtype: Any) -> tuple[LaneState, Any]:

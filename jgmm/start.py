@@ -16,14 +16,14 @@ from jaxtyping import Array, Float, Int, Key
 from jgmm import doors, errors, heads, lanes, named, ordered, reach
 from jgmm.algorithms import graph, pca
 from jgmm.contract import Choice, Kernel, Noise, Numbers
-from jgmm.engine import choose, machine, reduction, sampler
+from jgmm.engine import choose, machine, reduced_power, reduction, sampler
 from jgmm.engine.run import Progress, advance
-from jgmm.engine.runs import Batch, normals
+from jgmm.engine.runs import Batch, means_beside, normals
 from jgmm.errors import CentreError
 from jgmm.lanes import LaneState
 from jgmm.mixture import Mixture, check_whole
 from jgmm.noise import told, widths
-from jgmm.sampling import PLAIN, Sampling, Source, as_source, check
+from jgmm.sampling import PLAIN, Sampling, as_source, check
 
 POINTS_BYTES = 2**26  # of the graph points of the runs that are drawn together
 NO_SAMPLES: Any = np.int32(0)  # that Oja's rule has seen
@@ -36,14 +36,6 @@ class Seeding(NamedTuple):
     num_components: Int[np.ndarray, "runs"]  # of the graph; a run has succeeded where it is k
     basis: Float[np.ndarray, "r d runs"]
     back_end: Choice  # of the power iteration
-
-
-class Drawn(NamedTuple):
-    """What samples are drawn from; and where they are made in a step, what that is given and what it carries."""
-
-    source: Source
-    given: Any = None
-    carried: Any = None
 
 
 class GraphExample(NamedTuple):
@@ -109,7 +101,8 @@ def from_data(
     """
     doors.keys("key", key)
     doors.kind("batch", batch, Batch, "of jgmm.batch")
-    _check_whole(batch)
+    if batch.space is not None:
+        raise ValueError("the batch has a d of its own, expected all dimensions for a start that is made of samples")
     doors.choice("name", name, tuple(heads.STARTS))
     estimates = None if estimates is None else doors.whole("estimates", estimates)
     head, k = doors.whole("head", head), len(batch.mixture.means) if estimates is None else estimates
@@ -147,29 +140,39 @@ def seed(
     `n - graph_points` samples go through block power iteration in blocks of `block` (what is left of the last block is
     drawn and not used), the last `graph_points` through the neighbour graph. The example is the first run's graph.
     method: "block" (the paper's), or "oja" for Oja's rule in its place, at the rate of `oja_rate`, orthonormalised
-    after each block. back_end: as in `engine.run.run`.
+    after each block. back_end: as in `engine.run.run`. Of a batch with a d of its own (`jgmm.batch`) the law is that of
+    all d dimensions; the batch returned has its means in the axes that they span, and starts, basis and points have k
+    more coordinates.
     Raises ValueError if k > d, if the sizes leave no block or no graph, if squares of a block's sums leave floating
-    point (`reach.check_power`), for an unknown method, or for a back end that cannot be.
+    point (`reach.check_power`), for an unknown method, or for a back end that cannot be; with a d of its own, also for
+    another method than "block", for samples that are not independent, spherical and Gaussian, or if d is too small.
     """
     doors.keys("key", key)
     doors.kind("batch", batch, Batch, "of jgmm.batch")
-    _check_whole(batch)
     k, d, runs = batch.mixture.means.shape
+    d = d if batch.space is None else int(batch.space.d.min())
     sizes = {"n": n, "block": block, "graph_points": graph_points, "neighbors": neighbors}
     n, block, graph_points, neighbors = (doors.whole(name, value) for name, value in sizes.items())
     check_seeding(k=k, d=d, n=n, block=block, graph_points=graph_points, neighbors=neighbors)
     doors.choice("method", method, ("block", "oja"))
     doors.called("progress", progress)
-    check_power(batch.mixture, block=block)
-    basis = frames(key, batch)
     blocks, unused = divmod(n - graph_points, block)
     noise = named.load("noise", noise) if isinstance(noise, str) else noise
     doors.kind("noise", noise, Noise, "of jgmm.noise")
+    sampling = check(sampling, batch.mixture.means.shape[1], runs, widths(noise, runs))
+    given = batch
     state: Any
     params: Any
-    kernel, state, params = _power(basis) if method == "block" else _oja(basis, batch.mixture)
+    if batch.space is None:
+        check_power(batch.mixture, block=block)
+        kernel, state, params = (_power if method == "block" else _oja)(frames(key, batch), batch.mixture)
+    else:
+        reduced_power.check(method, noise, sampling)
+        check_power(batch.mixture, block=block, d=int(batch.space.d.max()))
+        batch = reduced_power.prepared(batch)
+        kernel, state, params = reduced_power.opened(key, batch)
     kernel = kernel._replace(pair=noise.pair, draws=noise.draws)
-    drawn = _drawn_from(batch, noise, check(sampling, d, runs, widths(noise, runs)))
+    drawn = _drawn_from(batch, noise, sampling)
     if drawn.given is not None:
         kernel, state, params = sampler.before(kernel), (drawn.carried, state), (drawn.given, params)
     stream, chosen = choose.opened(back_end, kernel, batch.words, state, params, drawn.source)
@@ -178,20 +181,13 @@ def seed(
     if drawn.given is not None:
         drawn, after = drawn._replace(carried=after[0]), after[1]
     basis = after.basis
-    for _ in range(unused):
-        words = lanes.next_bits(words)[0]
-        for _ in range(noise.draws - 1):
-            words = lanes.more_bits(words)[0]
+    words = lanes.past(words, unused, draws=noise.draws)
     words, starts, example = _by_graph(drawn, words, basis, k, graph_points, neighbors, chosen, noise)
     means = np.stack([start.means for start in starts], axis=-1)
     counts = np.stack([start.num_components for start in starts])
-    return batch._replace(words=words), Seeding(means, counts, basis, chosen), example
-
-
-def _check_whole(batch: Batch) -> None:
-    """Raises ValueError for runs of a reduced dimension."""
-    if batch.space is not None:
-        raise ValueError("the batch has a d of its own, expected all dimensions for a start that is made of samples")
+    stood = batch._replace(words=words)
+    stood = stood if given.space is None else reduced_power.stood(given, stood, after.words)
+    return stood, Seeding(means, counts, basis, chosen), example
 
 
 def frames(key: Key[Array, ""], batch: Batch) -> Float[np.ndarray, "r d runs"]:
@@ -201,8 +197,8 @@ def frames(key: Key[Array, ""], batch: Batch) -> Float[np.ndarray, "r d runs"]:
     return ordered.span(columns, tolerance=0.0).astype(batch.mixture.means.dtype)
 
 
-def _power(basis: Any) -> tuple[Kernel, pca.PowerState, dict[str, Any]]:
-    """Block power iteration from a basis: kernel, state and params."""
+def _power(basis: Any, mixture: Mixture) -> tuple[Kernel, Any, dict[str, Any]]:
+    del mixture
     return pca.POWER, pca.PowerState(basis, np.zeros_like(basis)), {}
 
 
@@ -214,7 +210,7 @@ def _oja(basis: Any, mixture: Mixture) -> tuple[Kernel, pca.OjaState, dict[str, 
 
 
 def _by_graph(
-    drawn: Drawn,
+    drawn: sampler.Drawn,
     words: LaneState,
     basis: np.ndarray,
     k: int,
@@ -252,18 +248,18 @@ def _graphs(basis: np.ndarray, points: np.ndarray, k: int, neighbors: int, runs:
     return graph.centres(basis[..., runs], points[..., runs], k=k, neighbors=neighbors)
 
 
-def _drawn_from(batch: Batch, noise: Noise, how: Sampling) -> Drawn:
+def _drawn_from(batch: Batch, noise: Noise, how: Sampling) -> sampler.Drawn:
     """What Algorithm 2's samples are drawn from. Raises ValueError for means that move: there is no one truth then."""
     if np.any(how.drift):
         raise ValueError("drift is above 0: expected a start at or near the truth, not Algorithm 2")
     numbers = told(noise, len(batch.run_ids))
     if how.plain:
-        return Drawn(as_source(*batch.mixture, numbers))
-    return Drawn(*sampler.opened(how, batch.mixture, batch.words, numbers))
+        return sampler.Drawn(as_source(*batch.mixture, numbers))
+    return sampler.Drawn(*sampler.opened(how, batch.mixture, batch.words, numbers))
 
 
 def _points(
-    words: LaneState, drawn: Drawn, count: int, chosen: Choice, noise: Noise
+    words: LaneState, drawn: sampler.Drawn, count: int, chosen: Choice, noise: Noise
 ) -> tuple[LaneState, Float[np.ndarray, "d n runs"]]:
     """The lanes behind the next samples, and those; of samples that are made in a step one after the other."""
     back_end = choose.load(chosen.name)
@@ -317,12 +313,16 @@ def check_seeding(*, k: int, d: int, n: int, block: int, graph_points: int, neig
         )
 
 
-def check_power(mixture: Mixture, *, block: int) -> None:
-    """Raises ValueError if the power iteration over such blocks leaves floating point (`reach.check_power`)."""
+def check_power(mixture: Mixture, *, block: int, d: int | None = None) -> None:
+    """Raises ValueError if the power iteration over such blocks leaves floating point (`reach.check_power`).
+
+    d: the dimension, where the means are 0 in further coordinates; None: they are not.
+    """
     check_whole(mixture)
     block = doors.whole("block", block)
     means, scales = np.asarray(mixture.means), np.asarray(mixture.scales)
-    norm, d = float(np.sqrt((means.astype(float) ** 2).sum(axis=1).max())), means.shape[1]
+    norm = float(np.sqrt((means.astype(float) ** 2).sum(axis=1).max()))
+    d = means.shape[1] if d is None else doors.whole("d", d)
     for scale in (float(scales.min()), float(scales.max())):
         reach.check_power(block=block, norm=norm, scale=scale, d=d, dtype=means.dtype)
 
@@ -330,7 +330,7 @@ def check_power(mixture: Mixture, *, block: int) -> None:
 def measure(start: Float[np.ndarray, "e d runs"], batch: Batch) -> CentreError:
     """Errors of starting estimates, as NumPy arrays of shape (runs,). Raises ValueError for another shape."""
     doors.kind("batch", batch, Batch, "of jgmm.batch")
-    means = np.asarray(batch.mixture.means)
+    means = means_beside(start, batch)
     doors.floats("start", start, ("e", *means.shape[1:]))
     begin = np.asarray(start, means.dtype)
     if len(begin) > len(means):
@@ -343,6 +343,6 @@ def measure(start: Float[np.ndarray, "e d runs"], batch: Batch) -> CentreError:
 def measure_subspace(basis: Float[np.ndarray, "r d runs"], batch: Batch) -> np.ndarray:
     """`errors.subspace_distance` of every run. Raises ValueError for a basis of another shape."""
     doors.kind("batch", batch, Batch, "of jgmm.batch")
-    d, runs = batch.mixture.means.shape[1:]
-    doors.floats("basis", basis, ("r", d, runs))
-    return errors.subspace_distance(basis, batch.mixture.means)
+    means = means_beside(basis, batch)
+    doors.floats("basis", basis, ("r", *means.shape[1:]))
+    return errors.subspace_distance(basis, means)

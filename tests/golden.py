@@ -21,7 +21,7 @@ import optax
 from jgmm import covariance, noise, steps
 from jgmm.algorithms import basis, em, lloyd, medians, online, pca, soft, unbalanced
 from jgmm.contract import Kernel
-from jgmm.engine import reduction, together
+from jgmm.engine import reduced_power, reduction, together
 from jgmm.engine.runs import batch
 from jgmm.lanes import LaneState
 from jgmm.mixture import Mixture
@@ -133,6 +133,8 @@ CASES = {
     "soft, reduced": Case(soft.SOFT, 2, 2, beyond=8),
     "em, reduced, float64": Case(em.EM, 3, 2, dtype=np.float64, beyond=10**6),
     "momentum, reduced": Case(lloyd.LLOYD, 2, 2, options={"steps": _MOMENTUM}, beyond=9),
+    "power, reduced": Case(reduced_power.KERNEL, 2, 3, beyond=998),
+    "power, reduced, float64": Case(reduced_power.KERNEL, 2, 2, dtype=np.float64, beyond=6),
 }
 
 
@@ -155,6 +157,10 @@ def given(case: Case, runs: int = RUNS) -> Given:
     mixture = (means, parts / parts.sum(axis=0), scales)
     of = None if case.beyond is None else d + case.beyond
     made = batch(jax.random.key(case.seed), np.arange(runs), Mixture(*(x.astype(dtype) for x in mixture)), d=of)
+    if case.algorithm is reduced_power.KERNEL:
+        made = reduced_power.prepared(made)
+        kernel, *begun = reduced_power.opened(jax.random.key(case.seed + 1), made)
+        return Given(kernel, made.words, *begun, made.mixture)
     if isinstance(case.algorithm, Kernel):
         return Given(case.algorithm, made.words, *_basis(case, bits, runs), made.mixture)
     start = (means + uniform(bits, *means.shape))[: case.algorithm.estimates(k)]

@@ -101,7 +101,7 @@ INNER = {  # called with what others have checked
     mixture.proposed,
     mixture.mirrored,
     mixture.uniform,
-    runs.normals,
+    *(runs.normals, runs.repeated, runs.means_beside),
     start.frames,
     start.homes,
     run.advance,

@@ -8,6 +8,7 @@ precision (Giraud, Langou, Rozloznik 2005); Oja's span does not depend on when i
 a row for each of its r directions, so that it is of the shape of any estimate.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -64,20 +65,22 @@ def coefficients(basis: Float[Array, "r d *runs"], x: Float[Array, "d *runs"]) -
     return over_coordinates(len(x), lambda j: x[j][None] * basis[:, j], jnp.zeros_like(basis[:, 0]))
 
 
-def orthonormalize(vectors: Float[Array, "r d *runs"]) -> Float[Array, "r d *runs"]:
+def orthonormalize(
+    vectors: Float[Array, "r d *runs"], add: Callable[..., Float[Array, "*shape"]] = over_coordinates
+) -> Float[Array, "r d *runs"]:
     """An orthonormal basis of the span of the r vectors, each along what is new in its vector.
 
     A vector that lies in the span of those before it (up to rounding) gives some direction of rounding's choice, and a
-    vector of zeros gives zeros.
+    vector of zeros gives zeros. add: how sums over coordinates are made; `add_up` where these are not alike.
     """
     r, d = vectors.shape[:2]
 
     def project_out(basis, v):
-        coefficients = over_coordinates(d, lambda j: basis[:, j] * v[j][None], jnp.zeros_like(basis[:, 0]))
+        coefficients = add(d, lambda j: basis[:, j] * v[j][None], jnp.zeros_like(basis[:, 0]))
         return v - add_up(r, lambda c: basis[c] * coefficients[c][None], jnp.zeros_like(v))
 
     def normal(v):
-        length = jnp.sqrt(over_coordinates(d, lambda j: v[j] * v[j], jnp.zeros_like(v[0])))
+        length = jnp.sqrt(add(d, lambda j: v[j] * v[j], jnp.zeros_like(v[0])))
         return v / jnp.maximum(length, jnp.finfo(v.dtype).tiny)[None]
 
     def row(c, basis):

@@ -72,7 +72,7 @@ class Step:
 
     def __call__(self, state: Any, sample: Sample, params: Any) -> Any:
         numbers = params.reduced
-        scale, inverse = (_of_label(x, sample.label) for x in (numbers.scales, numbers.inverse))
+        scale, inverse = (of_label(x, sample.label) for x in (numbers.scales, numbers.inverse))
         words = LaneState(*(word[None] for word in state.words))
         words, length = radius.draw(words, sample.x[-1] * inverse, numbers.length)
         coordinate, times = self.new(scale, length)
@@ -80,7 +80,8 @@ class Step:
         return brought_back(after._replace(words=tuple(word[0] for word in words)), times)
 
 
-def _of_label(values: Float[Array, "k *runs"], label: Int[Array, "*runs"]) -> Float[Array, "*runs"]:
+def of_label(values: Float[Array, "k *runs"], label: Int[Array, "*runs"]) -> Float[Array, "*runs"]:
+    """The number of each run's label."""
     chosen = values[0]
     for i in range(1, len(values)):
         chosen = jnp.where(label == i, values[i], chosen)
@@ -158,8 +159,17 @@ def _sum(terms: Float[Array, "n *shape"]) -> Float[Array, "*shape"]:
 
 
 def laid(state: Any, rank: int) -> Any:
-    """A state, of NumPy arrays, as a reduced stream begins: behind the means' axes all of a vector is its origin."""
-    return _moved(state, rank, lambda origin, offset: (origin + offset, np.zeros_like(offset)))
+    """A state, of NumPy arrays, as a reduced stream begins: behind the means' axes all of a vector is its origin.
+
+    A triangle again: the centres may stand in another order than when they became one.
+    """
+
+    def triangle(origin: np.ndarray, offset: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        placed = np.zeros_like(origin)
+        placed[:, : len(origin)] = _factor((origin + offset).astype(np.float64))
+        return placed, np.zeros_like(offset)
+
+    return _moved(state, rank, triangle)
 
 
 def shown(state: Any, rank: int) -> Any:
@@ -206,20 +216,19 @@ def prepared(
     begin[:, : start.shape[1]] = start
     truth = np.zeros((len(means), *begin.shape[1:]))
     truth[:, : means.shape[1]] = means
-    eps = float(np.finfo(means.dtype).eps)
-    axes = ordered.span(truth, tolerance=10 * eps * max(truth.shape[:2]))[:rank]
+    along = axes(truth.astype(means.dtype), rank)
     d = rank + vectors + 1
     turned, at = (np.zeros((len(x), d, x.shape[-1])) for x in (truth, begin))
     for x, to in ((truth, turned), (begin, at)):
         for row, into in zip(x, to, strict=True):
-            into[: len(axes)] = [ordered.dot(axis, row) for axis in axes]
+            into[: len(along)] = [ordered.dot(axis, row) for axis in along]
     left = begin
     for _ in range(2):
-        for axis in axes:
+        for axis in along:
             left = np.stack([row - axis * ordered.dot(axis, row)[None] for row in left])
     at[:, rank : rank + len(left)] = _factor(left)
     mixture = as_mixture(turned.astype(means.dtype), *batch.mixture[1:])
-    return batch._replace(mixture=mixture, words=_lanes_for(batch.words, d)), at.astype(means.dtype)
+    return batch._replace(mixture=mixture, words=lanes_for(batch.words, d)), at.astype(means.dtype)
 
 
 def num_vectors(size: sizes.StepSize, estimates: int, *, twin: bool) -> int:
@@ -255,11 +264,30 @@ def _factor(rows: Float[np.ndarray, "n d runs"]) -> Float[np.ndarray, "n n runs"
     return lower
 
 
-def _lanes_for(words: LaneState, d: int) -> LaneState:
+def axes(means: Float[np.ndarray, "k d runs"], rank: int) -> Float[np.ndarray, "p d runs"]:
+    """An orthonormal basis of what the means span, at most `rank` directions, in float64; zeros where it is less."""
+    tolerance = 10 * float(np.finfo(means.dtype).eps) * max(means.shape[:2])
+    return ordered.span(means, tolerance=tolerance)[:rank]
+
+
+def lanes_for(words: LaneState, d: int) -> LaneState:
     """Of a batch's lanes those of a sample in d coordinates."""
-    half, whole = (d + 1) // 2, len(words.s0) // 2
-    own = [0, *range(1, 1 + half), *range(1 + whole, 1 + whole + half)]
+    own = _places(words, d)
     return as_words(*(word[own] for word in words))
+
+
+def lanes_after(words: LaneState, d: int, own: LaneState) -> LaneState:
+    """A batch's lanes, those of a sample in d coordinates standing where `own` says."""
+    places, after = _places(words, d), [np.array(word) for word in words]
+    for word, moved in zip(after, own, strict=True):
+        word[places] = moved
+    return as_words(*after)
+
+
+def _places(words: LaneState, d: int) -> list[int]:
+    """Where in a batch's lanes those of a sample in d coordinates are."""
+    half, whole = (d + 1) // 2, len(words.s0) // 2
+    return [0, *range(1, 1 + half), *range(1 + whole, 1 + whole + half)]
 
 
 def numbers(batch: Batch) -> Numbers:

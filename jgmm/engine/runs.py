@@ -107,6 +107,29 @@ def _rank(means: np.ndarray) -> int:
     return max(1, int(ordered.span(means, tolerance=tolerance).any(axis=(1, 2)).sum()))
 
 
+def repeated(batch: Batch, times: int) -> Batch:
+    """The runs of a batch, and again, so many times."""
+
+    def again(x: Array | np.ndarray) -> np.ndarray:
+        return np.concatenate([np.asarray(x)] * times, axis=-1)
+
+    space = batch.space
+    if space is not None:
+        space = space._replace(d=again(space.d), words=as_words(*map(again, space.words)))
+    return Batch(
+        again(batch.run_ids), as_mixture(*map(again, batch.mixture)), as_words(*map(again, batch.words)), space
+    )
+
+
+def means_beside(vectors: np.ndarray, batch: Batch) -> np.ndarray:
+    """A batch's means, (k, d, runs); of a reduced dimension with 0 in what further coordinates the vectors have."""
+    means = np.asarray(batch.mixture.means)
+    if batch.space is None or np.ndim(vectors) != 3:
+        return means
+    more = max(0, np.shape(vectors)[1] - means.shape[1])
+    return np.concatenate([means, np.zeros((len(means), more, means.shape[2]), means.dtype)], axis=1)
+
+
 def normals(key: Key[Array, ""], run_ids: Integer[np.ndarray, "runs"], *, k: int, d: int) -> np.ndarray:
     """k x d standard normals for each run, of the run's own: (k, d, runs), float32.
 

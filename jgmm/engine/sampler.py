@@ -92,6 +92,14 @@ class Opened(NamedTuple):
     carried: Carried
 
 
+class Drawn(NamedTuple):
+    """What samples are drawn from; and where they are made in a step, what that is given and what it carries."""
+
+    source: Source
+    given: Any = None
+    carried: Any = None
+
+
 def opened(how: Sampling, mixture: Mixture, words: LaneState, numbers: Any) -> Opened:
     """For these runs, behind these lanes. how: as `sampling.check` gives it. numbers: of the noise."""
     means, weights, scales = mixture

@@ -243,7 +243,8 @@ class Cell(Strict):
         more = (self.noise_numbers, self.covariance, self.dwell, self.drift)
         fields = (*self.mixture_fields(), self.noise, self.start, self.seeding, self.fitted)
         head = (self.head,) if self.head else ()
-        return (*fields, *more, *head) if any(more) else (*fields, *head)
+        own = () if self.reduced is None else (self.d, "reduced")  # of means that are held in fewer coordinates
+        return (*fields, *more, *head, *own) if any(more) else (*fields, *head, *own)
 
     def program_fields(self) -> tuple:
         """What must agree for cells to stream side by side in one program."""

@@ -51,7 +51,10 @@ def samples_of(task: Task) -> int:
 def program(task: Task) -> tuple:
     """What a task's programs depend on: tasks for which this is equal compile the same ones."""
     first = task.pieces[0].cell
-    return ("seeding", first.k, first.d, first.seeding.graph_points) if first.seeding else first.program_fields()
+    if first.seeding is None:
+        return first.program_fields()
+    d = first.d if first.reduced is None else (first.reduced, first.rank)
+    return ("seeding", first.k, d, first.seeding.graph_points)
 
 
 def sample_seconds(k: int, d: int, *, gpu: bool = False) -> float:

@@ -50,7 +50,7 @@ def _check_reach(cell: Cell, mixed: Mixture) -> None:
     offset = cell.start if isinstance(cell.start, float) else 0.0
     reach.check_start("start", offset, means=means, scales=scales)
     if cell.seeding is not None:
-        start.check_power(mixed, block=cell.seeding.block)
+        start.check_power(mixed, block=cell.seeding.block, d=cell.d)
     if cell.rate is not None:
         reach.check_rate(cell.rate, offset=1.0 if cell.seeding or cell.head else offset, dtype=means.dtype)
 

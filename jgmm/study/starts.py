@@ -13,8 +13,7 @@ import numpy as np
 
 from jgmm import start
 from jgmm.contract import Choice
-from jgmm.engine.runs import Batch, as_mixture, as_words, batch
-from jgmm.lanes import LaneState
+from jgmm.engine.runs import Batch, as_mixture, as_words, batch, means_beside, repeated
 from jgmm.mixture import Mixture
 from jgmm.study import tables
 from jgmm.study.folder import parquet
@@ -26,7 +25,7 @@ from jgmm.study.plan import Piece
 class Seeded(NamedTuple):
     """What Algorithm 2 leaves for a range of runs: NumPy arrays, the runs last."""
 
-    words: LaneState  # lanes behind the samples that it has used
+    runs: Batch  # behind the samples that it has used
     means: np.ndarray  # (k, d, runs)
     per_run: dict[str, np.ndarray]  # columns of the cell's file, (runs,)
     back_end: Choice  # of the power iteration
@@ -41,9 +40,10 @@ def by_algorithm_2(job: Job, pieces: Sequence[Piece], *, examples: Path | None =
     assert cell.seeding is not None
     job.meter.begin(cell.part)
     mixed = shared_mixture(job, pieces[0])
+    d, rank = (None, None) if cell.reduced is None else (cell.d, cell.rank)
     runs, seeding, example = start.seed(
         job.keys.start,
-        batch(job.keys.lanes, range(low, high), mixed),
+        batch(job.keys.lanes, range(low, high), mixed, d=d, rank=rank),
         **cell.seeding.model_dump(),
         noise=cell.disturbed,
         sampling=cell.sampling,
@@ -55,12 +55,16 @@ def by_algorithm_2(job: Job, pieces: Sequence[Piece], *, examples: Path | None =
         "subspace_distance": start.measure_subspace(seeding.basis, runs),
     }
     if low == 0 and examples is not None:
-        truth, first = np.asarray(mixed.means)[..., 0], seeding.means[..., 0]
+        truth, first = means_beside(seeding.means, runs)[..., 0], seeding.means[..., 0]
         table = tables.example_table(truth, first, example, seeding.basis[..., 0])
         for piece in pieces:
             identifier = piece.cell.identifier(job.study.seed, job.study.x64)
             parquet.write_table(examples / f"{identifier}.parquet", table)
-    return Seeded(runs.words, seeding.means, per_run, seeding.back_end)
+    back_end = seeding.back_end
+    if cell.reduced is not None:
+        few = cell.rank + cell.k
+        back_end = back_end._replace(reason=f"{back_end.reason}; the dimension is reduced to {few} coordinates")
+    return Seeded(runs, seeding.means, per_run, back_end)
 
 
 def _from_data(job: Job, pieces: Sequence[Piece], runs: Batch) -> tuple[Batch, np.ndarray]:
@@ -104,5 +108,4 @@ def side_by_side(
         offsets = [0.0 if piece.cell.start == "truth" else float(piece.cell.start) for piece in pieces]
         fitted = pieces[0].cell.fitted  # of all of them: they share a program
         return runs, start.offset_start(job.keys.start, runs, np.repeat(offsets, sizes), estimates=fitted)
-    words = as_words(*(np.concatenate([word] * len(pieces), axis=-1) for word in seeded.words))
-    return Batch(run_ids, mixed, words), np.concatenate([seeded.means] * len(pieces), axis=-1)
+    return repeated(seeded.runs, len(pieces)), np.concatenate([seeded.means] * len(pieces), axis=-1)

@@ -73,6 +73,22 @@ def test_a_start_given_in_all_coordinates_keeps_its_distances():
         assert_allclose(after, before, rtol=2e-6)
 
 
+def test_a_start_in_another_order_begins_as_a_triangle_with_the_same_inner_products():
+    k, d, runs = 3, 30, 5
+    batch = jgmm.batch(KEY, range(runs), mixture.simplex(k, k, separation=30.0), d=d)
+    start = offset_start(STARTS, batch, 2.0)
+    states = []
+    for order in ([0, 1, 2], [2, 0, 1]):
+        made, begin = reduction.prepared(batch, LLOYD, start[order], steps.constant(0.1), twin=True)
+        ready = together.ready(made, LLOYD, begin, steps=0.1, twin=True)
+        for part in (ready.state.centres, ready.state.twin):
+            rows = part.origin[:, 2:]
+            assert not rows[np.triu(np.ones((k, 7), bool), 1)].any()
+            states.append(np.einsum("ids,jds->ijs", rows, rows))
+    for other in states[1:]:
+        assert_allclose(other, states[0], atol=1e-5)
+
+
 def test_starts_are_as_far_as_asked_and_in_directions_of_all_dimensions():
     batch = jgmm.batch(KEY, range(4000), mixture.simplex(3, 3, separation=3.0), d=50)
     moves = offset_start(STARTS, batch, 2.0)

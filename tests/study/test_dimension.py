@@ -7,11 +7,15 @@ import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from numpy.testing import assert_allclose
 
 from jgmm import errors
 from jgmm.study import run as runner
 from jgmm.study import spec
 from jgmm.theory.bounds import THEOREMS
+
+SEEDED = "start = 'seeding'\n[seeding]\nn = 600\nblock = 240\ngraph_points = 60"
+OJA = f"{SEEDED}\nmethod = 'oja'"
 
 
 def study(
@@ -51,7 +55,8 @@ def test_the_preset_of_theorem_1s_regime_has_as_many_samples_as_the_theorem_asks
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"stream": "n = 3000\nstart = 'seeding'"}, "Algorithm 2 is simulated in all dimensions"),
+        ({"stream": f"n = 300\n{OJA}"}, "Oja's rule is simulated in all dimensions: method is 'oja'"),
+        ({"mixture": "d = 9", "stream": f"n = 0\n{SEEDED}"}, "d = 9 is fewer than the 8 coordinates of Algorithm 2's"),
         ({"stream": "n = 300\nstart = 0.5\nrate = 0.01\naverage = 0.5"}, "average is not 0"),
         ({"stream": "n = 300\nstart = 0.5\ndisplacement = true"}, "displacement is true"),
         ({"stream": "n = 300\nstart = 0.5\nrate = { adam = 0.01 }"}, "treats coordinates each by itself"),
@@ -64,6 +69,40 @@ def test_what_cannot_be_reduced_is_refused_with_the_reason_or_left_as_it_is(chan
     with pytest.raises(ValueError, match=f"part 'main': dimension is 'reduced', but .*{why}"):
         spec.cells(study(**usual | changes))
     assert all(cell.reduced is None for cell in spec.cells(study(**usual | changes, dimension="auto")))
+
+
+def test_a_start_by_algorithm_2_alone_needs_no_more_coordinates_than_its_own():
+    (cell,) = spec.cells(study(mixture="d = 100", stream=f"n = 0\n{SEEDED}"))
+    assert (cell.start_only, cell.coordinates) == (True, 2 + 3)
+
+
+def test_cells_of_other_dimensions_do_not_share_a_start():
+    cells = spec.cells(study(stream=f"n = [100, 300]\n{SEEDED}", mixture="d = [100, 1000]"))
+    assert len(cells) == 4
+    assert len({cell.start_fields() for cell in cells}) == 2
+
+
+def test_a_pipeline_is_reduced_and_says_so(tmp_path):
+    stream = f"n = [0, 100, 300]\ncheckpoints = 2\n{SEEDED}"
+    runner.run_study(study(stream=stream, mixture="d = [30, 1000]\nseparation = 40.0"), tmp_path)
+    with (tmp_path / "backends.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 6
+    assert all("the dimension is reduced to 5 coordinates" in row["seeding_reason"] for row in rows)
+    tables = [pq.read_table(path).to_pydict() for path in sorted((tmp_path / "cells").glob("*.parquet"))]
+    started = {}
+    for table in tables:
+        found = {
+            run: error
+            for run, error, n in zip(table["run"], table["error_sq"], table["samples"], strict=True)
+            if n == 0
+        }
+        started.setdefault(table["d"][0], []).append(found)
+    for same in started.values():  # cells of one dimension begin at the same starts
+        assert len(same) == 3
+        for other in same[1:]:
+            assert_allclose(list(other.values()), list(same[0].values()), rtol=1e-4)
+    assert not set(started[30][0].values()) & set(started[1000][0].values())
 
 
 def test_means_that_are_held_whole_have_their_limit():
