@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jgmm import doors, stats
+from jgmm import stats
 from jgmm.report.results import Results
+from jgmm.results import outcomes
 from jgmm.study import ownership, settings
 from jgmm.study.read import CellData
 
@@ -66,7 +67,7 @@ def pairing(folders: tuple[Path, Path], seeds: tuple[int, int]) -> Pairing:
 
 def compare(first: Results, second: Results, quantity: str, pairs: Pairing) -> list[Compared]:
     """As `Opened.compare`. Raises ValueError where no two cells agree on all axes or on all but one."""
-    doors.choice("quantity", quantity, [name for name in first.data[0].values if name != "lost"])
+    outcomes.check(quantity, [*first.data, *second.data])
     found = matched(first.data, second.data)
     if not found:
         raise ValueError(
@@ -110,9 +111,10 @@ def _differing(a: dict[str, Any], b: dict[str, Any]) -> list[str]:
 def _compared(match: Match, names: list[str], quantity: str, pairs: Pairing) -> Compared:
     """Two cells compared; in pairs where their runs share random numbers."""
     items = (match.first, match.second)
-    values = [item.values[quantity][:, -1].astype(float) for item in items]
+    values = [outcomes.values(item, quantity) for item in items]
     values = [v / item.cell.estimates if quantity in SUMS else v for v, item in zip(values, items, strict=True)]
-    good = [item.ok & np.isfinite(v) for v, item in zip(values, items, strict=True)]
+    shares = outcomes.is_outcome(quantity, match.first)
+    good = [(item.ok | shares) & np.isfinite(v) for v, item in zip(values, items, strict=True)]
     if pairs.common:
         both = min(map(len, values))
         together = good[0][:both] & good[1][:both]

@@ -92,8 +92,9 @@ class Opened:
     def plot(self, quantity: str = "error_sq", against: str = "samples", axes: "Axes | None" = None) -> "Axes":
         """Draw means with 95 % intervals against an axis of the grid, or against samples; a colour for each setting.
 
-        quantity: error_sq, error_sum, error_max, or another that the cells store. axes: where to draw; new ones of
-        pyplot if left out. The axes are returned. Raises ValueError for a quantity or an axis that the cells lack.
+        quantity: error_sq, error_sum, error_max, or another that the cells store; "converged", or an end state as
+        "2+1+0" where it is measured (`jgmm.results.outcomes`), whose shares of all runs are drawn. axes: where to draw;
+        new ones of pyplot if left out. The axes are returned. Raises ValueError for a quantity or axis that cells lack.
         """
         return plots.plot(self.results, quantity, against, axes)
 
@@ -103,7 +104,7 @@ class Opened:
         Two cells are compared that agree on every axis, or, where a cell has no such partner, on all but one (the
         algorithm counts as one). Run i has the same random numbers in both folders where these have the same seed: the
         runs that both have are then compared in pairs. The column `pairing` says which. Errors that are sums over
-        centres are divided by the number of estimates, since EM has one and Lloyd k.
+        centres are divided by the number of estimates, since EM has one and Lloyd k. quantity: as for `plot`.
         """
         beside = other if isinstance(other, Opened) else open(other)
         places = (self.folder, beside.folder), (self.study.seed, beside.study.seed)

@@ -10,7 +10,8 @@ from jgmm import doors
 from jgmm.report import drawing
 from jgmm.report.axes import frame, scale_x
 from jgmm.report.results import Results, Row
-from jgmm.study import settings
+from jgmm.results import outcomes
+from jgmm.study import settings, summary
 from jgmm.study.read import CellData
 
 SAMPLES = "samples"
@@ -26,8 +27,7 @@ class Series(NamedTuple):
 
 def plot(results: Results, quantity: str, against: str, axes: Axes | None) -> Axes:
     """As `Opened.plot`."""
-    stored = results.data[0].values
-    doors.choice("quantity", quantity, [name for name in stored if name != "lost"])
+    outcomes.check(quantity, results.data)
     of_grid = [name for name in settings.varying(item.cell for item in results.data) if _numeric(results, name)]
     doors.choice("against", against, [SAMPLES, *of_grid])
     if axes is not None:
@@ -36,7 +36,7 @@ def plot(results: Results, quantity: str, against: str, axes: Axes | None) -> Ax
         if axes is None:
             _, axes = pyplot.subplots(figsize=(5.2, 3.8), layout="constrained")
         found = _over_samples(results, quantity) if against == SAMPLES else _along(results, quantity, against)
-        _draw(axes, found, quantity, against)
+        _draw(axes, found, quantity, against, shares=outcomes.is_outcome(quantity, results.data[0]))
     return axes
 
 
@@ -59,7 +59,7 @@ def _along(results: Results, quantity: str, axis: str) -> list[Series]:
     found = []
     for group in groups.values():
         group = sorted(group, key=lambda item: settings.place(item.cell)[axis])
-        points = [drawing.measured(item, settings.place(item.cell)[axis], quantity=quantity) for item in group]
+        points = [_point(item, settings.place(item.cell)[axis], quantity) for item in group]
         found.append(Series(_label(group[0], names, items), points, [last[item.id] for item in group]))
     return found
 
@@ -79,11 +79,20 @@ def _over_samples(results: Results, quantity: str) -> list[Series]:
     return [
         Series(
             _label(item, names, items),
-            [drawing.measured(item, x, index=i, quantity=quantity) for i, x in enumerate(item.samples)],
+            [_point(item, x, quantity, i) for i, x in enumerate(item.samples)],
             rows[item.id],
         )
         for item in items
     ]
+
+
+def _point(item: CellData, x: float, quantity: str, index: int = -1) -> drawing.Point:
+    """The mean over good runs, or of an outcome the share of all runs, at x."""
+    if not outcomes.is_outcome(quantity, item):
+        return drawing.measured(item, x, index=index, quantity=quantity)
+    values = outcomes.values(item, quantity, index)
+    share = summary.proportion(values == 1)
+    return drawing.Point(float(x), share.value, share.low, share.high, len(values))
 
 
 def _label(item: CellData, names: Sequence[str], items: Sequence[CellData]) -> str:
@@ -92,22 +101,38 @@ def _label(item: CellData, names: Sequence[str], items: Sequence[CellData]) -> s
     return " ".join([*parts, settings.words(item.cell, names)]).strip() or item.cell.part
 
 
-def _draw(axes: Axes, found: list[Series], quantity: str, against: str) -> None:
-    """Dots with intervals, laws and bounds where the quantity has them, and a legend that says what is left out."""
+def _draw(axes: Axes, found: list[Series], quantity: str, against: str, *, shares: bool) -> None:
+    """Dots with intervals, laws and bounds where the quantity has them, and a legend that says what is left out.
+
+    shares: whether they are shares, between 0 and 1.
+    """
     labelled: set[str] = set()
     shown = drawing.spread(found)
     for series, colour, marker in zip(shown, drawing.COLOURS, drawing.MARKERS, strict=False):
-        drawing.dots(axes, series.points, colour=colour, label=series.label, fmt=f"{marker}-")
+        if shares:
+            _bars(axes, series, colour, marker)
+        else:
+            drawing.dots(axes, series.points, colour=colour, label=series.label, fmt=f"{marker}-")
         if quantity == "error_sq":
             xs = [point.x for point in series.points]
             drawing.theory_lines(axes, xs, series.rows, colour=colour, labelled=labelled)
     every = [point for series in shown for point in series.points]
     scale_x(axes, [point.x for point in every])
     name = drawing.AXES.get(against, settings.heading(against) if against != SAMPLES else SAMPLES)
-    axes.set(yscale="log", xlabel=name, ylabel=_words(quantity))
-    frame(axes, every)
+    if shares:
+        axes.set(ylim=(-0.03, 1.03), xlabel=name, ylabel=f"share of runs: {quantity}")
+    else:
+        axes.set(yscale="log", xlabel=name, ylabel=_words(quantity))
+        frame(axes, every)
     few = f"{len(shown)} of {len(found)} settings" if len(shown) < len(found) else None
     axes.legend(fontsize=drawing.SMALL, title=few, title_fontsize=drawing.SMALL)
+
+
+def _bars(axes: Axes, series: Series, colour: str, marker: str) -> None:
+    """Shares with their intervals, on an axis that has a 0."""
+    xs, shares = [point.x for point in series.points], [point.mean for point in series.points]
+    reach = [[max(p.mean - p.low, 0) for p in series.points], [max(p.high - p.mean, 0) for p in series.points]]
+    axes.errorbar(xs, shares, reach, color=colour, fmt=f"{marker}-", ms=4, lw=0.9, label=series.label)
 
 
 def _words(quantity: str) -> str:

@@ -93,10 +93,11 @@ def _states(item: CellData) -> list[StateRow]:
     return rows
 
 
-def states_of(item: CellData) -> list[str]:
-    """The state of every run at the last checkpoint."""
+def states_of(item: CellData, index: int = -1) -> list[str]:
+    """The state of every run at a checkpoint, the last by default."""
     entries = measured.measure(HOLDS).entries(HOLDS, item.cell.k)
-    counts = np.stack([item.values[name][:, -1].astype(int) for name in entries])
+    at = index % len(item.samples)
+    counts = np.stack([item.values[name][:, at].astype(int) for name in entries])
     return [name_of(run, item.cell.estimates) for run in counts.T]
 
 

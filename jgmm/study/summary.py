@@ -161,10 +161,14 @@ def _of_theory(item: CellData, index: int) -> dict[str, Any]:
 
 
 def converged(item: CellData, index: int) -> stats.Interval:
-    """The share of all runs whose centres are each within half the separation of their own mean, with its interval."""
+    """The share of all runs whose centres are each `near` their own mean, with its interval."""
+    return proportion(near(item, index))
+
+
+def near(item: CellData, index: int) -> np.ndarray:
+    """Of each run whether its centres are each within half the separation of their own mean, (runs,)."""
     reach = item.realised_separation * max(item.cell.scales) / 2
-    near = (item.values["error_max"][:, index] < reach) & (item.values["lost"][:, index] == 0)
-    return proportion(near)
+    return (item.values["error_max"][:, index] < reach) & (item.values["lost"][:, index] == 0)
 
 
 def _controlled(item: CellData, index: int) -> dict[str, float | None]:

@@ -192,6 +192,47 @@ def test_a_figure_of_its_own_has_a_name_on_each_axis(against, quantity):
     pyplot.close(axes.figure)
 
 
+def with_states(cell, seed):
+    """A cell of three components whose first 4 runs, and one more for each seed, end with a local minimum."""
+    item = made(cell, 10, seed=seed)
+    counts = np.ones((3, 10, len(item.samples)), np.float32)
+    counts[:, : 4 + seed, -1] = np.array([[2], [1], [0]])
+    return item._replace(values={**item.values, **{f"holds_{i}": row for i, row in enumerate(counts, 1)}})
+
+
+STATES = LINE.replace("k = 2", "k = 3") + 'measure = "holds"\n'
+
+
+def drawn_points(axes):
+    line = max(axes.get_lines(), key=lambda line: (line.get_marker() == "o") * len(line.get_xdata()))
+    pyplot.close(axes.figure)
+    return line.get_xydata()
+
+
+def test_shares_of_runs_are_drawn_with_exact_intervals():
+    found = opened(STATES, kind=with_states)
+    assert_allclose(drawn_points(found.plot("2+1+0", "n")), [[100, 0.4], [200, 0.5], [400, 0.6]])
+    last = [row["converged"] for row in found.results.final()]
+    assert_allclose(drawn_points(found.plot("converged", "n"))[:, 1], last)
+    one = opened(STATES.replace("[100, 200, 400]", "100"), kind=with_states)
+    axes = one.plot("1+1+1")  # at the start all runs have this state, at the end 6 of 10
+    assert axes.get_ylabel() == "share of runs: 1+1+1"
+    assert axes.get_yscale() == "linear"
+    (bars,) = [drawn for drawn in axes.collections if len(drawn.get_segments()) == 2]
+    assert_allclose(bars.get_segments()[1][:, 1], [0.26237808, 0.87844774], rtol=1e-6)  # Clopper and Pearson
+    assert_allclose(drawn_points(axes)[:, 1], [1, 0.6])
+
+
+def test_a_state_that_no_run_of_some_cells_ends_in_has_a_share_of_0_there():
+    found = opened(STATES, kind=lambda cell, seed: with_states(cell, seed) if seed else none(cell))
+    assert_allclose(drawn_points(found.plot("2+1+0", "n"))[:, 1], [0, 0.5, 0.6])
+
+
+def none(cell):
+    item = with_states(cell, 0)
+    return item._replace(values={name: np.ones_like(values) for name, values in item.values.items()})
+
+
 def test_settings_that_are_not_drawn_are_counted():
     axes = opened(LINE.replace("rate = 0.05", "rate = [0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08]")).plot(
         against="n"
@@ -203,7 +244,9 @@ def test_settings_that_are_not_drawn_are_counted():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"quantity": "errors"}, "quantity is 'errors', expected one of 'error_sq'"),
+        ({"quantity": "errors"}, "quantity is 'errors', expected one of 'error_sq', .*'converged'$"),
+        ({"quantity": "law_error_sq"}, "quantity is 'law_error_sq', expected one of 'error_sq'"),
+        ({"quantity": "2+0"}, r"quantity is '2\+0', expected one of 'error_sq', .*'converged'$"),
         ({"against": "k"}, "against is 'k', expected one of 'samples', 'n'"),
         ({"axes": 3}, "axes is 3, expected a Axes"),
     ],
@@ -257,6 +300,20 @@ def test_by_hand_independent_means_have_the_errors_of_both():
 def test_pairs_are_of_the_runs_that_both_have():
     found = compare(np.array([1.0, 2.0, 4.0]), np.array([1.0, 3.0]), PAIRS)
     assert (found.runs, found.first_mean) == (2, 0.75)
+
+
+def test_shares_of_all_runs_are_compared_in_pairs():
+    first, second = (results(STATES, kind) for kind in (with_states, lambda cell, seed: with_states(cell, 1 + seed)))
+    (found, *_) = compared.compare(first, second, "2+1+0", PAIRS)  # 4 and 5 of 10 runs, the 4 among the 5
+    assert found[6:9:2] == pytest.approx((0.4, 0.5))
+    assert found.difference == pytest.approx(0.1)
+    assert found.difference_se == pytest.approx(0.1)  # of nine 0 and a 1
+    assert found.ratio == pytest.approx(1.25)
+    failed = first._replace(data=[item._replace(ok=np.arange(10) > 2) for item in first.data])
+    assert compared.compare(failed, second, "2+1+0", PAIRS)[0].runs == 10
+    assert compared.compare(failed, second, "error_sq", PAIRS)[0].runs == 7
+    with pytest.raises(ValueError, match="expected one of 'error_sq', .*'converged', .*'2.1.0'"):
+        compared.compare(first, second, "3+0", PAIRS)
 
 
 def test_a_cell_is_compared_with_the_one_that_agrees_or_else_with_all_that_differ_on_one_axis():
