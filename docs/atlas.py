@@ -64,7 +64,8 @@ class Share(NamedTuple):
 class Entry(NamedTuple):
     """A claim of the atlas, as `claims.toml` has it.
 
-    study: the name of a preset, or of a spec of `specs/`. runs: of each cell; None: those of the study. verdict: the
+    study: the name of a preset, or of a spec of `specs/`, or the path of one from the repository's root, beside which
+    the modules lie that it names. runs: of each cell; None: those of the study. verdict: the
     line of verdicts.csv that is meant, by what it is about; None: the only one. lead: the figure's name; None: the one
     that leads the report. parts: those of the study that the claim is about; none: all. share: where the claim is about
     a share of runs, of which the study itself has no verdict. unexpected: what a reader of the paper would not expect,
@@ -86,13 +87,21 @@ class Entry(NamedTuple):
     @property
     def spec(self) -> Path:
         """The file of the study's spec."""
+        if self.study.endswith(".toml"):
+            return DOCS.parent / self.study
         own = ATLAS / "specs" / f"{self.study}.toml"
         return own if own.is_file() else PRESETS / f"{self.study}.toml"
 
     @property
+    def folder(self) -> Path:
+        """Where the study's runs are."""
+        return STUDIES / self.study.removesuffix(".toml").replace("/", "-")
+
+    @property
     def command(self) -> str:
         """What runs the study again."""
-        named = self.study if self.spec.parent == PRESETS else f"docs/atlas/specs/{self.study}.toml"
+        whole = self.spec.parent == PRESETS or self.study.endswith(".toml")
+        named = self.study if whole else f"docs/atlas/specs/{self.study}.toml"
         return f"jgmm run {named}" + (f" --runs {self.runs}" if self.runs else "")
 
     @property
@@ -110,7 +119,7 @@ def entries() -> list[Entry]:
         raise ValueError("claims.toml has two claims of one id")
     for entry in listed:
         if not entry.spec.is_file():
-            raise ValueError(f"{entry.id}: {entry.study} is no preset, and no spec of docs/atlas/specs")
+            raise ValueError(f"{entry.id}: {entry.study} is no preset, no spec of docs/atlas/specs, and no file")
     return listed
 
 
@@ -490,7 +499,7 @@ def main(arguments: list[str]) -> None:
 
         study = wanted(named)
         start(spec.cells(study, named[0].spec.parent), x64=study.x64)
-        run(named, STUDIES / named[0].study)
+        run(named, named[0].folder)
         return
     failed = rebuild(named, asked.jobs) if asked.what == "rebuild" else []
     for path, text in pages().items():

@@ -145,3 +145,12 @@ def test_studies_for_the_cores_come_first_and_those_that_fail_are_told(monkeypat
     failed = atlas.rebuild([known[name] for name in ("oja", "power-iteration", "lloyd-regime", "seeding")], jobs=1)
     assert asked == [["lloyd-regime"], ["seeding"], ["oja", "power-iteration"]]
     assert failed == ["pca"]
+
+
+def test_a_study_may_be_a_file_with_modules_of_its_own_beside_it():
+    (entry,) = (entry for entry in ENTRIES if entry.id == "noise-trimmed")
+    assert entry.command == "jgmm run examples/your_algorithm/misspecified.toml --runs 2560"
+    assert entry.folder.name == "examples-your_algorithm-misspecified"
+    cells = spec.cells(atlas.wanted([entry]), entry.spec.parent)
+    assert {cell.algorithm for cell in cells} == {"trimmed:TRIMMED"}
+    assert {cell.part for cell in cells} == {"trimmed"}
