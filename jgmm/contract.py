@@ -14,7 +14,6 @@ To add an algorithm: write a file as those in `algorithms` and name its value th
 name it in a spec, `algorithm = "my_module:MINE"`.
 """
 
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -29,6 +28,17 @@ from jgmm.steps import Numbers as Numbers
 from jgmm.steps import StepSize
 from jgmm.theory.expected import Law
 from jgmm.theory.situation import Situation, StepLaw
+from jgmm.usual import (
+    all_moments,
+    always,
+    any_mixture,
+    nearest_only,
+    no_numbers,
+    no_params,
+    one_each,
+    one_sample,
+    unchanged,
+)
 
 
 class Sample(NamedTuple):
@@ -114,57 +124,6 @@ def begin(
     """Estimates at `start`, held relative to `origin` (the start itself will do where nothing better is known)."""
     del params
     return State(origin, start - origin, memory)
-
-
-def no_params(mixture: Mixture, component: np.ndarray, numbers: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Nothing: the step needs no more than the sample and the step size."""
-    del mixture, component, numbers
-    return {}
-
-
-def no_numbers(numbers: dict[str, np.ndarray]) -> tuple[np.ndarray, ...]:
-    """Nothing: the noise has none."""
-    del numbers
-    return ()
-
-
-def one_each(k: int) -> int:
-    """An estimate for each component."""
-    return k
-
-
-def one_sample(e: int) -> int:
-    """1."""
-    del e
-    return 1
-
-
-def all_moments(numbers: dict[str, float]) -> bool:
-    """Has all moments, whatever its numbers."""
-    del numbers
-    return True
-
-
-def any_mixture(mixture: Mixture) -> None:
-    """Takes every mixture."""
-
-
-def nearest_only(numbers: dict[str, float]) -> float:
-    """Infinite: a sample moves the estimate that is nearest to it, and no other."""
-    del numbers
-    return math.inf
-
-
-def always(mixture: Mixture) -> bool:
-    """Whatever the mixture."""
-    del mixture
-    return True
-
-
-def unchanged(params: dict[str, Any], mixture: Mixture, more: np.ndarray) -> dict[str, Any]:
-    """What a step is told does not depend on the dimension."""
-    del mixture, more
-    return params
 
 
 class Turning(NamedTuple):
