@@ -7,7 +7,7 @@ First it must be right. What is not is told and stored, the exit status is 1, an
               words and states of the card are the CPU's in every bit; so they are after two calls, of runs that are
               live, and of samples drawn
     cells     every preset with few runs, once by each back end: the cells' files are the same in every byte; so are
-              those of two processes that share the card
+              those of two processes that share the card. Left out are presets of which a run alone takes minutes
 
 Then samples a second of all runs together, by the rounds of timing.py: medians, the first call apart (tracing, LLVM,
 the driver's assembler). A call is one launch of `jgmm.engine`'s back ends, as engine.py has them: streaming Lloyd from
@@ -72,6 +72,7 @@ RUNS = 256  # whose bits are compared
 DRAWN = 64  # samples
 CELL_RUNS = 64  # of a preset's cells
 SHARED = "theorem2"  # the preset that two processes run, too
+LONGEST = 2 * 10**7  # samples of a run of a preset that is compared
 PATIENCE = 300  # seconds that a preset may take
 LEAST = 32  # samples a run of a call
 # Samples a second at 256, 4,096 and 65,536 runs of an H100. At (10, 5) what is asked; else what the kernel did that was
@@ -99,6 +100,11 @@ COMPARED += [Case(name, 5, 2, threads=2) for name in ("EM", "power iteration", "
 COMPARED += [Case("Lloyd", 7, 3, twin=True, threads=4), Case("Lloyd", 20, 5), Case("Lloyd", 50, 10)]
 
 
+def longest(preset: str) -> int:
+    """Samples of a run of its longest cell."""
+    return max(cell.n for cell in spec.cells(spec.load(preset)))
+
+
 class Plan(NamedTuple):
     """What is done, and until when."""
 
@@ -114,7 +120,7 @@ class Plan(NamedTuple):
     golden: tuple = tuple(golden.CASES)
     samples: int = 16_000
     systems: tuple = ((10, 5, 4096),)
-    presets: tuple = tuple(sorted(path.stem for path in Path(str(spec.PRESETS)).glob("*.toml")))
+    presets: tuple = tuple(name for name in spec.presets() if longest(name) <= LONGEST)
     processes: int = 8  # that check
     studies: tuple = (("theorem1", "cold"), ("seed", "cold"), ("seed", "warm"))
 
