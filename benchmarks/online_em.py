@@ -11,12 +11,13 @@ fifth (both settle where steps of (t + 200)^-0.6 leave them).
 
     python benchmarks/online_em.py [--shapes 10,5] [--runs 256] [--seconds 0.5] [--rounds 5] [--json PATH]
 
-A shape is d,k. Device: the CPU, in the JSON.
+A shape is d,k. Device: the CPU, in the JSON, which also has the operations of jgmm's step on a number of a run.
 """
 
 import argparse
 import math
 import os
+from collections import Counter
 from functools import lru_cache
 from pathlib import Path
 
@@ -26,6 +27,9 @@ import timing
 
 import jgmm
 from jgmm import mixture, steps
+from jgmm.algorithms.online import ONLINE
+from jgmm.engine import ahead, cpu, together
+from jgmm.engine.operations import ordered
 
 numba = timing.optional("numba")
 rivals = timing.optional("numba_rivals") if numba else None
@@ -186,6 +190,31 @@ def contenders(*, d, k, runs):
     return {name: timing.Contender(way, check, {"cores": os.cpu_count()}) for name, way in ways.items()}
 
 
+KINDS = {
+    "fused multiply-adds": ("fma",),
+    "+ - *": ("add", "sub", "mul", "neg"),
+    "divisions": ("div",),
+    "comparisons, choices": ("lt", "gt", "eq", "ne", "le", "ge", "select", "max", "min", "and", "or", "not", "xor"),
+    "of bits": ("bitcast", "convert", "shift_left", "shift_right_arithmetic"),
+}
+
+
+def operations(*, d, k, runs):
+    """How many of each kind the step has, and those of them that are made for a block of samples at once."""
+    mixed = mixture.simplex(k, d, separation=SEPARATION)
+    batch = jgmm.batch(jax.random.key(0), range(runs), mixed)
+    size = steps.polynomial(1.0, POWER, SHIFT)
+    ready = together.ready(batch, ONLINE, np.asarray(batch.mixture.means), steps=size)
+    found = ahead.ahead(cpu.open(ready.kernel, batch.words, ready.state, ready.params, ready.source).where)
+
+    def kinds(results):
+        by_name = Counter(node.op for node in ordered(results) if node.args)
+        return {kind: sum(by_name[name] for name in names) for kind, names in KINDS.items()}
+
+    each = {"of a sample": found.rest.results.values(), "of a block, for each of its samples": found.values}
+    return [{"d": d, "k": k, "operations": words, **kinds(results)} for words, results in each.items()]
+
+
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--shapes", nargs="+", default=["10,5"])
@@ -198,7 +227,7 @@ def arguments():
 
 def main():
     asked = arguments()
-    environment, records = timing.environment(PACKAGES), []
+    environment, records, counts = timing.environment(PACKAGES), [], []
     for shape in asked.shapes:
         d, k = map(int, shape.split(","))
         setting = {"system": "online-em", "d": d, "k": k}
@@ -210,9 +239,10 @@ def main():
             least=LEAST,
         )
         records += here
+        counts += operations(d=d, k=k, runs=asked.runs)
         print(f"\nonline-em, d = {d}, k = {k}", *timing.table(here), sep="\n")
         if asked.json:
-            timing.save(asked.json, environment=environment, records=records)
+            timing.save(asked.json, environment=environment, records=records, operations=counts)
 
 
 if __name__ == "__main__":

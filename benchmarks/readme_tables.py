@@ -12,6 +12,7 @@ Ratios are those of two medians, with the range of the rounds' own ratios in bra
 import json
 import math
 import re
+import statistics
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -114,6 +115,24 @@ def ratios(report: dict) -> str:
     ours = {(shape(r), r["runs"]): r for r in report["records"] if r["name"] == "jgmm"}
     rivals = sorted((r for r in report["records"] if r["name"] != "jgmm" and r["cores"] > 1), key=lambda r: r["runs"])
     return pivot("jgmm over", rivals, who, shape, lambda r: over(ours[shape(r), r["runs"]], r))
+
+
+def contenders(report: dict) -> str:
+    """Of one shape: samples a second, and jgmm over each, by the clock and by the processor's time."""
+    (ours,) = (r for r in report["records"] if r["name"] == "jgmm")
+
+    def by_processor(record: dict) -> str:
+        mine, its = ours["samples_a_cpu_second"], record["samples_a_cpu_second"]
+        return spread(statistics.median(mine) / statistics.median(its), [a / b for a, b in zip(mine, its, strict=True)])
+
+    columns = {"contender": name, "M samples/s": rate, "jgmm over it": lambda r: over(ours, r)}
+    return listing(report["records"], columns | {"by processor seconds": by_processor})
+
+
+def operations(report: dict) -> str:
+    """Of a step, by kind."""
+    columns = [key for key in report["operations"][0] if key not in ("d", "k")]
+    return table(columns, ([row[key] for key in columns] for row in report["operations"]))
 
 
 def strict(report: dict) -> str:
