@@ -16,7 +16,7 @@ import jax
 from jgmm import doors, outside
 from jgmm.engine import choose, machine
 from jgmm.process import Stopped
-from jgmm.study import keys, missing, ownership, plan, preflight, read, refine, spec, work
+from jgmm.study import bias, keys, missing, ownership, plan, preflight, read, refine, spec, work
 from jgmm.study import means as files_of_means
 from jgmm.study.executors import GPU_THREADS, Do, Hardware, by_workers, in_this_process, of_workers
 from jgmm.study.folder import records
