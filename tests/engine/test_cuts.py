@@ -17,7 +17,7 @@ from jax import tree
 
 from jgmm import steps
 from jgmm.algorithms import em, lloyd, pca, soft
-from jgmm.engine import cpu, gpu, native, scan
+from jgmm.engine import cpu, gpu, native, reduced_power, scan
 
 BACK_ENDS = {"cpu": cpu.open, "gpu": partial(gpu.open, launcher=ptx.launcher), "scan": scan.open}
 KERNELS = {
@@ -27,6 +27,7 @@ KERNELS = {
     "oracle": golden.Case(lloyd.ORACLE, 4, 3, options={"steps": steps.inverse_count(0)}),
     "reduced": golden.Case(lloyd.LLOYD, 4, 2, beyond=7),
     "power": golden.Case(pca.POWER, 4, 3),
+    "reduced power": golden.Case(reduced_power.KERNEL, 4, 2, beyond=7),
     "oja": golden.Case(pca.OJA, 4, 3),
 }
 RUNS, CALLS = 257, 40  # in samples, or in blocks where blocks have an end
@@ -70,11 +71,12 @@ CUTS: dict[str, dict[str, Cut]] = {
 }
 FEW = ("a run alone", "the first 33 runs", "some end")  # of kernels whose arrays are like another's
 CASES = [
-    pytest.param(*(back_end, kernel, cut), marks=pytest.mark.slow if kernel == "reduced" and back_end != "cpu" else ())
+    pytest.param(*(back_end, kernel, cut), marks=pytest.mark.slow if "reduced" in kernel and back_end != "cpu" else ())
     for back_end, cuts in CUTS.items()
     for kernel in KERNELS
     for cut in (cuts if kernel in ("lloyd", "em over shares") else FEW)
-    if back_end != "gpu" or kernel in ("lloyd", "power", "reduced")  # a card that is executed on NumPy takes seconds
+    if back_end != "gpu"
+    or kernel in ("lloyd", "power", "reduced", "reduced power")  # a card that is executed on NumPy takes seconds
 ]
 
 
