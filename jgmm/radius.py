@@ -120,7 +120,7 @@ def _next(drawn: tuple, of: Numbers) -> tuple[Any, tuple]:
     words, u = _uniform(words, slope.dtype)
     z = lanes.normal_pair(first, second)[0][0].astype(slope.dtype)
     accepted = _accepted(z, u, Numbers(slope, slope))
-    kept = jnp.where(here & accepted[None], z[None], kept)
+    kept = jnp.where(here, z[None], kept)  # one that is not accepted is replaced by the next
     place = place + accepted.astype(jnp.int32)
     return place == count, (words, kept, place)
 
