@@ -13,13 +13,14 @@ from jgmm.engine import cpu
 from jgmm.start import offset_start
 
 KEY, RUNS, N, SIZE = jax.random.key(11), 4, 120, 12
+LARGEST = 1.5  # scale
 
 
 @pytest.fixture(scope="module")
 def drawn():
     """Runs of means off the origin, their start, and the samples that they will take in, (n, d, runs)."""
     means = np.array([[3.0, 0, 0, 0, 0], [0, 4.0, 0, 0, 0], [0, 0, 0, 2.0, 2.0]])
-    batch = jgmm.batch(KEY, range(RUNS), mixture.given(means, scales=[0.5, 1.0, 0.7]))
+    batch = jgmm.batch(KEY, range(RUNS), mixture.given(means, scales=[0.5, LARGEST, 0.7]))
     _, x = cpu.draw(batch.words, batch.mixture, N)
     return batch, offset_start(KEY, batch, 1.0), np.moveaxis(x, 1, 0).astype(float)
 
@@ -50,7 +51,7 @@ def by_qr(start, samples, move):
 def test_oja_is_the_plain_loop(back_end, drawn):
     batch, start, samples = drawn
     found = jgmm.run(batch, "oja", start, steps=0.02, checkpoints=[N], back_end=back_end)
-    expected = by_qr(start, samples, lambda u, x: u + 0.02 * np.outer(u @ x, x))  # the largest scale is 1
+    expected = by_qr(start, samples, lambda u, x: u + 0.02 * np.outer(u @ x, x) / LARGEST**2)
     assert_allclose(found.centres, expected, atol=2e-4)
 
 
@@ -67,7 +68,7 @@ def test_oja_with_batches_takes_their_mean(drawn):
     batch, start, samples = drawn
     found = jgmm.run(batch, "oja", start, steps=0.3, checkpoints=[N], batch_size=SIZE)
     blocks = samples.reshape(N // SIZE, SIZE, *samples.shape[1:])
-    expected = by_qr(start, blocks, lambda u, x: u + 0.3 * u @ x.T @ x / SIZE)
+    expected = by_qr(start, blocks, lambda u, x: u + 0.3 * u @ x.T @ x / SIZE / LARGEST**2)
     assert_allclose(found.centres, expected, atol=2e-4)
 
 

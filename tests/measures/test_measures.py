@@ -176,6 +176,17 @@ def test_held_out_samples_are_the_same_however_often_and_in_what_pieces_they_are
     assert_array_equal(whole(heldout(mixed, 20, 9))[1], label)
 
 
+@pytest.mark.parametrize("name", ["student", "outliers"])
+def test_held_out_samples_have_the_numbers_of_their_own_runs_noise_in_whatever_pieces(name, monkeypatch):
+    mixed = Mixture(*(np.repeat(x, 9, axis=-1) for x in mixture_of([[0.0] * 3], [1.0], [1.0])))
+    numbers = {"student": {"df": 2.5 + np.arange(9)}, "outliers": {"share": np.linspace(0.1, 0.9, 9)}}[name]
+    family = noise.of(name, numbers)
+    of = Pairs(family.pair, family.draws, noise.told(family, 9), noise.widths(family, 9))
+    x = whole(heldout(mixed, 20, 9, of))[0]
+    monkeypatch.setattr("jgmm.measures.heldout.TOGETHER", 20 * 3 * 4)
+    assert_array_equal(whole(heldout(mixed, 20, 9, of))[0], x)
+
+
 def test_held_out_samples_are_of_no_lane_of_the_stream():
     mixed = drawn(1, 2, runs=4)[1]
     words = threefry.fold_in(np.array([[3], [4]], np.uint32), np.arange(4, dtype=np.uint32))
@@ -198,6 +209,13 @@ def test_mislabelled_by_hand():
         label = whole(held)[1]
         expected = 0 if share_of is None else (label == share_of).mean()
         assert_allclose(measured("mislabelled", seen(estimates, mixed, heldout=held)), expected)
+
+
+def test_nothing_is_nearest_to_an_estimate_that_is_not_finite():
+    mixed = mixture_of([[0.0], [100.0]], [0.25, 0.75], [1.0, 1.0])
+    held = heldout(mixed, 400, 1)
+    found = measured("mislabelled", seen([[np.nan], [0.0]], mixed, heldout=held))
+    assert_allclose(found, (whole(held)[1] == 1).mean())  # all are given to the first
 
 
 def test_the_truth_has_no_gap_and_a_shift_has_half_its_square():
