@@ -78,13 +78,14 @@ def draw(words: LaneState, z: Float[Array, "*runs"], of: Numbers) -> tuple[LaneS
 
 
 def _again(proposal: tuple, of: Numbers) -> tuple[Any, tuple]:
-    """Whether the proposal is accepted, and another."""
+    """Whether the proposal is accepted, and the same one if it is, or else another."""
     words, z, u = proposal
     accepted = _accepted(z, u, of)
     words, first = lanes.next_bits(words)
     words, second = lanes.next_bits(words)
     words, other_u = _uniform(words, z.dtype)
-    return accepted, (words, lanes.normal_pair(first, second)[0][0].astype(z.dtype), other_u)
+    other = lanes.normal_pair(first, second)[0][0].astype(z.dtype)
+    return accepted, (words, jnp.where(accepted, z, other), other_u)
 
 
 def _accepted(z: Any, u: Any, of: Numbers) -> Any:

@@ -55,6 +55,53 @@ def test_so_are_those_of_a_stream(degrees):
     assert stats.kstest(np.asarray(found, float), stats.chi(degrees).cdf).pvalue > 1e-4
 
 
+def naive(z, u, degrees, more):
+    """Of each run the first proposal that is accepted, with H as it is written; more(): the next proposals and u."""
+    b = degrees / 2 - 1 / 3
+    kept, done = np.full(z.shape, np.nan), np.zeros(z.shape, bool)
+    while not done.all():
+        y = np.asarray(z, float) / np.sqrt(9 * b)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            refused = np.where(y > -1, 3 * b * (y - y**2 / 2 + y**3 / 3 - np.log1p(y)), np.inf)
+        accepted = -np.log1p(-u) > refused
+        kept = np.where(accepted & ~done, z, kept)
+        done |= accepted
+        z, u = more()
+    return np.sqrt(2 * b) * (1 + kept / np.sqrt(9 * b)) ** 1.5
+
+
+def naive_words(words):
+    """The next proposals of lanes, and their uniform numbers, again and again."""
+
+    def more():
+        nonlocal words
+        words, first = lanes.next_bits(words)
+        words, second = lanes.next_bits(words)
+        words, bits = lanes.next_bits(words)
+        return lanes.normal_pair(first, second)[0], lanes.label_word(bits) * 2.0**-31 + 2.0**-32
+
+    return more
+
+
+@pytest.mark.parametrize("degrees", [3, 4, 20])
+def test_a_run_of_a_stream_keeps_the_proposal_that_is_accepted_and_no_other(degrees):
+    words, z, of = proposals(degrees)
+    words = lanes.LaneState(*map(np.asarray, words))
+    after, bits = lanes.next_bits(words)
+    u = lanes.label_word(bits) * 2.0**-31 + 2.0**-32
+    expected = naive(np.asarray(z)[None], u, degrees, naive_words(after))[0]
+    found = np.asarray(jax.jit(radius.draw)(words, z, of)[1], float)
+    assert np.mean(~np.isclose(found, expected, rtol=1e-5)) < 2e-4  # float32 decides otherwise of few
+    assert np.mean(~np.asarray(radius.plain(z, u[0].astype(np.float32), of))) > 2e-3  # those that need the logarithm
+
+
+@pytest.mark.parametrize("degrees", [3, 4, 20])
+def test_so_does_a_run_of_starts(degrees):
+    more = naive_words(lanes.LaneState(*threefry.bits(KEYS, 4).reshape(4, 1, -1)))
+    expected = naive(*more(), degrees, more)
+    assert_allclose(radius.drawn(KEYS, np.full((1, RUNS), float(degrees))), expected, rtol=1e-12)
+
+
 def test_the_law_of_one_degree_more_is_told_apart_from_it():
     words, z, of = proposals(20)
     _, found = radius.draw(words, z, of)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 ENGINE = 4  # version of stored numbers: part of every identifier, so that others are never extended
 GAUSSIAN = "gaussian"  # the noise that is meant where none is named
+LENGTHS = 2  # likewise, of cells whose dimension is reduced
 # Fields that stand in an identifier only where they are not as always: identifiers are older than they are.
 USUAL = (
     "noise",
@@ -264,6 +265,8 @@ class Cell(Strict):
             content[STEP_KEYS[self.step.name]] = numbers if len(numbers) > 1 else numbers[0]
         elif outside.named(self.step.name) or self.step.numbers not in ((), (self.rate,)):
             content["step"] = self.step
+        if self.reduced is not None:
+            content["lengths"] = LENGTHS
         if self.layout_hash:  # of the means themselves: where the file lies says nothing
             content["layout"] = Path(self.layout).name
         if self.record.version > 1:
