@@ -11,10 +11,10 @@ from matplotlib import pyplot
 from numpy.testing import assert_allclose
 
 import jgmm
-from jgmm.results import compared, notebook
+from jgmm.results import arrays, compared, notebook
 from jgmm.results.opened import Opened
 from jgmm.study import ownership, spec
-from jgmm.study.folder import records
+from jgmm.study.folder import records, seal
 
 
 @pytest.fixture
@@ -404,3 +404,71 @@ def test_a_study_shows_its_progress_in_a_notebook_and_nowhere_else(shown, tmp_pa
     monkeypatch.setattr("builtins.get_ipython", lambda: type("Terminal", (), {}))
     jgmm.run_study(folders.tiny(2), tmp_path / "b")
     assert not shown
+
+
+# --- what no other test would see ---
+
+
+def test_a_folder_that_names_code_of_its_own_is_opened_with_trust_alone(folder):
+    path = folder / "study.toml"
+    path.write_text(
+        seal.text(seal.read_text(path).replace('algorithm = "lloyd"', 'algorithm = "no_such_module:THING"'))
+    )
+    with pytest.raises(ValueError, match="names code of its own .*expected --trust"):
+        jgmm.open(folder)
+    with pytest.raises(ValueError, match="trust is 'yes', expected"):
+        jgmm.open(folder, trust="yes")
+
+
+def test_fits_have_the_falls_of_floors_too():
+    frame = opened(
+        FLOOR, kind=lambda cell, seed: made(cell, 64, seed=seed, error=np.exp(-(cell.separation**2) / 8))
+    ).fits()
+    assert "exp(C^2)" in set(frame["axis"])
+
+
+def test_runs_of_one_seed_that_other_generators_drew_are_no_pairs(folder, tmp_path):
+    other = shutil.copytree(folder, tmp_path / "other")
+    text = seal.read_text(other / "study.toml")
+    assert "canary" in text
+    (other / "study.toml").write_text(seal.text(text.replace("canary = [", "canary = [\n    7,", 1)))
+    found = compared.pairing((folder, other), (0, 0))
+    assert found == (False, "independent runs: other versions drew them")
+
+
+def test_a_pair_counts_where_both_of_its_runs_are_good():
+    first = results(LINE.replace("[100, 200, 400]", "100"))
+    second = first._replace(data=[item._replace(ok=np.arange(64) > 3) for item in first.data])
+    assert [compared.compare(*both, "error_sq", PAIRS)[0].runs for both in ((first, second), (second, first))] == [
+        60
+    ] * 2
+
+
+def test_a_cell_that_has_its_own_partner_has_no_other():
+    first, second = (results(LINE.replace("[100, 200, 400]", n)).data for n in ("[100, 200]", "[100, 400]"))
+    found = [(match.first.cell.n, match.second.cell.n) for match in compared.matched(first, second)]
+    assert found == [(100, 100), (200, 400)]
+
+
+def test_axes_and_series_go_by_size_however_a_spec_lists_them():
+    found = opened(LINE.replace("[100, 200, 400]", "[400, 100, 200]"))
+    assert list(found.to_xarray()["n"].values) == [100, 200, 400]
+    assert list(drawn_points(found.plot(against="n"))[:, 0]) == [100, 200, 400]
+
+
+def test_axes_that_are_walked_together_are_one_series():
+    walked = LINE.replace("separation = 4.0", "separation = [3.0, 4.0, 5.0]")
+    found = opened(f'together = ["n", "separation"]\n{walked}')
+    assert len(found.results.data) == 3
+    assert len(drawn_points(found.plot(against="n"))) == 3
+
+
+def test_cells_in_one_place_and_arrays_without_end_are_refused(monkeypatch):
+    found = opened(LINE)
+    first = found.results.data[0]
+    twice = results_of(found.study, [first, first])
+    with pytest.raises(ValueError, match="two cells have the same value on every axis"):
+        arrays.dataset(twice)
+    monkeypatch.setattr(arrays, "MOST", 8)
+    with pytest.raises(ValueError, match="the cells span 3 x 4 places, expected at most 8e.00"):
+        found.to_xarray()
