@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from jgmm.commands import closing
 from jgmm.report.write import write_report
 from jgmm.study import bias, curves, quantities, spec, summary, verdicts
 from jgmm.study import run as runner
@@ -101,6 +102,19 @@ def test_a_claim_on_the_bias_is_judged_and_names_the_cell_without_a_double():
     assert verdict.verdict == "contradicted"  # like the root it falls more slowly than the step
     (curve,) = curves.curves(study, items)
     assert curves.fit(curve).slope == pytest.approx(0.5, abs=0.01)
+
+
+def test_each_ladder_has_a_sentence_on_the_terminal(tmp_path, capsys):
+    _, data = data_of(1.0, spread=0.01)
+    displaced = iter(item.displacement for item in data)
+    text = TEXT.replace("[mixture]", "runs = 64\n[mixture]")
+    written = made_cells.published(
+        tmp_path, text, lambda cell, seed: made_cells.made(cell, 64, seed=seed)._replace(displacement=next(displaced))
+    )
+    closing.print_closing(written)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "bias main: twice the step moves the mean estimate by 0.00997 ±" in said
+    assert "at rate 0.04; of that 2 avg(eta) - avg(2 eta) leaves" in said
 
 
 def test_no_exponent_is_taken_of_a_bias_that_may_be_0():

@@ -4,6 +4,7 @@ import made_cells
 import numpy as np
 import pytest
 
+from jgmm.commands import closing
 from jgmm.study import heavy, pairs, spec, summary, verdicts
 
 TEXT = """
@@ -86,11 +87,13 @@ def test_a_claim_is_not_judged_on_them():
     assert settings == [{"df=3", "df=5"}] * 2
 
 
-def test_the_page_and_the_terminal_say_so_in_a_line(tmp_path):
+def test_the_page_and_the_terminal_say_so_in_a_line(tmp_path, capsys):
     written = made_cells.published(tmp_path / "heavy", TEXT, falling)
     said = "In 3 of 12 cells squared errors have no variance, since the noise has no fourth moment (student, df = 3)"
     assert said in written.tails
     assert said in (tmp_path / "heavy" / "report.html").read_text(encoding="utf-8")
+    closing.print_closing(written)
+    assert "no variance - In 3 of 12 cells squared errors have no variance" in " ".join(capsys.readouterr().out.split())
     assert any("no exponent of lloyd in N" in line and "no variance" in line for line in written.left_out)
     usual = made_cells.published(tmp_path / "usual", TEXT.replace("[3.0, 5.0]", "5.0"), falling)
     assert usual.tails is None
