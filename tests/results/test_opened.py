@@ -11,7 +11,7 @@ from matplotlib import pyplot
 from numpy.testing import assert_allclose
 
 import jgmm
-from jgmm.results import arrays, compared, notebook
+from jgmm.results import arrays, compared, notebook, page
 from jgmm.results.opened import Opened
 from jgmm.study import ownership, spec
 from jgmm.study.folder import records, seal
@@ -472,3 +472,16 @@ def test_cells_in_one_place_and_arrays_without_end_are_refused(monkeypatch):
     monkeypatch.setattr(arrays, "MOST", 8)
     with pytest.raises(ValueError, match="the cells span 3 x 4 places, expected at most 8e.00"):
         found.to_xarray()
+
+
+def test_laws_and_bounds_are_of_the_squared_error_alone():
+    def named(quantity):
+        axes = opened(LINE).plot(quantity, "n")
+        pyplot.close(axes.figure)
+        return {text.get_text() for text in axes.get_legend().get_texts()}
+
+    assert named("error_max") < named("error_sq")
+
+
+def test_a_text_that_may_be_anybodys_is_no_markup():
+    assert page.paragraph("a <b> & c") == "<p>a &lt;b&gt; &amp; c</p>"
