@@ -81,7 +81,7 @@ def _example(item: CellData, kind: str, axis: str) -> np.ndarray:
     """
     if item.example is None:
         raise ValueError(f"examples/{item.id}.parquet is missing: expected a finished study (jgmm run, --fresh)")
-    return read.points(item.example, kind, axis, item.cell.k if axis == "u" else item.cell.d)
+    return read.points(item.example, kind, axis)
 
 
 def _by_separation(rows: list[Row]) -> dict[float, list[Row]]:

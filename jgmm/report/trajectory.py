@@ -15,7 +15,7 @@ def draw(items: list[CellData], rows: list[Row]) -> Drawn:
     """Draw a part whose cells have checkpoints on their way. rows: of the summary."""
     if not any(len(item.cell.checkpoints) >= LEAST for item in items):
         return None
-    part, shown = items[0].cell.part, drawing.spread(items)
+    part, shown = items[0].cell.part, drawing.spread([item for item in items if not item.cell.start_only])
     varying = settings.varying(item.cell for item in items)
     indices = [drawing.spread([i for i, count in enumerate(item.samples) if count > 0], STEPS) for item in shown]
     points = [

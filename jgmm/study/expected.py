@@ -72,7 +72,7 @@ def _start(item: CellData, at_start: Situation) -> Law:
     cell, sizes = item.cell, item.cell.seeding
     if item.example is None or sizes is None or sizes.method != "block":
         return UNKNOWN
-    means = points(item.example, "mean", "x", cell.d)
+    means = points(item.example, "mean", "x")
     of_start = expected.StartSizes(samples=sizes.n, block=sizes.block, graph_points=sizes.graph_points)
     fixed = cell.placed is None or not cell.placed.drawn
     return expected.started_by_algorithm2(at_start, of_start, means, fixed=fixed)

@@ -154,7 +154,8 @@ def _read_columns(
     return {**shaped, **alone}, {name: np.stack(values) for name, values in vectors.items() if values}
 
 
-def points(example: pa.Table, kind: str, axis: str, count: int) -> np.ndarray:
+def points(example: pa.Table, kind: str, axis: str) -> np.ndarray:
     """Coordinates of an example's means, starts or graph points: axis "x" or "u"."""
+    count = sum(name.startswith(axis) for name in example.column_names)
     mask = np.asarray(example["kind"]) == kind
     return np.stack([example[f"{axis}{j}"].to_numpy()[mask] for j in range(count)], axis=1)

@@ -96,17 +96,18 @@ class StartSizes(NamedTuple):
 def started_by_algorithm2(situation: Situation, sizes: StartSizes, means: np.ndarray, *, fixed: bool) -> Law:
     """The law of a start by Algorithm 2, given that its graph found the components: to first order in 1/B and 1/k0.
 
-    means: those of all runs if `fixed`, else of the first run, (k, d). The accuracy adds up what the law leaves out:
-    second order in 1/(B w) and 1/(k0 w); a signal that is not large beside sigma^2; what a finite number of blocks
-    leaves of the power iteration's start; a component without a sample in the last block; and points of two components
-    so near each other (about sigma) that the graph joins the two and splits another. See docs/theory.md, "The start by
-    Algorithm 2".
+    means: those of all runs if `fixed`, else of the first run, (k, d), or without coordinates that are 0. The accuracy
+    adds up what the law leaves out: second order in 1/(B w) and 1/(k0 w); a signal that is not large beside sigma^2;
+    what a finite number of blocks leaves of the power iteration's start; a component without a sample in the last
+    block; and points of two components so near each other (about sigma) that the graph joins the two and splits
+    another. See docs/theory.md, "The start by Algorithm 2".
     """
     if not situation.equal:
         return UNKNOWN
     k, d, sigma, weights = situation.k, situation.d, situation.scales[0], np.array(situation.weights)
     light, c = min(situation.weights), situation.separation
-    errors = start.seeding_error_sq(means, weights, sigma=sigma, block=sizes.block, graph_points=sizes.graph_points)
+    block, graph_points = sizes.block, sizes.graph_points
+    errors = start.seeding_error_sq(means, weights, sigma=sigma, block=block, graph_points=graph_points, d=d)
     value = float(np.sum(errors))
     signal = np.linalg.eigvalsh((means.T * weights) @ means)
     fall = sigma**2 / (sigma**2 + float(signal[signal > 1e-9 * signal.max()].min()))  # a block multiplies noise by this

@@ -10,6 +10,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from jgmm import errors
+from jgmm.report.write import write_report
 from jgmm.study import run as runner
 from jgmm.study import spec
 from jgmm.theory.bounds import THEOREMS
@@ -103,6 +104,37 @@ def test_a_pipeline_is_reduced_and_says_so(tmp_path):
         for other in same[1:]:
             assert_allclose(list(other.values()), list(same[0].values()), rtol=1e-4)
     assert not set(started[30][0].values()) & set(started[1000][0].values())
+
+
+def test_a_pipelines_report_has_the_law_of_its_starts_in_all_dimensions(tmp_path):
+    text = """
+        name = "x"
+        runs = 64
+        algorithm = "lloyd"
+        dimension = "reduced"
+        [mixture]
+        k = 3
+        d = [30, 1000]
+        layout = "box"
+        side = 2000.0
+        separation = 100.0
+        [stream]
+        n = [0, 300]
+        start = "seeding"
+        [seeding]
+        n = 2060
+        block = 1000
+        graph_points = 60
+    """
+    made = spec.parse(text, source="x", folder=Path(), default_name="x")
+    runner.run_study(made, tmp_path)
+    write_report(tmp_path, made)
+    with (tmp_path / "summary.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["samples"] == "0" and row["law_error_sq"]]
+    assert {row["d"] for row in rows} == {"30", "1000"}
+    for row in rows:
+        mean, error, law = (float(row[name]) for name in ("error_sq_ok_mean", "error_sq_ok_se", "law_error_sq"))
+        assert abs(mean - law) < 4 * error + 0.02 * law
 
 
 def test_means_that_are_held_whole_have_their_limit():

@@ -30,6 +30,12 @@ def test_seeding_error_at_high_signal():
     assert theory.lost_component_probability(50, block=1) == 1.0
 
 
+def test_coordinates_in_which_all_means_are_0_need_not_be_given():
+    means, how = 3.0 * np.eye(2, 6), {"sigma": 3.0, "block": 10, "graph_points": 40}
+    whole, short = theory.seeding_error_sq(means, [0.25, 0.75], **how), means[:, :3]
+    assert_allclose(theory.seeding_error_sq(short, [0.25, 0.75], d=6, **how), whole, rtol=1e-12)
+
+
 def test_seeding_at_low_signal_loses_less():
     means = np.eye(2, 6) * 3.0  # weights .25 and .75, sigma 3: l = 1 / (w + 1)
     found = theory.seeding_error_sq(means, [0.25, 0.75], sigma=3.0, block=10, graph_points=40)
