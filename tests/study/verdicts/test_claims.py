@@ -137,6 +137,23 @@ def test_cells_outside_the_regime_do_not_count_and_are_told():
     assert "C >= 50 does not hold in 5 (C = 12)" in nowhere.sentence
 
 
+def test_a_regimes_separation_is_the_least_that_was_realised():
+    claim = study(k=3, regime="C >= 5")
+    realised = np.where(np.arange(256) == 7, 4.0, 12.0)
+    verdict = verdict_on(claim, [item._replace(realised_separation=realised) for item in stored(claim, mean)])
+    assert verdict.verdict == verdicts.OUT
+    assert "C >= 5 does not hold in 5 (C = 4)" in verdict.sentence
+
+
+def test_a_mean_that_a_few_runs_carry_is_compared_with_nothing():
+    claim = study(k=3)
+    data = stored(claim, mean)
+    data[-1].values["error_sq"][:3, -1] *= 1e5
+    verdict = verdict_on(claim, data)
+    assert (verdict.verdict, verdict.findings) == ("inconclusive", [])
+    assert "In 1 cell so few runs are good, or carry the mean" in verdict.sentence
+
+
 def test_a_claim_may_be_on_another_quantity():
     def maximum(cell):
         return cell_data(cell, np.full(64, 1.0) + 0.01 * np.arange(64))._replace(
