@@ -314,6 +314,9 @@ def test_shares_of_all_runs_are_compared_in_pairs():
     assert compared.compare(failed, second, "error_sq", PAIRS)[0].runs == 7
     with pytest.raises(ValueError, match="expected one of 'error_sq', .*'converged', .*'2.1.0'"):
         compared.compare(first, second, "3+0", PAIRS)
+    other = results(STATES.replace('measure = "holds"', ""))  # whose runs do not say where they ended
+    with pytest.raises(ValueError, match="quantity is '2.1.0', expected one of 'error_sq', .*'converged'$"):
+        compared.compare(first, other, "2+1+0", PAIRS)
 
 
 def test_a_cell_is_compared_with_the_one_that_agrees_or_else_with_all_that_differ_on_one_axis():
