@@ -10,6 +10,7 @@ import optax
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+import relocations
 from jgmm import mixture, ordered, start, steps
 from jgmm.algorithms import pca
 from jgmm.algorithms.em import EM
@@ -209,3 +210,18 @@ def test_choices_are_seldom_stored_under_a_mask():
     written = made.emit_assembly(llvm.parse_assembly(str(native.module(stream.where, target))))
     assert written.count("vfmadd") > 50
     assert written.count("vmaskmov") <= 15  # of 50 choices
+
+
+@pytest.mark.parametrize("cpu_name", ["x86-64", "x86-64-v3", "x86-64-v4"])
+def test_code_finds_its_constants_wherever_they_are_loaded(cpu_name):
+    # Sections are linked where there is room: more than 2 GiB apart, in a process that has CUDA in it.
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+    widest = {"x86-64": 4, "x86-64-v3": 8, "x86-64-v4": 16}[cpu_name]
+    target = native.Target("x86_64-unknown-linux-gnu", cpu_name, "", widest)
+    kernel, words, state, params, mixed = lloyd(5, 3, steps=steps.polynomial(0.5, 0.7, 3.0))
+    made = build.program(kernel, state, params, mixed)
+    image = native.assemble(native.module(blocks.layout(made, widest), target), target)
+    found = relocations.relocations(image)
+    assert found
+    assert [relocations.SHORT[each.kind] for each in found if each.kind in relocations.SHORT] == []
