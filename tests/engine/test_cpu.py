@@ -8,9 +8,9 @@ import llvmlite.binding as llvm
 import numpy as np
 import optax
 import pytest
+import relocations
 from numpy.testing import assert_allclose, assert_array_equal
 
-import relocations
 from jgmm import mixture, ordered, start, steps
 from jgmm.algorithms import pca
 from jgmm.algorithms.em import EM
