@@ -106,8 +106,8 @@ def assemble(ir_module: ir.Module, target: Target) -> bytes:
     parsed = llvm.parse_assembly(str(ir_module))
     parsed.verify()
     machine = llvm.Target.from_triple(target.triple)
-    # The default code model addresses by 64 bits. Where a process is large, as with CUDA in it, sections are linked more
-    # than 2 GiB apart; the small model's 32 bits do not reach so far, and LLVM then ends the process.
+    # The default code model addresses by 64 bits. Where a process is large, as with CUDA in it, sections are linked
+    # more than 2 GiB apart; the small model's 32 bits do not reach so far, and LLVM then ends the process.
     options = {"opt": 2, "reloc": "pic"}
     return machine.create_target_machine(cpu=target.cpu, features=target.features, **options).emit_object(parsed)
 

@@ -219,7 +219,7 @@ def test_code_finds_its_constants_wherever_they_are_loaded(cpu_name):
     llvm.initialize_all_asmprinters()
     widest = {"x86-64": 4, "x86-64-v3": 8, "x86-64-v4": 16}[cpu_name]
     target = native.Target("x86_64-unknown-linux-gnu", cpu_name, "", widest)
-    kernel, words, state, params, mixed = lloyd(5, 3, steps=steps.polynomial(0.5, 0.7, 3.0))
+    kernel, _, state, params, mixed = lloyd(5, 3, steps=steps.polynomial(0.5, 0.7, 3.0))
     made = build.program(kernel, state, params, mixed)
     image = native.assemble(native.module(blocks.layout(made, widest), target), target)
     found = relocations.relocations(image)
