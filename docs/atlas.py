@@ -188,13 +188,25 @@ def _ran(folder: Path, samples: int, seconds: float | None) -> dict[str, Any]:
     seconds: of this go; None of one that computed nothing.
     """
     path = folder.with_suffix(".json")
-    before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"seconds": 0.0}
+    before = _before(path)
     if seconds is None and len(before) > 1:
         return before
     took = round(before["seconds"] + (seconds or 0.0), 1)
     ran = {"seconds": took, "samples": samples, **_machine(), "cards": _cards(folder)}
     path.write_text(json.dumps(ran, indent=1) + "\n", encoding="utf-8")
     return ran
+
+
+def _before(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"seconds": 0.0}
+
+
+def _add_seconds(folder: Path, seconds: float) -> None:
+    """To what a study has taken, those of a go that failed."""
+    path = folder.with_suffix(".json")
+    before = _before(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({**before, "seconds": round(before["seconds"] + seconds, 1)}) + "\n", encoding="utf-8")
 
 
 def _machine() -> dict[str, Any]:
@@ -476,7 +488,10 @@ def rebuild(named: list[Entry], jobs: int) -> list[str]:
         begun = time.perf_counter()
         done = subprocess.run([sys.executable, __file__, "keep", *ids], env=environment)
         ended = "kept" if done.returncode == 0 else f"failed, status {done.returncode}"
-        print(f"{together[0].study}: {ended} in {time.perf_counter() - begun:.0f} s", flush=True)
+        took = time.perf_counter() - begun
+        if done.returncode:  # what it stored is gone on from, and was not for nothing
+            _add_seconds(together[0].folder, took)
+        print(f"{together[0].study}: {ended} in {took:.0f} s", flush=True)
         return together[0].study if done.returncode else None
 
     with ThreadPoolExecutor(jobs) as pool:
