@@ -8,7 +8,7 @@ from jgmm.report import drawing
 from jgmm.report.axes import frame, scale_x
 from jgmm.report.drawing import AXES, COLOURS, ERROR, MARKERS, SUMMED, Drawn, Picture
 from jgmm.report.results import Row
-from jgmm.study import curves
+from jgmm.study import curves, quantities
 from jgmm.study.curves import Curve
 
 NARROW = 0.1  # a range of exponents that is opened to this width: a narrower one would show what does not matter
@@ -35,7 +35,8 @@ def draw(found: list[Curve], last: dict[str, Row]) -> Drawn:
         drawing.theory_lines(left, c.x, [last[item.id] for item in c.items], colour=colour, labelled=lines)
         if exponents and curves.usable(c):
             _local_exponents(panels[1], c, colour, marker)
-    left.set(yscale="log", title=f"{part}: error against {name}", xlabel=name, ylabel=about)
+    is_error = any(item.cell.quantity == quantities.DEFAULT for c in shown for item in c.items)
+    left.set(yscale="log", title=f"{part}: {'error' if is_error else about} against {name}", xlabel=name, ylabel=about)
     frame(left, every)
     words = [f"{part}: mean {about.removesuffix(SUMMED.removeprefix(ERROR))} against {name}"]
     if exponents:

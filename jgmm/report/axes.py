@@ -38,6 +38,8 @@ def scale_x(axes: Axes, values: Iterable[float]) -> None:
         axes.set_xscale("symlog", linthresh=above[0], linscale=max(decades, 0.3) / 2)
     else:
         axes.set_xscale("log")
+    if len(sizes) == 1:
+        axes.set_xlim(sizes[0] / 2, sizes[0] * 2)  # matplotlib's own may be a width of 0
     if sizes[0] > 0 and decades > 3 and len(sizes) > 8:
         return  # the powers of ten
     places = axes.transScale.transform([(value, 1.0) for value in sizes])[:, 0]

@@ -81,7 +81,10 @@ def _deciding_first(findings: Iterable[Finding]) -> list[Finding]:
 def _figure_of(finding: Finding) -> str:
     """What a finding's figure shows, as `names` has it."""
     axes = {words: axis for axis, words in WORDS.items()}
-    return {FLOOR_AXIS: "floor", "success": "phase"}.get(finding.axis, axes.get(finding.axis, finding.axis))
+    axis = finding.axis
+    if axis.startswith("(1/"):  # what falls along it
+        axis = axis[len("(1/") : -1]
+    return {FLOOR_AXIS: "floor", "success": "phase"}.get(axis, axes.get(axis, axis))
 
 
 def names(parts: Iterable[str], axes: Iterable[str] = settings.HEADINGS) -> dict[tuple[str, str], str]:

@@ -244,3 +244,13 @@ def test_a_comparison_speaks_of_em_and_of_the_oracle_where_they_are():
 
 def test_a_legend_has_the_signs_of_a_formula():
     assert drawing.formulas("lloyd 3*k*log(n)/n**2") == "lloyd 3·k·log(n)/n^2"
+
+
+@pytest.mark.parametrize("size", [50000.0, 100000.0, 6.4e6])
+def test_an_axis_of_one_size_has_room_on_both_sides(size):
+    panel = Figure().subplots()
+    axes.scale_x(panel, [size])
+    panel.plot([size], [1.0], "o")
+    low, high = panel.get_xlim()
+    assert low < 0.9 * size
+    assert high > 1.1 * size

@@ -191,6 +191,7 @@ def test_the_figure_that_leads_is_that_of_the_finding_that_decides():
     assert leading(tight, loose) == leading(loose, tight) == "line-k"
     assert leading(loose, looser) == leading(looser, loose) == "line-floor"
     assert leading(tight) == "line-n"
+    assert leading(finding("line", "(1/k)", "tight", 0.01)) == "line-k"  # of what falls with k
     assert leading(loose, tight, made=["other", "line-n"]) == "line-n"
     assert leading(finding("line", "exp(-C^2)", "loose", -0.1)) == "line-floor"
     assert leading(finding("starts", "success", "fails", 2.0)) == "starts-phase"
