@@ -61,6 +61,14 @@ def expm1(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     return _where(abs(x) < 0.5**form.mantissa, x, value + value)  # x itself: -0, and all bits of a subnormal
 
 
+def expm1_of_positive(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """`expm1` of 0 and of normal numbers up to 64, to the bit, without what other numbers need."""
+    form = _format(x)
+    r, n = _reduce(_at_most(x, 64.0), form)  # a bound, also so that a product is rounded before it is reduced, as there
+    power = _float((n << form.mantissa) + form.one)
+    return _where(x < 0.5**form.mantissa, x, power * _expm1_near_0(r, form) + (power - 1))
+
+
 def tanh(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """The hyperbolic tangent; odd to the bit."""
     form = _format(x)

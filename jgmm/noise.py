@@ -52,7 +52,7 @@ def student_pair(a, b, more_a, more_b, inverse, excess):
 
 
 def _student(word, more, inverse, excess):
-    power = elementary.expm1(lanes.twice_exponential(word) * inverse)
+    power = elementary.expm1_of_positive(lanes.twice_exponential(word) * inverse)
     return jnp.sqrt(power * excess) * lanes.sine(more)
 
 

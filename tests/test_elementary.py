@@ -399,3 +399,12 @@ def test_the_exponential_of_negative_numbers_is_the_exponential_as_far_as_it_is_
     assert_array_equal(evaluate("exp_of_negative", x, fused=0), evaluate("exp", x, fused=0))
     far = np.array([1.01 * lowest, 2 * lowest, -np.inf], dtype)
     assert_allclose(evaluate("exp_of_negative", far, fused=0) / np.finfo(dtype).tiny, 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("fused", [0, 1])
+def test_expm1_of_positive_numbers_is_expm1_to_the_bit(dtype, fused):
+    rng = np.random.default_rng(6)
+    near = np.exp(rng.uniform(np.log(1e-30), np.log(64), 20_000))
+    x = np.concatenate([rng.uniform(0, 64, 20_000), near, [0, 64, 2.0**-23, 2.0**-52, 0.5]]).astype(dtype)
+    assert_array_equal(evaluate("expm1_of_positive", x, fused=fused), evaluate("expm1", x, fused=fused))
