@@ -239,7 +239,7 @@ def _by_graph(
             starts += [start for some, _ in made for start in some]
             if low == 0:
                 first, component = points[..., 0].T, made[0][1][:, 0]
-    example = GraphExample(first, graph.project(basis[..., 0], first), component)
+    example = GraphExample(first, graph.project(basis[..., 0], first.T).T, component)
     return jax.tree.map(lambda *parts: np.concatenate(parts, axis=-1), *after), starts, example
 
 

@@ -34,10 +34,12 @@ class GraphStart(NamedTuple):
     basis: Float[np.ndarray, "r d *runs"]
 
 
-def project(basis: Float[np.ndarray, "r d"], points: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n r"]:
+def project(
+    basis: Float[np.ndarray, "r d *runs"], points: Float[np.ndarray, "d n *runs"]
+) -> Float[np.ndarray, "r n *runs"]:
     """U^T x of each point, in float64."""
-    columns = points.T.astype(np.float64)
-    return ordered.dot(columns[:, :, None], basis.T.astype(np.float64)[:, None])
+    directions = basis.astype(np.float64).swapaxes(0, 1)
+    return ordered.dot(points.astype(np.float64)[:, None], directions[:, :, None])
 
 
 def parts(n: int, r: int, runs: int) -> Iterator[slice]:
@@ -54,12 +56,12 @@ def centres(
     A graph with fewer than k components leaves some centres without one: these start at the mean of all points. Points
     that are not finite have no graph: 0 components, and no centres (NaN).
     """
-    directions = basis.astype(np.float64)
-    projected = ordered.dot(points.astype(np.float64)[:, None], directions.swapaxes(0, 1)[:, :, None])
+    projected = project(basis, points)
     is_finite = np.isfinite(projected).all(axis=(0, 1))
     projected[..., ~is_finite] = 0
     rank, count = ranks(roots(neighbors_of(projected, neighbors=neighbors)), k=k)
-    lifted = ordered.dot(directions[:, None], _means(projected, rank, count, k).swapaxes(0, 1)[:, :, None])
+    directions, of_components = basis.astype(np.float64), _means(projected, rank, count, k)
+    lifted = ordered.dot(directions[:, None], of_components.swapaxes(0, 1)[:, :, None])
     means = lifted.astype(points.dtype)
     means[..., ~is_finite], rank[:, ~is_finite], count[~is_finite] = np.nan, k, 0
     starts = (GraphStart(means[..., i], np.array(count[i], np.int32), basis[..., i]) for i in range(len(count)))

@@ -117,7 +117,7 @@ def example_table(truth: np.ndarray, start: np.ndarray, example: GraphExample, b
         "kind": np.concatenate([np.full(len(values), kind) for kind, values, _ in blocks]),
         "component": np.concatenate([component for *_, component in blocks]),
         **{f"x{j}": points[:, j] for j in range(points.shape[1])},
-        **{f"u{j}": values for j, values in enumerate(graph.project(basis, points).T)},
+        **{f"u{j}": values for j, values in enumerate(graph.project(basis, points.T))},
     }
     return pa.table(columns)
 

@@ -116,7 +116,7 @@ def test_points_that_are_not_finite_have_no_graph():
 
 def written_down(basis, points, *, k, neighbors):
     """The start of one run, without another beside it, and by `nearest`'s tree."""
-    projected = graph_step.project(basis, points)
+    projected = graph_step.project(basis, points.T).T
     near = graph_step.nearest(projected, neighbors=neighbors)
     _, which = connected_components(as_graph(near))
     members = [np.flatnonzero(which == i) for i in range(which.max() + 1)]
