@@ -13,10 +13,15 @@ verdict says beside (constants, sentences) is left out, since it does not contra
 """
 
 import math
+import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
+
 import numpy as np
+import synthetic
 
 from jgmm import stats
 from jgmm.study import spec
@@ -85,23 +90,8 @@ def study(kind: Kind) -> spec.Study:
 
 def cell_data(cell: Any, quantity: str, last: np.ndarray) -> CellData:
     """A cell as if stored, with these (runs,) at its end."""
-    both = np.stack([np.ones_like(last), last], axis=1)
-    runs = len(last)
-    whole = dict.fromkeys(("error_sq", "error_sum", "error_max", "lost"), both) | {quantity: both}
-    return CellData(
-        cell=cell,
-        id="",
-        samples=np.array([0, cell.n]),
-        values=whole,
-        twin=None,
-        ok=np.ones(runs, bool),
-        realised_separation=np.full(runs, cell.separation),
-        largest_mean=np.full(runs, cell.separation),
-        components=None,
-        displacement=None,
-        twin_displacement=None,
-        example=None,
-    )
+    item = synthetic.cell_data(cell, last)
+    return item._replace(values=item.values | {quantity: np.stack([np.ones_like(last), last], axis=1)})
 
 
 def drawn(rng: np.random.Generator, kind: Kind, means: np.ndarray, runs: int) -> np.ndarray:
