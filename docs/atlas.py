@@ -35,9 +35,8 @@ ATLAS = DOCS / "atlas"
 PRESETS = DOCS.parent / "jgmm" / "study" / "presets"
 STUDIES = DOCS.parent / "results" / "atlas"  # runs that are there are not computed again
 DIGITS = 8
-LONG = (
-    2 * 10**7
-)  # samples of a run from which a thread of a card, at 1 to 2 us each, takes longer than a machine's cores
+# Samples of a run from which a thread of a card, at 1 to 2 us each, takes longer than a machine's cores.
+LONG = 2 * 10**7
 FLOAT = re.compile(r"-?\d+(\.\d+)?(e[+-]\d+)?")
 STATES = 3  # that a page tells of a cell, the most frequent first
 MARKED = re.compile(r"(<!-- generated: claims -->\n).*?(<!-- end -->)", re.DOTALL)
